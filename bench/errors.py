@@ -1,0 +1,28 @@
+"""What can go wrong in the harness, as exceptions whose text is shown to the user as it is.
+
+BenchError
+├── SpecError      a command line, axis, variant, preset or spec file that cannot be run
+├── DataError      a data set that is absent, truncated or corrupt; names file and byte
+├── JournalError   a journal that is damaged, of another schema or of another spec
+└── RunError       a run that could not be carried out
+"""
+
+
+class BenchError(Exception):
+    """Base of everything the harness raises on purpose."""
+
+
+class SpecError(BenchError):
+    """A command line, axis, variant, preset or spec file that cannot be run."""
+
+
+class DataError(BenchError):
+    """A data set that is absent, truncated or corrupt."""
+
+
+class JournalError(BenchError):
+    """A journal that is damaged, of another schema or of another spec."""
+
+
+class RunError(BenchError):
+    """A run that could not be carried out."""

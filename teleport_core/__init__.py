@@ -1,0 +1,24 @@
+"""Loss-preserving teleportation of neural network weights."""
+
+from teleport_core.errors import ModelError, OptionError, ProblemError, TeleportError
+from teleport_core.interface import Guarantee, Seconds, State, Status, Teleporter, TeleportResult
+from teleport_core.problem import Problem
+from teleport_core.registry import available, make
+from teleport_core.teleport import teleport
+
+__all__ = [
+    "Guarantee",
+    "ModelError",
+    "OptionError",
+    "Problem",
+    "ProblemError",
+    "Seconds",
+    "State",
+    "Status",
+    "TeleportError",
+    "TeleportResult",
+    "Teleporter",
+    "available",
+    "make",
+    "teleport",
+]

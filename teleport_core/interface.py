@@ -1,0 +1,130 @@
+"""What every teleport method looks like from outside: options in, a result out."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from enum import Enum
+from math import inf, isnan
+from typing import Any, ClassVar, NamedTuple
+
+from teleport_core.errors import OptionError
+from teleport_core.problem import Parameters, Problem
+
+
+class Status(Enum):
+    """How a teleport ended; the value is the sentence a user needs."""
+
+    DONE = "every step was carried out"
+    CAPPED = "the squared gradient norm had reached the cap, so the remaining steps were not taken"
+    NO_NULL_SPACE = (
+        "nothing is free: the inputs of every layer span its whole input space, so no weight can "
+        "move without changing an output; use a smaller batch, wider layers or tau < 1"
+    )
+    NO_ASCENT_DIRECTION = (
+        "there are free directions, but the gradient of the objective has no part in them; "
+        "this is so for a net of depth one, whose only layer is fed by data alone"
+    )
+    NON_FINITE = (
+        "the loss or its gradient became infinite or NaN, and the parameters were put back to the "
+        "last step where both were finite; use a smaller lr or a cap"
+    )
+
+
+class Guarantee(Enum):
+    """What one call promises about the model's outputs, up to rounding."""
+
+    EXACT_EVERYWHERE = "outputs are unchanged for every input"
+    EXACT_ON_BATCH = "outputs are unchanged for every sample of the teleport batch"
+    FIRST_ORDER = "outputs change by an error that is first or second order in the step"
+    APPROXIMATE = "outputs change by an amount that is not bounded by the method"
+
+
+class Seconds(NamedTuple):
+    """Wall time of the two phases of one call, in seconds."""
+
+    prepare: float
+    steps: float
+
+
+@dataclass(frozen=True)
+class TeleportResult:
+    """What one teleport did.
+
+    Attributes:
+        status: how it ended.
+        steps_done: teleport steps that are in the parameters now.
+        loss: one entry per visited point, entry 0 before the first step; NaN where not computed.
+        grad_norm_sq: squared norm of the gradient at the same points.
+        null_dims: weight name -> free input dimensions, one per independent block; None for a
+            layer that cannot move because only data feeds it.
+        seconds: wall time of ``prepare`` and of the steps.
+        guarantee: what this very call promises.
+    """
+
+    status: Status
+    steps_done: int
+    loss: list[float]
+    grad_norm_sq: list[float]
+    null_dims: dict[str, list[int] | None]
+    guarantee: Guarantee
+    seconds: Seconds = field(default=Seconds(float("nan"), float("nan")))
+
+
+@dataclass
+class State:
+    """What ``prepare`` found out about one batch; methods add their own fields.
+
+    ``previous`` holds the parameters before the last step that was written, so that a step whose
+    loss turns out non-finite can be taken back.
+    """
+
+    previous: Parameters | None = field(default=None, kw_only=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Teleporter(ABC):
+    """One method with its options fixed.
+
+    Attributes:
+        steps: teleport steps per batch, the paper's t. Default 8, the paper's.
+        lr: learning rate of the ascent on 1/2 ||g||^2 (Eq. 4-5 of the null-space paper).
+        cap: no step is taken once ||g||^2 has reached it (Alg. 1, line 6). Default: no cap.
+    """
+
+    name: ClassVar[str]
+
+    steps: int = 8
+    lr: float = 0.01
+    cap: float = inf
+
+    def __post_init__(self) -> None:
+        """Refuse values outside their range."""
+        require_int("steps", self.steps, at_least=1)
+        require_positive("lr", self.lr)
+        require_positive("cap", self.cap)
+
+    @abstractmethod
+    def prepare(self, problem: Problem) -> Any:
+        """Do everything that is done once per batch; return the state ``advance`` needs."""
+
+    @abstractmethod
+    def advance(self, problem: Problem, state: Any) -> TeleportResult:
+        """Do all steps and write the parameters; after an exception they are as before."""
+
+
+def require_int(name: str, value: object, *, at_least: int) -> None:
+    """Raise OptionError unless ``value`` is an int of at least ``at_least``."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < at_least:
+        raise OptionError(f"expected {name} to be a whole number >= {at_least}; got {value!r}")
+
+
+def require_positive(name: str, value: object) -> None:
+    """Raise OptionError unless ``value`` is a number > 0 (infinity allowed)."""
+    good = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not good or isnan(float(value)) or float(value) <= 0:  # type: ignore[arg-type]
+        raise OptionError(f"expected {name} to be a number > 0; got {value!r}")
+
+
+def require_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
+    """Raise OptionError unless ``value`` is one of ``choices``."""
+    if value not in choices:
+        raise OptionError(f"expected {name} to be one of {', '.join(choices)}; got {value!r}")

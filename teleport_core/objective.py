@@ -1,0 +1,55 @@
+"""The teleport objective 1/2 ||g||^2 and its derivatives (null-space paper, Eq. 4)."""
+
+import torch
+from torch import Tensor
+
+from teleport_core.problem import Parameters, Problem
+
+
+def loss_and_gradient(
+    problem: Problem, parameters: Parameters, *, differentiable: bool
+) -> tuple[Tensor, Parameters]:
+    """The loss and its gradient with respect to every counted parameter, shaped like them.
+
+    With ``differentiable`` the gradient carries a graph and may be differentiated again.
+    """
+    counted = problem.counted()
+    leaves = {name: parameters[name].detach().requires_grad_(True) for name in counted}
+    return gradient_at(problem, {**parameters, **leaves}, counted, differentiable=differentiable)
+
+
+def gradient_at(
+    problem: Problem, leaves: Parameters, counted: list[str], *, differentiable: bool
+) -> tuple[Tensor, Parameters]:
+    """Like ``loss_and_gradient``, at parameters that are part of a graph already."""
+    loss = problem.loss(leaves)
+    wanted = [leaves[name] for name in counted]
+    gradients = torch.autograd.grad(
+        loss, wanted, create_graph=differentiable, allow_unused=True, materialize_grads=True
+    )
+    return loss, dict(zip(counted, gradients, strict=True))
+
+
+def squared_norm(gradient: Parameters) -> Tensor:
+    """||g||^2 as a scalar tensor."""
+    return torch.stack([g.square().sum() for g in gradient.values()]).sum()
+
+
+def objective_gradient(
+    leaves: Parameters, gradient: Parameters, wanted: list[str]
+) -> Parameters:
+    """The gradient of 1/2 ||g||^2, which is H g, by double backward; one entry per ``wanted``."""
+    half = 0.5 * squared_norm(gradient)
+    if not half.requires_grad:
+        return {name: torch.zeros_like(leaves[name]) for name in wanted}
+    values = torch.autograd.grad(
+        half, [leaves[name] for name in wanted], allow_unused=True, materialize_grads=True
+    )
+    return dict(zip(wanted, values, strict=True))
+
+
+def loss_and_grad_norm_sq(problem: Problem) -> tuple[float, float]:
+    """The loss and ||g||^2 at the model's present parameters, as numbers."""
+    with torch.enable_grad():
+        loss, gradient = loss_and_gradient(problem, problem.detached(), differentiable=False)
+    return float(loss.detach()), float(squared_norm(gradient))

@@ -1,0 +1,71 @@
+"""The problem a teleport works on: a model, a loss and one batch, seen as a function of parameters.
+
+Conventions used in the whole package: weights are [out, in], activations [batch, ..., features],
+representation matrices [features, columns] as in the null-space paper (Eq. 8-10).
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.utils._pytree import tree_leaves
+
+Parameters = dict[str, Tensor]
+LossFn = Callable[[Any, Any], Tensor]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A loss as a function of the parameters of a model, on one fixed batch.
+
+    Attributes:
+        model: any module; its buffers are never written by the methods below.
+        loss_fn: ``loss_fn(model_output, targets)`` returns a scalar tensor.
+        inputs: a tensor, a tuple (positional arguments) or a dict (keyword arguments).
+        targets: passed on to ``loss_fn``.
+    """
+
+    model: nn.Module
+    loss_fn: LossFn
+    inputs: Any
+    targets: Any
+
+    def parameters(self) -> dict[str, nn.Parameter]:
+        """All parameters by name, a shared one once."""
+        return dict(self.model.named_parameters())
+
+    def detached(self) -> Parameters:
+        """The present values, sharing storage with the model."""
+        return {name: p.detach() for name, p in self.parameters().items()}
+
+    def counted(self) -> list[str]:
+        """Names of the parameters whose gradients make up the objective."""
+        return [name for name, p in self.parameters().items() if p.requires_grad]
+
+    def output(self, parameters: Mapping[str, Tensor] | None = None) -> Any:
+        """Run the model at ``parameters`` (default: its own); its buffers end as they began."""
+        values: dict[str, Tensor] = dict(parameters if parameters is not None else {})
+        # Batch norm in train mode writes its running statistics: let it write into copies.
+        values.update({name: b.clone() for name, b in self.model.named_buffers()})
+        if isinstance(self.inputs, Mapping):
+            return functional_call(self.model, values, (), dict(self.inputs))
+        args = self.inputs if isinstance(self.inputs, tuple) else (self.inputs,)
+        return functional_call(self.model, values, args)
+
+    def loss(self, parameters: Mapping[str, Tensor] | None = None) -> Tensor:
+        """The scalar loss at ``parameters`` (default: the model's own)."""
+        return self.loss_fn(self.output(parameters), self.targets)
+
+    def tensors(self) -> list[Tensor]:
+        """Every tensor among the inputs."""
+        return [leaf for leaf in tree_leaves(self.inputs) if isinstance(leaf, Tensor)]
+
+    def write(self, parameters: Mapping[str, Tensor]) -> None:
+        """Copy values into the model's own ``nn.Parameter`` objects, which stay the same objects."""
+        own = self.parameters()
+        with torch.no_grad():
+            for name, value in parameters.items():
+                own[name].copy_(value)
