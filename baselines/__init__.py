@@ -1,0 +1,1 @@
+"""Other teleport methods behind the same interface, to measure and to compare with."""

@@ -1,0 +1,1 @@
+"""What to run, how to time it, where to keep it, what it means."""

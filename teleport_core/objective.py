@@ -35,9 +35,7 @@ def squared_norm(gradient: Parameters) -> Tensor:
     return torch.stack([g.square().sum() for g in gradient.values()]).sum()
 
 
-def objective_gradient(
-    leaves: Parameters, gradient: Parameters, wanted: list[str]
-) -> Parameters:
+def objective_gradient(leaves: Parameters, gradient: Parameters, wanted: list[str]) -> Parameters:
     """The gradient of 1/2 ||g||^2, which is H g, by double backward; one entry per ``wanted``."""
     half = 0.5 * squared_norm(gradient)
     if not half.requires_grad:

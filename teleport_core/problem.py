@@ -64,7 +64,7 @@ class Problem:
         return [leaf for leaf in tree_leaves(self.inputs) if isinstance(leaf, Tensor)]
 
     def write(self, parameters: Mapping[str, Tensor]) -> None:
-        """Copy values into the model's own ``nn.Parameter`` objects, which stay the same objects."""
+        """Copy values into the model's own ``nn.Parameter`` objects; they stay the same objects."""
         own = self.parameters()
         with torch.no_grad():
             for name, value in parameters.items():

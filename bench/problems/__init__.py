@@ -1,0 +1,1 @@
+"""Networks and data sets that teleports are measured on."""

@@ -1,0 +1,41 @@
+# make report            a report of the quick preset on this machine
+# make report PRESET=paper DEVICE=cuda
+# make test              the test suite;  make lint  ruff and mypy;  make verify  what takes longer
+# NO_INSTALL=1           use PYTHON as it is and install nothing
+
+PYTHON ?= python3
+VENV ?= .venv
+PRESET ?= quick
+DEVICE ?= auto
+
+ifdef NO_INSTALL
+RUN := $(PYTHON)
+READY :=
+else
+RUN := $(VENV)/bin/python
+READY := $(VENV)/.installed
+endif
+
+.PHONY: report test lint verify clean
+
+report: $(READY)
+	$(RUN) -m bench run --preset $(PRESET) --device $(DEVICE)
+
+test: $(READY)
+	$(RUN) -m pytest
+
+verify: $(READY)
+	$(RUN) -m pytest -m long
+
+lint: $(READY)
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable ".[test,lint]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) runs

@@ -1,0 +1,30 @@
+"""The method that moves nothing: what is left is the overhead of a call."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from teleport_core.interface import Guarantee, State, Status, Teleporter, TeleportResult
+from teleport_core.problem import Problem
+
+
+@dataclass(frozen=True, kw_only=True)
+class IdentityTeleporter(Teleporter):
+    """Move nothing and compute nothing; every parameter stays bit for bit as it was."""
+
+    name: ClassVar[str] = "identity"
+
+    def prepare(self, problem: Problem) -> State:
+        """Return an empty state."""
+        return State()
+
+    def advance(self, problem: Problem, state: State) -> TeleportResult:
+        """Report ``steps`` steps that changed nothing; no loss and no gradient is computed."""
+        unknown = [float("nan")] * (self.steps + 1)
+        return TeleportResult(
+            status=Status.DONE,
+            steps_done=self.steps,
+            loss=unknown,
+            grad_norm_sq=list(unknown),
+            null_dims={},
+            guarantee=Guarantee.EXACT_EVERYWHERE,
+        )

@@ -1,0 +1,70 @@
+"""Elementwise activations: sigma, and its inverse where the group action may use it."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+Elementwise = Callable[[Tensor], Tensor]
+
+# Exact types: a subclass may have a forward of its own.
+_ELEMENTWISE = (
+    nn.ReLU,
+    nn.LeakyReLU,
+    nn.ELU,
+    nn.CELU,
+    nn.SELU,
+    nn.GELU,
+    nn.SiLU,
+    nn.Mish,
+    nn.Tanh,
+    nn.Sigmoid,
+    nn.Softplus,
+    nn.Softsign,
+)
+
+
+@dataclass(frozen=True)
+class Activation:
+    """One sigma.
+
+    Attributes:
+        place: the module it was taken from, for messages.
+        forward: sigma, never in place.
+        inverse: sigma^-1, or None unless sigma maps R onto R one to one with a bounded inverse
+            slope. The 2022 action takes sigma^-1 of g sigma(z), and g carries the values of a
+            Tanh, Sigmoid, Softplus or ELU out of their range, whatever the learning rate.
+    """
+
+    place: str
+    forward: Elementwise
+    inverse: Elementwise | None
+
+
+def no_activation(place: str) -> Activation:
+    """The identity between two layers of a linear net."""
+    return Activation(place, _identity, _identity)
+
+
+def activation_of(module: nn.Module, place: str) -> Activation | None:
+    """The activation that ``module`` computes, or None when it is not a known elementwise one."""
+    if type(module) not in _ELEMENTWISE:
+        return None
+    plain = copy.copy(module)
+    if hasattr(plain, "inplace"):
+        # The action needs sigma's argument once more.
+        plain.inplace = False  # type: ignore[assignment]
+    return Activation(place, plain.forward, _inverse_of(module))
+
+
+def _inverse_of(module: nn.Module) -> Elementwise | None:
+    if isinstance(module, nn.LeakyReLU) and module.negative_slope > 0:
+        return partial(F.leaky_relu, negative_slope=1 / module.negative_slope)
+    return None
+
+
+def _identity(z: Tensor) -> Tensor:
+    return z

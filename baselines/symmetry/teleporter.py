@@ -1,0 +1,194 @@
+"""The symmetry method as users see it: options, variants, guarantee."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from baselines.symmetry.actions import pseudo_inverse, required_inverse
+from baselines.symmetry.extraction import extract
+from baselines.symmetry.mlp import MLP, with_ones
+from baselines.symmetry.search import (
+    Batch,
+    Visit,
+    exact_visit,
+    published_2022_visit,
+    published_2023_visit,
+)
+from teleport_core.ascent import Ascent, ascend
+from teleport_core.errors import ModelError, OptionError
+from teleport_core.interface import (
+    Guarantee,
+    State,
+    Status,
+    Teleporter,
+    TeleportResult,
+    require_choice,
+)
+from teleport_core.problem import Problem
+
+ACTIONS = ("preactivations", "activations")
+
+
+@dataclass
+class SymmetryState(State):
+    """What holds for every step of one batch.
+
+    Attributes:
+        batch: the MLP, its inputs and its loss.
+        columns_fit: whether the batch has at most as many columns as every inverted matrix rows.
+        input_pinv: pseudo-inverse of the inputs with their ones row, for the 2022 action.
+        hidden: inputs of the pairs, for the released 2023 code, and their pseudo-inverses.
+        hidden_pinv: their pseudo-inverses.
+    """
+
+    batch: Batch
+    columns_fit: bool
+    input_pinv: Tensor | None = None
+    hidden: Sequence[Tensor] = ()
+    hidden_pinv: Sequence[Tensor] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class SymmetryTeleporter(Teleporter):
+    """Ascent on the gradient norm along the orbits of GL(width) on the hidden layers of an MLP.
+
+    Attributes:
+        acts_on: "preactivations", the action of Zhao et al. 2023 (arXiv 2305.13404), or
+            "activations", that of Zhao et al. 2022 (arXiv 2205.10637), for LeakyReLU and linear
+            nets only.
+        published: compute what the authors' released code computes, step for step, on nets
+            without biases. ``lr`` then multiplies the gradient of ||g||^2, else that of
+            1/2 ||g||^2; the cap is tested as ||g||^2 > cap, else >=.
+
+    Without ``published`` the outputs on the batch stay the same to rounding as long as the batch
+    has no more columns than the layers have units. The released code projects weights before it
+    measures them, so its ||g||^2 is that of other weights than the model's: those entries of the
+    result are NaN, and so are losses of the 2023 code after the first step.
+    """
+
+    name: ClassVar[str] = "symmetry"
+
+    acts_on: str = "preactivations"
+    published: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse values outside their range."""
+        super().__post_init__()
+        require_choice("acts_on", self.acts_on, ACTIONS)
+        if not isinstance(self.published, bool):
+            raise OptionError(f"expected published to be True or False; got {self.published!r}")
+
+    def prepare(self, problem: Problem) -> SymmetryState:
+        """Extract the MLP and invert what stays the same over all steps.
+
+        Raises:
+            ModelError: a model that is no MLP, see ``extract``; biases with ``published``; an
+                activation without inverse with acts_on="activations".
+            ProblemError: inputs that do not fit the first layer.
+        """
+        mlp, inputs = extract(problem)
+        self._check(mlp)
+        leading = inputs.shape[:-1]
+        X = inputs.reshape(-1, inputs.shape[-1]).T  # columns are samples
+
+        def loss_of(output: Tensor) -> Tensor:
+            return problem.loss_fn(output.reshape(*leading, output.shape[-1]), problem.targets)
+
+        state = SymmetryState(Batch(mlp, X, loss_of), self._columns_fit(mlp, X))
+        matrices = list(mlp.read(problem.detached()).values())
+        with torch.no_grad():
+            if self.acts_on == "activations":
+                state.input_pinv = pseudo_inverse(with_ones(X, matrices[0]))
+            elif self.published:
+                state.hidden = mlp.layer_inputs(matrices, X)[:-1]
+                state.hidden_pinv = [pseudo_inverse(h) for h in state.hidden]
+        return state
+
+    def advance(self, problem: Problem, state: SymmetryState) -> TeleportResult:
+        """Take all steps and write the parameters."""
+        mlp = state.batch.mlp
+        if not mlp.activations:
+            return _nothing_to_act_on()
+        ranks: list[Tensor] = []
+        # The released code goes on at ||g||^2 == cap, which is >= for the next number up.
+        cap = math.nextafter(self.cap, math.inf) if self.published else self.cap
+        start = mlp.read(problem.detached())
+        ascent = ascend(start, self._visit(state, ranks), self.steps, cap)
+        if ascent.previous is not None:
+            # It may be the model's own storage, which is about to be written.
+            previous = mlp.split(ascent.previous)
+            state.previous = {name: value.clone() for name, value in previous.items()}
+        if ascent.parameters is not None:
+            problem.write(mlp.split(ascent.parameters))
+        loss, grad_norm_sq = self._known(ascent)
+        return TeleportResult(
+            status=ascent.status,
+            steps_done=ascent.steps_done,
+            loss=loss,
+            grad_norm_sq=grad_norm_sq,
+            null_dims={},
+            guarantee=self._guarantee(state, ranks),
+        )
+
+    def _check(self, mlp: MLP) -> None:
+        if self.acts_on == "activations":
+            for m in range(len(mlp.activations)):
+                required_inverse(mlp, m)
+        for layer in mlp.layers:
+            if self.published and layer.bias is not None:
+                raise ModelError(
+                    "expected layers without biases for published=True, because the released code "
+                    f"knows none; got {layer.bias}: build them with nn.Linear(..., bias=False), "
+                    "or use published=False"
+                )
+
+    def _columns_fit(self, mlp: MLP, X: Tensor) -> bool:
+        if self.acts_on == "preactivations":  # inverts sigma(gVh)
+            rows = [layer.out_features for layer in mlp.layers[:-1]]
+        else:  # inverts h with its ones row
+            rows = [layer.in_features + (layer.bias is not None) for layer in mlp.layers[:-1]]
+        return X.shape[1] <= min(rows, default=X.shape[1])
+
+    def _visit(self, state: SymmetryState, ranks: list[Tensor]) -> Visit:
+        if not self.published:
+            return exact_visit(state.batch, state.input_pinv, self.lr, ranks)
+        if state.input_pinv is not None:
+            return published_2022_visit(state.batch, state.input_pinv, self.lr)
+        return published_2023_visit(state.batch, state.hidden, state.hidden_pinv, self.lr)
+
+    def _known(self, ascent: Ascent) -> tuple[list[float], list[float]]:
+        """Losses and norms that are those of the visited weights; NaN for the others."""
+        if not self.published:
+            return ascent.loss, ascent.grad_norm_sq
+        unknown = [math.nan] * len(ascent.loss)
+        # Projected weights have the loss of the model's own where the hidden activations they are
+        # projected on are the model's own: always in the 2022 search, at first in the 2023 code.
+        if self.acts_on == "activations":
+            return ascent.loss, unknown
+        return [ascent.loss[0], *unknown[1:]], unknown
+
+    def _guarantee(self, state: SymmetryState, ranks: list[Tensor]) -> Guarantee:
+        if not state.columns_fit:
+            return Guarantee.APPROXIMATE
+        if self.published:
+            return Guarantee.FIRST_ORDER
+        # Fewer columns than units is not enough where units are dead or samples repeat.
+        columns = state.batch.inputs.shape[1]
+        full = all(float(rank) > columns - 0.5 for rank in ranks)
+        return Guarantee.EXACT_ON_BATCH if full else Guarantee.APPROXIMATE
+
+
+def _nothing_to_act_on() -> TeleportResult:
+    """A net of depth one has no hidden layer, hence no symmetry of this kind."""
+    return TeleportResult(
+        status=Status.NO_ASCENT_DIRECTION,
+        steps_done=0,
+        loss=[math.nan],
+        grad_norm_sq=[math.nan],
+        null_dims={},
+        guarantee=Guarantee.EXACT_EVERYWHERE,
+    )

@@ -1,0 +1,118 @@
+"""How far a run is: a bar with remaining time on a terminal, plain lines elsewhere."""
+
+import sys
+from collections import Counter
+from time import monotonic
+from typing import Any
+
+from bench.units import Record, Unit
+
+_PLAIN_SECONDS = 10.0
+
+
+def estimate_left(seconds: list[float], left: int) -> float:
+    """Remaining seconds: the mean of what is done, for what is left."""
+    return sum(seconds) / len(seconds) * left if seconds else float("nan")
+
+
+def spoken(seconds: float) -> str:
+    """A duration in words: 45 s, 12 min, 1.5 h."""
+    if seconds != seconds:  # noqa: PLR0124  (NaN: nothing is known yet)
+        return "unknown"
+    if seconds < 90:
+        return f"{max(seconds, 1):.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def outcome(records: list[Record]) -> str:
+    """What became of the cells of a unit: "5 ok" or "4 ok, 1 oom"."""
+    counts = Counter(record.get("status", "ok") for record in records)
+    return ", ".join(f"{count} {status}" for status, count in sorted(counts.items(), reverse=True))
+
+
+class QuietProgress:
+    """Says nothing."""
+
+    def begin(self, units: list[Unit]) -> None:
+        """The run starts."""
+
+    def unit(self, unit: Unit, records: list[Record], seconds: float) -> None:
+        """A unit is finished."""
+
+    def end(self) -> None:
+        """The run is over."""
+
+
+class PlainProgress:
+    """A line at most every ten seconds, and one for every cell that is not fine."""
+
+    def begin(self, units: list[Unit]) -> None:
+        """The run starts."""
+        self._count = len(units)
+        self._seconds: list[float] = []
+        self._last = monotonic()
+
+    def unit(self, unit: Unit, records: list[Record], seconds: float) -> None:
+        """A unit is finished."""
+        self._seconds.append(seconds)
+        done = len(self._seconds)
+        bad = [record for record in records if record.get("status", "ok") != "ok"]
+        for record in bad:
+            name = record.get("variant", unit.label)
+            self._line(f"{unit.label}: {name}: {record['status']}: {record['reason']}")
+        if done == self._count or monotonic() - self._last >= _PLAIN_SECONDS:
+            self._last = monotonic()
+            left = spoken(estimate_left(self._seconds, self._count - done))
+            self._line(f"[{done}/{self._count}] {unit.label}: {outcome(records)}; {left} left")
+
+    def end(self) -> None:
+        """The run is over."""
+
+    def _line(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)  # noqa: T201
+
+
+class TerminalProgress:
+    """A bar."""
+
+    def begin(self, units: list[Unit]) -> None:
+        """The run starts."""
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+        from rich.progress import Progress as Bar
+
+        self._seconds: list[float] = []
+        self._count = len(units)
+        self._bar: Any = Bar(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[left]}"),
+            console=Console(stderr=True),
+        )
+        self._task = self._bar.add_task("starting", total=len(units), left="")
+        self._bar.start()
+
+    def unit(self, unit: Unit, records: list[Record], seconds: float) -> None:
+        """A unit is finished."""
+        from rich.markup import escape
+
+        self._seconds.append(seconds)
+        left = spoken(estimate_left(self._seconds, self._count - len(self._seconds)))
+        for record in records:
+            if record.get("status", "ok") != "ok":
+                text = f"{unit.label}: {record.get('variant', '')}: {record['reason']}"
+                self._bar.console.print(escape(text))
+        label = escape(unit.label)
+        self._bar.update(self._task, advance=1, description=label, left=f"{left} left")
+
+    def end(self) -> None:
+        """The run is over."""
+        self._bar.stop()
+
+
+def choose(*, quiet: bool) -> QuietProgress | PlainProgress | TerminalProgress:
+    """The progress for this place; ``NO_COLOR`` is honoured by the terminal library."""
+    if quiet:
+        return QuietProgress()
+    return TerminalProgress() if sys.stderr.isatty() else PlainProgress()

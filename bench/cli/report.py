@@ -1,0 +1,21 @@
+"""``teleport-bench report``: the derived files of a run directory."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.journal import load
+from bench.rundir import RunDirectory
+
+
+def report(
+    directory: Annotated[Path, typer.Argument(help="A run directory: holds journal.jsonl.")],
+) -> None:
+    """Write the CSV files and report.html of a run; prints the report's path."""
+    _, notes = load(RunDirectory(directory).journal)
+    for note in notes:
+        typer.echo(note, err=True)
+    from reports import write_report
+
+    typer.echo(str(write_report(directory)))

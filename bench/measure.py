@@ -1,0 +1,147 @@
+"""Time the variants of one point, interleaved, on one model and its batches."""
+
+import gc
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from bench.clock import Clock
+from bench.spec import Sampling
+
+if TYPE_CHECKING:
+    import torch
+
+    from teleport_core import Problem, Teleporter
+
+# So small that no step is refused or changes what the next one computes.
+TIMING_LR = 1e-6
+
+Sample = dict[str, Any]
+
+
+@dataclass
+class Entrant:
+    """One variant in the interleaved measurement of a point.
+
+    ``call`` does one whole sample between the clocks and answers (samples, steps done, facts).
+    """
+
+    cell_id: str
+    expected_steps: int
+    call: Callable[[], tuple[list[Sample], int, dict[str, Any]]]
+    facts: dict[str, Any] = field(default_factory=dict)
+    steps_done: int = 0
+    rounds: int = 0
+
+
+def teleport_call(
+    teleporter: "Teleporter", problems: list["Problem"], clocks: list[Clock]
+) -> tuple[list[Sample], int, dict[str, Any]]:
+    """Prepare and advance on every batch in turn; a mark before, between and after."""
+    steps_done = 0
+    marks = [[clock.mark() for clock in clocks]]
+    for problem in problems:
+        state = teleporter.prepare(problem)
+        marks.append([clock.mark() for clock in clocks])
+        result = teleporter.advance(problem, state)
+        marks.append([clock.mark() for clock in clocks])
+        steps_done += result.steps_done
+    facts = {
+        "guarantee": result.guarantee.name,
+        "null_dims": result.null_dims,
+        "teleport_status": result.status.name,
+    }
+    return _samples(clocks, marks), steps_done, facts
+
+
+def sgd_call(
+    problems: list["Problem"], steps: int, clocks: list[Clock]
+) -> tuple[list[Sample], int, dict[str, Any]]:
+    """``steps`` SGD steps on every batch: forward, backward, in-place foreach update."""
+    import torch
+
+    parameters = [p for p in problems[0].model.parameters() if p.requires_grad]
+    marks = [[clock.mark() for clock in clocks]]
+    for problem in problems:
+        marks.append([clock.mark() for clock in clocks])
+        for _ in range(steps):
+            loss = problem.loss_fn(_forward(problem), problem.targets)
+            gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
+            used = [(p, g) for p, g in zip(parameters, gradients, strict=True) if g is not None]
+            with torch.no_grad():
+                torch._foreach_add_([p for p, _ in used], [g for _, g in used], alpha=-TIMING_LR)
+        marks.append([clock.mark() for clock in clocks])
+    return _samples(clocks, marks), steps * len(problems), {}
+
+
+def _forward(problem: "Problem") -> Any:
+    inputs = problem.inputs
+    if isinstance(inputs, dict):
+        return problem.model(**inputs)
+    return problem.model(*inputs) if isinstance(inputs, tuple) else problem.model(inputs)
+
+
+def _samples(clocks: list[Clock], marks: list[list[Any]]) -> list[Sample]:
+    samples = []
+    for i, clock in enumerate(clocks):
+        times = [row[i] for row in marks]
+        spans = [clock.seconds(a, b) for a, b in pairwise(times)]
+        samples.append(
+            {
+                "clock": clock.name,
+                "seconds": clock.seconds(times[0], times[-1]),
+                "prepare_s": sum(spans[0::2]),
+                "steps_s": sum(spans[1::2]),
+            }
+        )
+    return samples
+
+
+@contextmanager
+def quiet_collector() -> Iterator[None]:
+    """Collect garbage now and not while the clock runs."""
+    gc.collect()
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def rounds(
+    entrants: list[Entrant],
+    sampling: Sampling,
+    seed: int,
+    now: Callable[[], float],
+) -> Iterator[tuple[int, Entrant]]:
+    """The order of measurement: in each round every entrant once, in a new seeded order.
+
+    Warm-up rounds have negative numbers. Entrants may be taken out of the list in between.
+    Sampling stops after ``max_samples`` rounds, or after ``min_samples`` once the block has had
+    ``block_seconds``.
+    """
+    order = random.Random(seed)
+    started = now()
+    for number in range(-sampling.warmup, sampling.max_samples):
+        if number == 0:
+            started = now()
+        if number >= sampling.min_samples and now() - started >= sampling.block_seconds:
+            return
+        for entrant in order.sample(entrants, len(entrants)):
+            yield number, entrant
+        if not entrants:
+            return
+
+
+def restore(model: "torch.nn.Module", start: dict[str, "torch.Tensor"]) -> None:
+    """Put parameters and buffers back to where every sample starts from."""
+    import torch
+
+    with torch.no_grad():
+        for name, value in model.state_dict().items():
+            value.copy_(start[name])

@@ -1,0 +1,217 @@
+"""What a teleport does to loss and gradient norm, step by step; never timed.
+
+The point after s steps is reached by one call with ``steps=s`` from the same start, so that a
+basis is as old as it is in use, whatever the method keeps between its steps.
+"""
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bench.measure import restore
+from bench.problems.build import Built
+from bench.variants import Variant
+
+if TYPE_CHECKING:
+    import torch
+
+    from teleport_core import Problem, TeleportResult
+
+Record = dict[str, Any]
+
+_TRAINING_STEPS = 200
+_TRAINING_LR = 0.1
+# The search brackets by factors of 8 over 1e-10 ... 1e+8 and then bisects to 3 %.
+_LOWEST_LR = 1e-10
+_BRACKET = 8.0
+_BRACKET_TRIES = 21
+_BISECTIONS = 7
+
+
+@dataclass
+class Subject:
+    """A problem at its starting point, with everything that is measured on it."""
+
+    problem: "Problem"
+    built: Built
+    start: dict[str, "torch.Tensor"]
+
+    def reset(self) -> None:
+        """Go back to the starting point."""
+        restore(self.problem.model, self.start)
+
+
+def subject(built: Built, start: str) -> Subject:
+    """A subject at the initial weights, or after a short training on the point's batches."""
+    from teleport_core import Problem
+
+    inputs, targets = built.batches[0]
+    problem = Problem(built.model, built.loss_fn, inputs, targets)
+    if start == "trained":
+        _train(built)
+    values = {name: v.detach().clone() for name, v in built.model.state_dict().items()}
+    return Subject(problem, built, values)
+
+
+def _train(built: Built) -> None:
+    import torch
+
+    from teleport_core import Problem
+
+    optimizer = torch.optim.SGD(built.model.parameters(), lr=_TRAINING_LR)
+    for step in range(_TRAINING_STEPS):
+        inputs, targets = built.batches[step % len(built.batches)]
+        optimizer.zero_grad()
+        Problem(built.model, built.loss_fn, inputs, targets).loss().backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+    optimizer.zero_grad()
+
+
+def advance(where: Subject, variant: Variant, steps: int, **options: Any) -> "TeleportResult":
+    """One call from the starting point; the model is left where it ended."""
+    from teleport_core import make
+
+    where.reset()
+    teleporter = make(variant.method, **{**variant.options, **options, "steps": steps})
+    return teleporter.advance(where.problem, teleporter.prepare(where.problem))
+
+
+def find_lr(where: Subject, variant: Variant, steps: int, growth: float) -> float:
+    """The learning rate at which ``steps`` steps multiply ||g||^2 by ``growth``, or just less.
+
+    Methods and thresholds are then compared at the same gain.
+    """
+    from teleport_core.objective import loss_and_grad_norm_sq
+
+    where.reset()
+    wanted = growth * loss_and_grad_norm_sq(where.problem)[1]
+
+    def overshoots(lr: float) -> bool:
+        result = advance(where, variant, steps, lr=lr)
+        if result.steps_done < steps:
+            return result.status.name == "NON_FINITE"
+        # NaN counts as too much.
+        return not loss_and_grad_norm_sq(where.problem)[1] <= wanted
+
+    high = _LOWEST_LR
+    for _ in range(_BRACKET_TRIES):
+        if overshoots(high):
+            break
+        high *= _BRACKET
+    low = high / _BRACKET
+    for _ in range(_BISECTIONS):
+        middle = (low * high) ** 0.5
+        low, high = (low, middle) if overshoots(middle) else (middle, high)
+    return low
+
+
+def trajectory(where: Subject, variant: Variant, steps: int, lr: float, tau: float) -> Record:
+    """The rows of one preservation record."""
+    options = {"lr": lr, **({"tau": tau} if takes_tau(variant) else {})}
+    observe = _observer(where, variant, tau)
+    where.reset()
+    rows = [{"step": 0, **observe()}]
+    result = None
+    for step in range(1, steps + 1):
+        result = advance(where, variant, step, **options)
+        if result.steps_done < step:
+            break
+        rows.append({"step": step, **observe()})
+    where.reset()
+    if result is None:
+        raise ValueError("expected at least one step")
+    return {
+        "rows": [_with_drift(row, rows[0]) for row in rows],
+        "teleport_status": result.status.name,
+        "guarantee": result.guarantee.name,
+        "null_dims": result.null_dims,
+    }
+
+
+def takes_tau(variant: Variant) -> bool:
+    """Whether the method has the option ``tau``."""
+    from dataclasses import fields
+
+    from teleport_core.registry import method_class
+
+    return "tau" in {f.name for f in fields(method_class(variant.method))}
+
+
+def _observer(where: Subject, variant: Variant, tau: float) -> Callable[[], dict[str, Any]]:
+    """A function that measures the model where it is now."""
+    import torch
+
+    from teleport_core import Problem
+    from teleport_core.nullspace.bounds import layer_inputs, preactivation_bound
+    from teleport_core.objective import loss_and_grad_norm_sq
+
+    problem, heldout = where.problem, where.built.heldout
+    double = copy.deepcopy(problem.model).double()
+    bounded = None
+    if takes_tau(variant):
+        where.reset()
+        rule = variant.options.get("rank_rule")
+        bounded = layer_inputs(problem, tau, str(rule) if rule else None)
+
+    def loss_in(model: "torch.nn.Module", batch: tuple[Any, Any]) -> float:
+        with torch.no_grad():
+            return float(Problem(model, problem.loss_fn, *batch).loss())
+
+    def observe() -> dict[str, Any]:
+        batch = (problem.inputs, problem.targets)
+        double.load_state_dict(problem.model.state_dict())
+        now = problem.detached()
+        before = {name: where.start[name] for name in now}
+        return {
+            "loss": loss_in(problem.model, batch),
+            "loss_float64": loss_in(double, _as_double(batch)),
+            "heldout_loss": None if heldout is None else loss_in(problem.model, heldout),
+            "grad_norm_sq": loss_and_grad_norm_sq(problem)[1],
+            "preactivation_bound": bounded and preactivation_bound(bounded, before, now),
+        }
+
+    return observe
+
+
+def _as_double(batch: tuple[Any, Any]) -> tuple[Any, Any]:
+    import torch
+    from torch.utils._pytree import tree_map
+
+    def one(value: Any) -> Any:
+        floating = isinstance(value, torch.Tensor) and value.is_floating_point()
+        return value.double() if floating else value
+
+    return tree_map(one, batch[0]), tree_map(one, batch[1])
+
+
+def _with_drift(row: Record, first: Record) -> Record:
+    """Relative change of each loss since step 0."""
+    pairs = {
+        "drift_float32": "loss",
+        "drift_float64": "loss_float64",
+        "heldout_drift": "heldout_loss",
+    }
+    drifts = {name: _relative(row[key], first[key]) for name, key in pairs.items()}
+    return {**row, **drifts}
+
+
+def _relative(now: float | None, before: float | None) -> float | None:
+    if now is None or before is None or before == 0.0:
+        return None
+    return abs(now - before) / abs(before)
+
+
+def spectra(where: Subject) -> Iterator[Record]:
+    """Singular values of every movable layer's input, squared (the paper's Fig. 6a)."""
+    from teleport_core.nullspace.bounds import layer_inputs
+
+    for position, layer in enumerate(layer_inputs(where.problem, 1.0), 1):
+        eigenvalues: Sequence[float] = layer.sigma.square().tolist()
+        yield {
+            "layer": layer.weight,
+            "position": position,
+            "rows": layer.shape[0],
+            "columns": layer.shape[1],
+            "eigenvalues": list(eigenvalues),
+        }

@@ -1,0 +1,184 @@
+"""From a point of the plan to a model, a loss and batches."""
+
+import importlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import cycle, islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.errors import SpecError
+from bench.plan import Point
+from bench.seeds import seed_for
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+LETTERS = ("t", "d", "n", "l", "b")
+# What a factory may ask for besides the letters of the sweep.
+_EXTRAS = ("seed", "device", "dtype")
+_HELDOUT_SAMPLES = 512
+
+Batch = tuple[Any, Any]
+
+
+@dataclass(frozen=True)
+class Built:
+    """A model on its device with ``b`` teleport batches and one held-out batch, if there is one."""
+
+    model: "nn.Module"
+    loss_fn: Callable[[Any, Any], "torch.Tensor"]
+    batches: list[Batch]
+    heldout: Batch | None
+
+
+def build(point: Point, *, seed: int, bias: bool, data_dir: str | None) -> Built:
+    """Build what a point names: the sweep's MLP on a data set, or the user's own factory.
+
+    The seed depends on the point's data and shape alone, so that all variants share it.
+    """
+    import torch
+
+    dtype: torch.dtype = getattr(torch, point.dtype)
+    if point.model == "mlp":
+        built = _mlp(point, seed, bias=bias, data_dir=data_dir)
+    else:
+        built = _from_factory(point, seed)
+    model = built.model.to(device=point.device, dtype=dtype)
+    batches = [_move(batch, point.device, dtype) for batch in built.batches]
+    heldout = None if built.heldout is None else _move(built.heldout, point.device, dtype)
+    return Built(model, built.loss_fn, batches, heldout)
+
+
+def _mlp(point: Point, seed: int, *, bias: bool, data_dir: str | None) -> Built:
+    import torch
+    from torch.nn import functional as F
+
+    from bench.problems.datasets import load_dataset
+    from bench.problems.networks import mlp
+
+    data = load_dataset(point.dataset, Path(data_dir) if data_dir else None)
+    samples, features = data.inputs.shape
+    if point.n > samples:
+        raise SpecError(
+            f"expected n <= {samples}, the training samples of {data.name}; got n={point.n}"
+        )
+    model_seed = seed_for(seed, "model", point.d, point.l)
+    model = mlp(features, data.classes, point.d, point.l, bias=bias, seed=model_seed)
+    generator = torch.Generator().manual_seed(seed_for(seed, "batches", point.n))
+    batches = []
+    for _ in range(point.b):
+        rows = torch.randperm(samples, generator=generator)[: point.n]
+        batches.append((data.inputs[rows], data.targets[rows]))
+    heldout = (data.heldout_inputs[:_HELDOUT_SAMPLES], data.heldout_targets[:_HELDOUT_SAMPLES])
+    return Built(model, F.cross_entropy, batches, heldout)
+
+
+def load_factory(address: str) -> Callable[..., Any]:
+    """The function behind ``pkg.module:factory`` or ``path/to/file.py:factory``.
+
+    Raises:
+        SpecError: no such module, file or function.
+    """
+    module_name, _, function = address.rpartition(":")
+    if not module_name or not function:
+        raise SpecError(f"expected a model to be 'mlp' or 'pkg.module:factory'; got {address!r}")
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        module = _import(module_name)
+    except Exception as error:
+        raise SpecError(
+            f"expected to import {module_name!r} for the model {address!r}; it raised "
+            f"{type(error).__name__}: {error}"
+        ) from error
+    factory = getattr(module, function, None)
+    if not callable(factory):
+        raise SpecError(f"expected {module_name!r} to define a function {function!r}; it does not")
+    found: Callable[..., Any] = factory
+    return found
+
+
+def _import(name: str) -> Any:
+    path = Path(name)
+    if path.suffix != ".py":
+        return importlib.import_module(name)
+    if not path.is_file():
+        raise FileNotFoundError(f"no file {name}")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{name} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def factory_arguments(address: str, factory: Callable[..., Any], swept: Sequence[str]) -> list[str]:
+    """The values a factory asks for by parameter name.
+
+    Raises:
+        SpecError: it needs something the sweep does not have, or does not name a swept letter.
+    """
+    parameters = inspect.signature(factory).parameters.values()
+    known = (*LETTERS, *_EXTRAS)
+    for parameter in parameters:
+        if parameter.name not in known and parameter.default is parameter.empty:
+            raise SpecError(
+                f"expected {address} to take any of {', '.join(known)}; it needs {parameter.name!r}"
+            )
+    named = [parameter.name for parameter in parameters if parameter.name in known]
+    for letter in swept:
+        if letter in ("d", "n", "l") and letter not in named:
+            raise SpecError(
+                f"expected {address} to take {letter!r}, which is swept; it takes "
+                f"{', '.join(named) or 'nothing'}: add the parameter or drop --axis {letter}=..."
+            )
+    return named
+
+
+def _from_factory(point: Point, seed: int) -> Built:
+    import torch
+
+    factory = load_factory(point.model)
+    names = factory_arguments(point.model, factory, ())
+    values = {
+        **point.letters(),
+        "seed": seed_for(seed, "model", point.d, point.l),
+        "device": point.device,
+        "dtype": getattr(torch, point.dtype),
+    }
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_for(seed, "factory", point.d, point.n, point.l))
+        made = factory(**{name: values[name] for name in names})
+    if not isinstance(made, tuple) or len(made) != 3 or not isinstance(made[0], torch.nn.Module):
+        raise SpecError(
+            f"expected {point.model} to return (model, loss_fn, batches); got {type(made).__name__}"
+        )
+    model, loss_fn, given = made
+    batches = list(given)
+    if not batches or not all(
+        isinstance(item, (tuple, list)) and len(item) == 2 for item in batches
+    ):
+        raise SpecError(
+            f"expected batches of {point.model} to be a non-empty list of (inputs, targets) pairs"
+        )
+    heldout = batches[point.b] if len(batches) > point.b else None
+    return Built(model, loss_fn, list(islice(cycle(batches), point.b)), heldout)
+
+
+def _move(batch: Batch, device: str, dtype: "torch.dtype") -> Batch:
+    import torch
+    from torch.utils._pytree import tree_map
+
+    def one(value: Any) -> Any:
+        if not isinstance(value, torch.Tensor):
+            return value
+        return value.to(device=device, dtype=dtype if value.is_floating_point() else None)
+
+    inputs, targets = batch
+    return tree_map(one, inputs), tree_map(one, targets)

@@ -1,0 +1,56 @@
+"""The 1,797 handwritten digits that come with scikit-learn: real data on every machine.
+
+Source: E. Alpaydin, C. Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine Learning
+Repository (1998), test part; 8 x 8 pixels with values from 0 to 16.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.errors import DataError
+from bench.problems.datasets.dataset import SPLIT_SEED, Dataset, split_indices
+
+SAMPLES = 1797
+CLASSES = 10
+_LARGEST = 16.0
+
+
+def read_arrays() -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Pixels ``[1797, 64]`` in [0, 1] and digits ``[1797]``.
+
+    Raises:
+        DataError: scikit-learn is not installed.
+    """
+    try:
+        from sklearn.datasets import load_digits
+    except ImportError as error:
+        raise DataError(
+            f"expected scikit-learn, which brings the data set 'digits'; {error}: "
+            "pip install scikit-learn, or choose another with --dataset"
+        ) from error
+    pixels, digits = load_digits(return_X_y=True)
+    return (pixels / _LARGEST).astype(np.float32), digits.astype(np.int64)
+
+
+def load(data_dir: Path | None = None) -> Dataset:
+    """Digits as a data set, 20 % of them held out; no folder is looked in, ``data_dir`` is ignored.
+
+    Raises:
+        DataError: scikit-learn is not installed.
+    """
+    import torch
+
+    pixels, digits = read_arrays()
+    train, heldout = split_indices(len(digits))
+    return Dataset(
+        name="digits",
+        inputs=torch.from_numpy(pixels[train]),
+        targets=torch.from_numpy(digits[train]),
+        heldout_inputs=torch.from_numpy(pixels[heldout]),
+        heldout_targets=torch.from_numpy(digits[heldout]),
+        classes=CLASSES,
+        source=f"scikit-learn's digits, {len(train)} for training, {len(heldout)} held out "
+        f"(seed {SPLIT_SEED})",
+    )

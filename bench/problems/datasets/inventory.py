@@ -1,0 +1,111 @@
+"""Which data sets are on this machine, and whether their files are whole; torch-free for ours."""
+
+import hashlib
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+
+from bench.errors import DataError
+from bench.problems.datasets import digits, mnist
+from bench.problems.datasets.dataset import addresses, load_dataset, resolve_name
+from bench.problems.datasets.fetch import REMOTES
+from bench.problems.datasets.idx import read_header
+from bench.problems.datasets.locations import Pair, find, locate, shown
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A data set's line in the list.
+
+    Attributes:
+        name: what ``load_dataset`` takes.
+        state: whether it is here; "damaged" if what is here cannot be used.
+        where: the folder, or what is wrong.
+        samples: None where only loading would tell.
+    """
+
+    name: str
+    state: Literal["yes", "no", "damaged"]
+    where: str
+    samples: int | None
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A file that was read from end to end; ``note`` compares its hash with the official one."""
+
+    name: str
+    what: str
+    shape: tuple[int, ...]
+    md5: str
+    note: str
+
+
+def inventory(data_dir: Path | None = None) -> list[Entry]:
+    """Every data set, from its files' headers only; which a damaged file may survive.
+
+    Raises:
+        DataError: ``data_dir`` is not a folder, or two loaders have one name.
+    """
+    return [_entry(name, address, data_dir) for name, address in sorted(addresses().items())]
+
+
+def check(name: str, data_dir: Path | None = None) -> list[Checked]:
+    """Parse and hash everything a data set consists of.
+
+    Raises:
+        DataError: unknown, absent or damaged.
+    """
+    name = resolve_name(name)
+    if name == "digits":
+        return [_check_digits()]
+    if name in mnist.NAMES:
+        pairs = locate(name, data_dir).pairs
+        return [file for pair in pairs for file in _check_pair(name, pair)]
+    loaded = load_dataset(name, data_dir)
+    return [Checked(name, loaded.source, tuple(loaded.inputs.shape), "-", "loaded")]
+
+
+def _entry(name: str, address: str, data_dir: Path | None) -> Entry:
+    if name == "digits":
+        if find_spec("sklearn") is None:
+            return Entry(name, "no", "scikit-learn is not installed", None)
+        return Entry(name, "yes", "with scikit-learn", digits.SAMPLES)
+    if name not in mnist.NAMES:
+        return Entry(name, "yes", address, None)
+    try:
+        located = find(name, data_dir)
+        if located is None:
+            return Entry(name, "no", f"teleport-bench data fetch {name}", None)
+        samples = sum(read_header(pair.labels).shape[0] for pair in located.pairs)
+    except DataError as error:
+        return Entry(name, "damaged", str(error), None)
+    return Entry(name, "yes", shown(located.folder), samples)
+
+
+def _check_digits() -> Checked:
+    pixels, _ = digits.read_arrays()
+    md5 = hashlib.md5(pixels.tobytes(), usedforsecurity=False).hexdigest()
+    return Checked("digits", "with scikit-learn", pixels.shape, md5, "pixels as float32")
+
+
+def _check_pair(name: str, pair: Pair) -> list[Checked]:
+    images, labels = mnist.read_pair(pair)
+    return [
+        _checked(name, pair.images, images.shape),
+        _checked(name, pair.labels, labels.shape),
+    ]
+
+
+def _checked(name: str, path: Path, shape: tuple[int, ...]) -> Checked:
+    with path.open("rb") as file:
+        md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    official = REMOTES[name].md5.get(path.name)
+    if official is None:
+        note = "not packed, no official hash"
+    elif md5 == official:
+        note = "the official file"
+    else:
+        note = "whole, but not byte for byte the official file"
+    return Checked(name, shown(path), shape, md5, note)

@@ -1,0 +1,44 @@
+"""What runner and worker say to each other: one JSON object a line, with a version.
+
+The runner sends commands on the worker's standard input, one at a time:
+    {"v": 1, "do": "block", ...}         measure the variants of one point, interleaved
+    {"v": 1, "do": "preservation", ...}  what one variant does to loss and gradient norm
+    {"v": 1, "do": "spectrum", ...}      the singular values of every layer's input
+    {"v": 1, "do": "environment", ...}   what this machine is; resolves the device "auto"
+    {"v": 1, "do": "stop"}
+The worker answers with events on its standard output; whatever the measured code prints goes to
+standard error:
+    ready     once, after start
+    note      {"cell_id"}: this cell is being worked on from now on
+    sample    {"cell_id", "samples": [...]}
+    cell      {"cell_id", "status", "reason", ...}: no more samples of this cell will come
+    record    {"record"}: a finished record for the journal, one "of" so many of its command
+    environment  {"device", "environment"}
+    failed    {"reason"}: the whole command could not be carried out
+    done      the command is finished
+"""
+
+import json
+from typing import IO, Any
+
+VERSION = 1
+
+Message = dict[str, Any]
+
+
+def send(stream: IO[str], message: Message) -> None:
+    """Write one message and flush it."""
+    stream.write(json.dumps({"v": VERSION, **message}) + "\n")
+    stream.flush()
+
+
+def parse(line: str) -> Message:
+    """Read one message.
+
+    Raises:
+        ValueError: no JSON object, or another version of the protocol.
+    """
+    message = json.loads(line)
+    if not isinstance(message, dict) or message.get("v") != VERSION:
+        raise ValueError(f"expected a message of protocol version {VERSION}; got {line[:200]!r}")
+    return message

@@ -1,0 +1,214 @@
+"""Carry out a plan: one worker after another, every finished cell in the journal at once."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Any, Protocol
+
+from bench.errors import RunError
+from bench.journal import Journal
+from bench.protocol import Message
+from bench.units import Record, Unit
+from bench.worker_process import WorkerGoneError, WorkerProcess
+
+# Between two signs of life; the slowest sample of the largest preset takes minutes.
+SILENCE_SECONDS = 1800.0
+
+
+class Progress(Protocol):
+    """Shows how far a run is."""
+
+    def begin(self, units: list[Unit]) -> None:
+        """The run starts."""
+
+    def unit(self, unit: Unit, records: list[Record], seconds: float) -> None:
+        """A unit is finished."""
+
+    def end(self) -> None:
+        """The run is over."""
+
+
+@dataclass
+class Summary:
+    """What came out of a run.
+
+    Attributes:
+        statuses: how many cells ended in which status.
+        left: units that were not begun because the budget was spent.
+    """
+
+    statuses: Counter[str] = field(default_factory=Counter)
+    left: int = 0
+
+    @property
+    def complete(self) -> bool:
+        """Every cell was measured and is fine."""
+        return self.left == 0 and set(self.statuses) <= {"ok"}
+
+
+class Runner:
+    """Runs units on a worker and replaces the worker when it dies."""
+
+    def __init__(
+        self,
+        progress: Progress,
+        launch: Callable[[], WorkerProcess] = WorkerProcess,
+        silence: float = SILENCE_SECONDS,
+    ) -> None:
+        self._progress = progress
+        self._launch = launch
+        self._silence = silence
+        self._worker: WorkerProcess | None = None
+
+    def environment(self, device: str, threads: int | None) -> tuple[str, dict[str, Any]]:
+        """Ask the worker what it runs on; the device "auto" is resolved.
+
+        Raises:
+            RunError: the worker could not say.
+        """
+        command = {"do": "environment", "device": device, "threads": threads}
+        try:
+            for message in self._events(command):
+                if message["event"] == "environment":
+                    device, found = message["device"], message["environment"]
+                elif message["event"] == "failed":
+                    raise RunError(message["reason"])
+        except WorkerGoneError as gone:
+            raise RunError(f"expected a worker that starts; {gone.reason}") from gone
+        return device, found
+
+    def run(self, units: list[Unit], journal: Journal, budget: float | None) -> Summary:
+        """Carry out every unit; no new one is begun once ``budget`` seconds are spent."""
+        summary = Summary()
+        started = monotonic()
+        self._progress.begin(units)
+        for number, unit in enumerate(units):
+            begun = monotonic()
+            if budget is not None and begun - started >= budget:
+                summary.left = len(units) - number
+                break
+            records = self._block(unit) if unit.is_block else self._beside(unit)
+            journal.append(*records)
+            summary.statuses.update(record.get("status", "ok") for record in records)
+            self._progress.unit(unit, records, monotonic() - begun)
+        self._progress.end()
+        return summary
+
+    def close(self) -> None:
+        """End the worker."""
+        if self._worker is not None:
+            self._worker.stop()
+            self._worker = None
+
+    def abort(self) -> None:
+        """Kill the worker at once."""
+        if self._worker is not None:
+            self._worker.kill()
+            self._worker = None
+
+    def _events(self, command: Message) -> Iterator[Message]:
+        """Send a command; yield its events until it is done."""
+        if self._worker is None:
+            self._worker = self._launch()
+            self._worker.receive(self._silence)
+        self._worker.send(command)
+        try:
+            while True:
+                message = self._worker.receive(self._silence)
+                if message["event"] == "done":
+                    return
+                yield message
+        except WorkerGoneError:
+            self._worker.kill()
+            self._worker = None
+            raise
+
+    def _block(self, unit: Unit) -> list[Record]:
+        """Measure a block; cells that outlive a worker's death go to the next worker."""
+        cells = unit.command["cells"]
+        records: dict[str, Record] = {}
+        while missing := [cell for cell in cells if cell["cell_id"] not in records]:
+            attempt = _Attempt(unit, missing)
+            try:
+                for message in self._events({**unit.command, "cells": missing}):
+                    attempt.take(message)
+            except WorkerGoneError as gone:
+                attempt.lose(gone)
+            else:
+                attempt.fail_rest("crashed", "the worker said nothing about this cell")
+            records |= attempt.records
+        return [records[cell["cell_id"]] for cell in cells]
+
+    def _beside(self, unit: Unit) -> list[Record]:
+        """Carry out a unit that is not timed."""
+        records: list[Record] = []
+        failure: Record | None = None
+        try:
+            for message in self._events(unit.command):
+                if message["event"] == "record":
+                    records.append({**unit.base, **message["record"]})
+                elif message["event"] == "failed":
+                    failure = {"status": message["status"], "reason": message["reason"]}
+        except WorkerGoneError as gone:
+            failure = {"status": gone.status, "reason": gone.reason}
+        if failure is not None:
+            return [{**unit.base, "cell_id": unit.cell_ids[0], **failure}]
+        return records
+
+
+class _Attempt:
+    """One try at the cells of a block in one worker."""
+
+    def __init__(self, unit: Unit, cells: list[Message]) -> None:
+        self._base = unit.base
+        self._cells = {cell["cell_id"]: cell for cell in cells}
+        self._samples: dict[str, list[Message]] = {cell_id: [] for cell_id in self._cells}
+        self._working_on: str | None = None
+        self.records: dict[str, Record] = {}
+
+    def take(self, message: Message) -> None:
+        """Note an event."""
+        kind = message["event"]
+        if kind == "note":
+            self._working_on = message["cell_id"]
+        elif kind == "sample":
+            self._samples[message["cell_id"]] += message["samples"]
+        elif kind == "cell":
+            facts = {k: v for k, v in message.items() if k not in ("v", "event")}
+            self._close(message["cell_id"], facts)
+        elif kind == "failed":
+            self.fail_rest(message["status"], message["reason"])
+
+    def lose(self, gone: WorkerGoneError) -> None:
+        """The worker is gone: blame the cell it was working on, or else all of them."""
+        if self._working_on is None or self._working_on in self.records:
+            self.fail_rest(gone.status, gone.reason)
+        else:
+            self._close(self._working_on, {"status": gone.status, "reason": gone.reason})
+
+    def fail_rest(self, status: str, reason: str) -> None:
+        """Close every cell that is still open."""
+        for cell_id in self._cells:
+            if cell_id not in self.records:
+                self._close(cell_id, {"status": status, "reason": reason})
+
+    def _close(self, cell_id: str, facts: Record) -> None:
+        cell = self._cells[cell_id]
+        self.records[cell_id] = {
+            **self._base,
+            "cell_id": cell_id,
+            "method": cell["method"],
+            "variant": cell["variant"],
+            "status": "crashed",
+            "reason": "",
+            "steps_done": 0,
+            "guarantee": None,
+            "null_dims": None,
+            "peak_memory_bytes": None,
+            "operations": None,
+            "bytes": None,
+            "flags": [],
+            "samples": self._samples[cell_id],
+            **facts,
+        }

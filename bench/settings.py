@@ -1,0 +1,119 @@
+"""The two sections of a spec that say how to measure: sampling, and preservation."""
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+from bench import require
+from bench.errors import SpecError
+from bench.variants import Variant, parse_variant, refuse_reserved
+
+STARTS = ("init", "trained")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """How often the cells of a block are timed; one round times each of them once.
+
+    Attributes:
+        warmup: rounds that are thrown away.
+        min_samples: rounds that are always kept. Default 7: the range of 6 samples covers the
+            median with 95 %, and an odd count makes the median one of the samples.
+        max_samples: rounds after which a block always stops.
+        block_seconds: once a block has its minimum, no round is begun after this time; it counts
+            from the end of the warm-up.
+    """
+
+    warmup: int = 2
+    min_samples: int = 7
+    max_samples: int = 25
+    block_seconds: float = 10.0
+
+    def __post_init__(self) -> None:
+        """Refuse values outside their range."""
+        require.whole("sampling.warmup", self.warmup, at_least=0)
+        require.whole("sampling.min_samples", self.min_samples)
+        require.whole("sampling.max_samples", self.max_samples)
+        if self.max_samples < self.min_samples:
+            raise SpecError(
+                f"expected sampling.max_samples >= sampling.min_samples ({self.min_samples}); "
+                f"got {self.max_samples}: raise the one or lower the other"
+            )
+        seconds = require.number("sampling.block_seconds", self.block_seconds, above=0)
+        object.__setattr__(self, "block_seconds", seconds)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preservation:
+    """How well the loss is kept, measured at one point apart from the clock.
+
+    Attributes:
+        enabled: False leaves the measurement out.
+        variants: what is measured; one that fixes ``tau`` itself runs at that tau alone, one whose
+            method knows no tau runs once.
+        taus: the energy thresholds, each in (0, 1]. Default: those asked of the paper's Fig. 6b.
+        steps: teleport steps. Default 8, the paper's t.
+        starts: at the initial weights, "init", or after a short training, "trained".
+        growth: the learning rate is chosen so that the last step has multiplied ||g||^2 by this,
+            so that methods are compared at the same gain. Default 4, ours.
+        d: hidden width.
+        n: batch size.
+        l: weight layers.
+    """
+
+    enabled: bool = True
+    variants: tuple[Variant, ...] = (Variant("nullspace"), Variant("symmetry"))
+    taus: tuple[float, ...] = (1.0, 0.9999, 0.999, 0.99, 0.95, 0.9)
+    steps: int = 8
+    starts: tuple[str, ...] = ("init",)
+    growth: float = 4.0
+    d: int = 128
+    n: int = 32
+    l: int = 3  # noqa: E741  (the letter of the papers)
+
+    def __post_init__(self) -> None:
+        """Refuse values outside their range."""
+        require.flag("preservation.enabled", self.enabled)
+        object.__setattr__(self, "variants", check_variants("preservation.variants", self.variants))
+        given = require.items("preservation.taus", self.taus)
+        name = "a threshold of preservation.taus"
+        taus = tuple(require.number(name, tau, above=0, at_most=1) for tau in given)
+        starts = require.items("preservation.starts", self.starts)
+        for start in starts:
+            require.choice("preservation.starts", start, STARTS)
+        require.distinct("preservation.taus", taus)
+        require.distinct("preservation.starts", starts)
+        object.__setattr__(self, "taus", taus)
+        object.__setattr__(self, "starts", starts)
+        growth = require.number("preservation.growth", self.growth, above=1)
+        object.__setattr__(self, "growth", growth)
+        for letter in ("steps", "d", "n", "l"):
+            require.whole(f"preservation.{letter}", getattr(self, letter))
+        if self.enabled and not (self.variants and taus and starts):
+            raise SpecError(
+                "expected preservation.variants, taus and starts to hold at least one entry each; "
+                "got an empty list: add one, or write enabled = false"
+            )
+
+
+def check_variants(name: str, variants: object) -> tuple[Variant, ...]:
+    """Variants as a tuple, each once and none of them reserved; texts are read as variants."""
+    found = tuple(_variant(name, entry) for entry in require.items(name, variants))
+    for variant in found:
+        refuse_reserved(variant)
+    require.distinct(name, found)
+    return found
+
+
+def _variant(name: str, entry: object) -> Variant:
+    return entry if isinstance(entry, Variant) else parse_variant(require.text(name, entry))
+
+
+def section_of(kind: type[Any], name: str, table: object) -> Any:
+    """Build ``kind`` from a TOML table whose keys are its fields."""
+    if not isinstance(table, dict):
+        raise SpecError(f"expected [{name}] to be a table; got {require.shown(table)}")
+    known = [f.name for f in fields(kind)]
+    for key in table:
+        if key not in known:
+            raise require.unknown_name(f"a key of [{name}]", key, known)
+    return kind(**table)

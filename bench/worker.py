@@ -1,0 +1,263 @@
+"""The process that measures: reads commands, streams events (see ``bench.protocol``).
+
+Run as ``python -m bench.worker``; it can be started on any source tree that speaks the protocol.
+"""
+
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import partial
+from time import monotonic
+from typing import TYPE_CHECKING, Any, TextIO
+
+from bench.errors import BenchError, SpecError
+from bench.measure import Entrant, Sample, quiet_collector, restore, rounds, sgd_call, teleport_call
+from bench.plan import Point
+from bench.protocol import Message, parse, send
+from bench.seeds import seed_for
+from bench.settings import Sampling
+from bench.variants import SGD, parse_variant
+
+if TYPE_CHECKING:
+    from teleport_core import Problem
+
+Emit = Callable[[Message], None]
+
+
+def main() -> None:
+    """Serve commands until told to stop or until standard input ends."""
+    # The measured code may print: its output goes to standard error, ours to the real one.
+    events = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    serve(sys.stdin, events)
+
+
+def serve(commands: TextIO, events: TextIO) -> None:
+    """The loop of the worker."""
+    emit = partial(send, events)
+    emit({"event": "ready", "pid": os.getpid()})
+    for line in commands:
+        command = parse(line)
+        if command["do"] == "stop":
+            return
+        try:
+            _COMMANDS[command["do"]](command, emit)
+        except Exception as error:
+            traceback.print_exc()
+            emit({"event": "failed", "reason": reason_of(error), "status": status_of(error)})
+        emit({"event": "done"})
+
+
+def status_of(error: Exception) -> str:
+    """The status of a cell that raised: out of memory, or crashed."""
+    import torch
+
+    oom = isinstance(error, (MemoryError, torch.OutOfMemoryError))
+    # The CPU allocator raises a plain RuntimeError.
+    return "oom" if oom or "not enough memory" in str(error) else "crashed"
+
+
+def reason_of(error: Exception) -> str:
+    """What is shown to the user: our own errors speak for themselves."""
+    from teleport_core import TeleportError
+
+    text = " ".join(str(error).split())
+    ours = isinstance(error, (BenchError, TeleportError))
+    return text if ours else f"{type(error).__name__}: {text}"
+
+
+def _built(command: Message) -> Any:
+    import torch
+
+    from bench.problems.build import build
+
+    if command["threads"]:
+        torch.set_num_threads(command["threads"])
+    point = Point(**command["point"])
+    return point, build(
+        point, seed=command["seed"], bias=command["bias"], data_dir=command["data_dir"]
+    )
+
+
+def run_block(command: Message, emit: Emit) -> None:
+    """Measure the cells of one point, interleaved."""
+    from bench.clock import clocks_for
+    from teleport_core import Problem
+
+    point, built = _built(command)
+    problems = [Problem(built.model, built.loss_fn, *batch) for batch in built.batches]
+    check_batches(problems)
+    start = {name: value.detach().clone() for name, value in built.model.state_dict().items()}
+    clocks = clocks_for(point.device)
+    entrants = []
+    for cell in command["cells"]:
+        try:
+            entrants.append(_entrant(cell, point, problems, clocks))
+        except Exception as error:
+            _fail(cell["cell_id"], error, emit)
+    order = seed_for(command["seed"], "rounds", command["block_id"])
+    sampling = Sampling(**command["sampling"])
+    for number, entrant in rounds(entrants, sampling, order, monotonic):
+        emit({"event": "note", "cell_id": entrant.cell_id})
+        restore(built.model, start)
+        if not _one_sample(entrant, number, emit):
+            entrants.remove(entrant)
+    restore(built.model, start)
+    for entrant in entrants:
+        memory = _peak_memory(entrant, point.device)
+        restore(built.model, start)
+        emit(_finished(entrant, "ok", "", peak_memory_bytes=memory))
+
+
+def check_batches(problems: list["Problem"]) -> None:
+    """Refuse bad input once, before anything is timed."""
+    from teleport_core.checks import check_problem
+
+    for problem in problems:
+        check_problem(problem)
+
+
+def _entrant(cell: Message, point: Point, problems: list["Problem"], clocks: Any) -> Entrant:
+    from bench.measure import TIMING_LR
+    from teleport_core import make
+
+    expected = point.t * point.b
+    if cell["variant"] == str(SGD):
+        return Entrant(cell["cell_id"], expected, partial(sgd_call, problems, point.t, clocks))
+    variant = parse_variant(cell["variant"])
+    options = {**variant.options, "steps": point.t, "lr": TIMING_LR, "cap": float("inf")}
+    teleporter = make(variant.method, **options)
+    call = partial(teleport_call, teleporter, problems, clocks)
+    return Entrant(cell["cell_id"], expected, call)
+
+
+def _one_sample(entrant: Entrant, number: int, emit: Emit) -> bool:
+    """Take one sample; False when the cell is over."""
+    try:
+        with quiet_collector():
+            samples, entrant.steps_done, entrant.facts = entrant.call()
+    except Exception as error:
+        _fail(entrant.cell_id, error, emit)
+        return False
+    if entrant.steps_done != entrant.expected_steps:
+        status = entrant.facts.get("teleport_status", "")
+        reason = (
+            f"{entrant.steps_done} of {entrant.expected_steps} steps were carried out ({status}), "
+            "so its time is not that of the full work"
+        )
+        emit(_finished(entrant, "invalid", reason))
+        return False
+    if number >= 0:
+        stamped: list[Sample] = [{"round": number, **sample} for sample in samples]
+        emit({"event": "sample", "cell_id": entrant.cell_id, "samples": stamped})
+    return True
+
+
+def _finished(entrant: Entrant, status: str, reason: str, **more: Any) -> Message:
+    facts = {key: entrant.facts.get(key) for key in ("guarantee", "null_dims", "teleport_status")}
+    return {
+        "event": "cell",
+        "cell_id": entrant.cell_id,
+        "status": status,
+        "reason": reason,
+        "steps_done": entrant.steps_done,
+        **facts,
+        **more,
+    }
+
+
+def _fail(cell_id: str, error: Exception, emit: Emit) -> None:
+    traceback.print_exc()
+    status = status_of(error)
+    if status == "oom":
+        _empty_cache()
+    emit({"event": "cell", "cell_id": cell_id, "status": status, "reason": reason_of(error)})
+
+
+def _empty_cache() -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def _peak_memory(entrant: Entrant, device: str) -> int | None:
+    """Peak of what the call allocates beyond what was there, in bytes; CUDA only."""
+    import torch
+
+    if not device.startswith("cuda"):
+        return None
+    torch.cuda.synchronize(device)
+    torch.cuda.reset_peak_memory_stats(device)
+    baseline = torch.cuda.memory_allocated(device)
+    entrant.call()
+    torch.cuda.synchronize(device)
+    return torch.cuda.max_memory_allocated(device) - baseline
+
+
+def run_preservation(command: Message, emit: Emit) -> None:
+    """Follow one variant step by step at every threshold of the command."""
+    from bench.preservation import find_lr, subject, takes_tau, trajectory
+
+    point, built = _built(command)
+    variant = parse_variant(command["variant"])
+    where = subject(built, command["start"])
+    lr = variant.options.get("lr")
+    if lr is None:
+        lr = find_lr(where, variant, point.t, command["growth"])
+    # A method that knows no tau is followed once.
+    items = command["items"] if takes_tau(variant) else [{**command["items"][0], "tau": 1.0}]
+    for item in items:
+        emit({"event": "note", "cell_id": item["cell_id"]})
+        record = {
+            **asdict(point),
+            "cell_id": item["cell_id"],
+            "tau": item["tau"],
+            "lr": lr,
+            "of": len(items),
+            "status": "ok",
+            "reason": "",
+            **trajectory(where, variant, point.t, float(lr), item["tau"]),
+        }
+        emit({"event": "record", "record": record})
+
+
+def run_spectrum(command: Message, emit: Emit) -> None:
+    """Singular values of every layer's input at one point."""
+    from bench.preservation import spectra, subject
+
+    point, built = _built(command)
+    layers = list(spectra(subject(built, "init")))
+    for spectrum in layers:
+        cell_id = f"{command['unit']}-{spectrum['position']}"
+        record = {**asdict(point), "cell_id": cell_id, "of": len(layers), **spectrum}
+        emit({"event": "record", "record": record})
+
+
+def run_environment(command: Message, emit: Emit) -> None:
+    """Describe machine and software, and resolve the device "auto"."""
+    import torch
+
+    from bench.environment import describe
+
+    device = command["device"]
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise SpecError(f"expected a CUDA device for device {device!r}; torch sees none: use cpu")
+    if command["threads"]:
+        torch.set_num_threads(command["threads"])
+    emit({"event": "environment", "device": device, "environment": describe(device)})
+
+
+_COMMANDS: dict[str, Callable[[Message, Emit], None]] = {
+    "block": run_block,
+    "preservation": run_preservation,
+    "spectrum": run_spectrum,
+    "environment": run_environment,
+}
+
+if __name__ == "__main__":
+    main()

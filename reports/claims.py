@@ -1,0 +1,28 @@
+"""What the null-space paper claims (arXiv 2502.11362), beside what this run measured.
+
+A row states numbers and how to read them. Whether a claim holds is left to the reader: a run
+covers one machine, one implementation and the levels it swept.
+"""
+
+from reports import claims_error, claims_runtime
+from reports.evidence import Claim, Evidence
+from reports.run import AXES
+
+NOT_MEASURED = "not measured in this run"
+
+
+def claims(evidence: Evidence) -> list[Claim]:
+    """Every claim of the paper that a run can speak to; unmeasured ones say so."""
+    rows = [
+        *(claims_runtime.near_constant(evidence, axis) for axis in ("d", "n")),
+        *(claims_runtime.linear(evidence, axis) for axis in ("t", "l", "b")),
+        claims_runtime.single_svd(evidence),
+        *(claims_runtime.faster(evidence, axis) for axis in AXES),
+        claims_runtime.negligible(evidence),
+        claims_error.preserved(evidence),
+        claims_error.above_99(evidence),
+        claims_error.gradient(evidence),
+        claims_error.variance(evidence),
+        claims_error.symmetry_preserves(evidence),
+    ]
+    return [row if row.measured else row._replace(measured=[NOT_MEASURED]) for row in rows]

@@ -1,0 +1,124 @@
+"""Which cells belong to the sweep of an axis, and how time grows along it."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from bench.scaling import fit_growth
+from reports.run import AXES, SGD, Record, number
+from reports.tables import frame, per_step, wall_samples
+
+SCALING_COLUMNS = (
+    *("method", "variant", "axis", "phase", "exponent", "ci_low", "ci_high"),
+    *("slope", "floor_s", "levels"),
+    # Ours, beyond the contract.
+    *("slope_low", "slope_high", "scale", "lowest", "highest", "reason"),
+    *("model", "dataset", "device", "dtype"),
+)
+
+PHASES = {"prepare": "prepare_s", "steps": "steps_s", "total": "seconds"}
+SGD_PHASE = "sgd step"
+
+
+class Setting(NamedTuple):
+    """What is held fixed in all five sweeps."""
+
+    model: str
+    dataset: str
+    device: str
+    dtype: str
+
+
+def setting_of(cell: Record) -> Setting:
+    """The setting a cell was measured in."""
+    return Setting(*(cell[name] for name in Setting._fields))
+
+
+def settings(cells: Iterable[Record]) -> list[Setting]:
+    """Every setting of a run, sorted."""
+    return sorted({setting_of(cell) for cell in cells})
+
+
+def base_point(cells: Iterable[Record], spec: Record | None) -> dict[str, int]:
+    """The levels while another axis is swept: the spec's, else the most common ones."""
+    asked = (spec or {}).get("base")
+    if isinstance(asked, dict) and all(isinstance(asked.get(axis), int) for axis in AXES):
+        return {axis: asked[axis] for axis in AXES}
+    cells = list(cells)
+    return {axis: _most_common([cell.get(axis) for cell in cells]) for axis in AXES}
+
+
+def _most_common(levels: Sequence[Any]) -> int:
+    known = [level for level in levels if isinstance(level, int)]
+    return max(sorted(set(known)), key=known.count, default=0)
+
+
+def sweep(
+    cells: Iterable[Record], setting: Setting, axis: str, base: dict[str, int]
+) -> list[Record]:
+    """The cells of ``setting`` whose other four levels are the base's, ascending along ``axis``."""
+    others = [other for other in AXES if other != axis]
+    chosen = [
+        cell
+        for cell in cells
+        if setting_of(cell) == setting
+        and isinstance(cell.get(axis), int)
+        and all(cell.get(other) == base[other] for other in others)
+    ]
+    return sorted(chosen, key=lambda cell: (cell["variant"], cell[axis], cell["cell_id"]))
+
+
+def scaling(cells: Sequence[Record], base: dict[str, int]) -> pd.DataFrame:
+    """A row per setting, variant, axis and phase, ``SCALING_COLUMNS``.
+
+    The phases ``prepare``, ``steps`` and ``total`` are those of a whole call of b batches. For the
+    SGD reference there is one phase, ``sgd step``: the time of a single step.
+    """
+    rows = [
+        row
+        for setting in settings(cells)
+        for axis in AXES
+        for row in _axis_rows(sweep(cells, setting, axis, base), axis)
+    ]
+    return frame(rows, SCALING_COLUMNS)
+
+
+def _axis_rows(cells: list[Record], axis: str) -> list[Record]:
+    rows = []
+    for variant in sorted({cell["variant"] for cell in cells}):
+        own = [cell for cell in cells if cell["variant"] == variant]
+        phases = (SGD_PHASE,) if own[0]["method"] == SGD else tuple(PHASES)
+        rows += [_growth_row(own, axis, phase) for phase in phases]
+    return rows
+
+
+def _growth_row(cells: list[Record], axis: str, phase: str) -> Record:
+    """``cells``: one variant along one axis."""
+    by_level: dict[int, list[float]] = {}
+    for cell in cells:
+        seconds = phase_seconds(cell, phase)
+        if seconds:
+            by_level.setdefault(cell[axis], []).extend(seconds)
+    levels = sorted(by_level)
+    growth = fit_growth(levels, [by_level[level] for level in levels])
+    return {
+        **cells[0],
+        **growth._asdict(),
+        "axis": axis,
+        "phase": phase,
+        "levels": len(levels),
+        "lowest": levels[0] if levels else None,
+        "highest": levels[-1] if levels else None,
+        "reason": growth.reason or "",
+    }
+
+
+def phase_seconds(cell: Record, phase: str) -> list[float]:
+    """Positive wall seconds of one phase, a sample per round."""
+    step = per_step(cell)
+    if phase == SGD_PHASE:
+        seconds = [step(sample) for sample in wall_samples(cell)]
+    else:
+        seconds = [number(sample.get(PHASES[phase])) for sample in wall_samples(cell)]
+    return [value for value in seconds if value > 0]

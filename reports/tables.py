@@ -1,0 +1,122 @@
+"""The tables of the timed cells: one row per cell, one row per sample.
+
+What is counted where: ``median_s`` is the wall time of the whole call (b batches), ``prepare_s`` is
+per batch, ``step_s`` per teleport step, ``sgd_s`` per SGD step. Where a device has a second clock,
+its samples are in ``samples.csv``; the times here are wall times between two synchronisations.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from math import isfinite
+from typing import Any
+
+import pandas as pd
+
+from bench.statistics import Estimate, median_interval, paired_ratio
+from reports.run import AXES, SGD, Record, number
+
+RUNTIME_COLUMNS = (
+    *("cell_id", "method", "variant", "model", "dataset", "device", "dtype", *AXES),
+    *("status", "reason", "steps_done", "samples", "median_s", "ci_low_s", "ci_high_s"),
+    *("prepare_s", "step_s", "sgd_s", "sgd_steps", "peak_memory_bytes", "operations", "bytes"),
+    # Ours, beyond the contract.
+    *("sgd_steps_low", "sgd_steps_high"),
+    *("call_sgd_steps", "call_sgd_steps_low", "call_sgd_steps_high"),
+    *("guarantee", "flags", "block_id"),
+)
+SAMPLE_COLUMNS = ("cell_id", "round", "seconds", "prepare_s", "steps_s", "clock")
+
+WHOLE_COLUMNS = (*AXES, "steps_done", "peak_memory_bytes", "operations", "bytes", "round")
+
+Seconds = Callable[[Record], float]
+
+
+def runtime(cells: Sequence[Record], partners: Mapping[str, Record]) -> pd.DataFrame:
+    """A row per cell, ``RUNTIME_COLUMNS``; numbers of cells that are not ok are left empty."""
+    rows = [_runtime_row(cell, partners.get(cell["cell_id"])) for cell in cells]
+    return frame(sorted(rows, key=_row_order), RUNTIME_COLUMNS)
+
+
+def samples(cells: Sequence[Record]) -> pd.DataFrame:
+    """A row per raw sample of every cell and clock, whatever became of the cell."""
+    rows = [
+        {**sample, "cell_id": cell["cell_id"], "clock": sample.get("clock", "wall")}
+        for cell in cells
+        for sample in cell.get("samples") or []
+    ]
+    return frame(rows, SAMPLE_COLUMNS)
+
+
+def frame(rows: Sequence[Record], columns: Sequence[str]) -> pd.DataFrame:
+    """Rows as a DataFrame of exactly ``columns``; whole numbers stay whole beside empty cells."""
+    table = {name: _column(name, [row.get(name) for row in rows]) for name in columns}
+    return pd.DataFrame(table, columns=list(columns))
+
+
+def _column(name: str, values: list[Any]) -> "pd.Series[Any]":
+    if any(isinstance(value, str) for value in values):
+        return pd.Series(["" if value is None else value for value in values], dtype=object)
+    whole = all(value is None or type(value) is int for value in values)
+    if name in WHOLE_COLUMNS and whole:
+        return pd.Series(values, dtype="Int64")
+    return pd.Series([number(value) for value in values], dtype="float64")
+
+
+def wall_samples(cell: Record) -> list[Record]:
+    """The wall-clock samples of a cell; of one that is not ok none, since they would mislead."""
+    return _on_wall(cell) if cell["status"] == "ok" else []
+
+
+def _on_wall(cell: Record) -> list[Record]:
+    return [s for s in cell.get("samples") or [] if s.get("clock", "wall") == "wall"]
+
+
+def per_step(cell: Record) -> Seconds:
+    """Function from a sample of ``cell`` to the seconds of one of its steps."""
+    steps = number(cell.get("steps_done"))
+    return lambda sample: number(sample.get("steps_s")) / steps if steps > 0 else float("nan")
+
+
+def summary(seconds: Sequence[float]) -> Estimate:
+    """Median and 95 % interval of what is known among ``seconds``."""
+    return median_interval([value for value in seconds if isfinite(value)])
+
+
+def paired(cell: Record, sgd: Record | None, above: Seconds) -> Estimate:
+    """Median over rounds of ``above(sample)`` in SGD steps of the same round."""
+    under = {s.get("round"): per_step(sgd)(s) for s in wall_samples(sgd)} if sgd else {}
+    pairs = [(above(s), under.get(s.get("round"), 0.0)) for s in wall_samples(cell)]
+    known = [(a, u) for a, u in pairs if isfinite(a) and isfinite(u) and u > 0]
+    return paired_ratio([a for a, _ in known], [u for _, u in known])
+
+
+def _runtime_row(cell: Record, sgd: Record | None) -> Record:
+    wall = wall_samples(cell)
+    total = summary([number(s.get("seconds")) for s in wall])
+    batches = number(cell.get("b"))
+    prepare = summary([number(s.get("prepare_s")) for s in wall])
+    step = summary([per_step(cell)(s) for s in wall])
+    own_sgd = summary([per_step(sgd)(s) for s in wall_samples(sgd)] if sgd and wall else [])
+    ratio = paired(cell, sgd, per_step(cell))
+    call = paired(cell, sgd, lambda sample: number(sample.get("seconds")))
+    return {
+        **cell,
+        "reason": cell.get("reason") or "",
+        "samples": len(_on_wall(cell)),
+        **dict(zip(("median_s", "ci_low_s", "ci_high_s"), total, strict=False)),
+        "prepare_s": prepare.value / batches if batches > 0 else None,
+        "step_s": step.value,
+        "sgd_s": own_sgd.value,
+        **dict(zip(("sgd_steps", "sgd_steps_low", "sgd_steps_high"), ratio, strict=False)),
+        "call_sgd_steps": call.value,
+        "call_sgd_steps_low": call.low,
+        "call_sgd_steps_high": call.high,
+        "guarantee": cell.get("guarantee") or "",
+        "flags": ";".join(str(flag) for flag in cell.get("flags") or []),
+    }
+
+
+def _row_order(row: Record) -> tuple[Any, ...]:
+    """Setting, SGD last, variant, point: the same table whatever order the cells finished in."""
+    names = (row["model"], row["dataset"], row["device"], row["dtype"])
+    levels = tuple(number(row.get(axis)) for axis in AXES)
+    return (*names, row["method"] == SGD, row["variant"], *levels, row["cell_id"])

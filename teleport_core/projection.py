@@ -1,0 +1,48 @@
+"""Bases of input spaces, and the projection onto what is orthogonal to them.
+
+The operator pi of the null-space paper (Eq. 11-12): pi(G) = G - (G B) B^T, B an orthonormal basis
+[features, k] of the significant inputs of a layer. The product B B^T is never formed.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from teleport_core.rank import RULES
+
+
+@dataclass(frozen=True)
+class Basis:
+    """The significant input space of one layer.
+
+    Attributes:
+        vectors: B [features, k], orthonormal columns, in the dtype of the data.
+        sigma: all singular values of the representation matrix, float64, descending.
+        features: the dimension of the space.
+        residual: sigma_{k+1}, the largest singular value left out; 0 when none is.
+    """
+
+    vectors: Tensor
+    sigma: Tensor
+    features: int
+    residual: float
+
+    @property
+    def free(self) -> int:
+        """Dimensions in which a row of the weight may move."""
+        return self.features - self.vectors.shape[1]
+
+
+def basis_of(representation: Tensor, rank_rule: str, tau: float) -> Basis:
+    """SVD of a representation matrix R [features, columns] (Step 2 of the paper), in float64."""
+    features, columns = representation.shape
+    left, sigma, _ = torch.linalg.svd(representation.double(), full_matrices=False)
+    k = RULES[rank_rule](sigma, (features, columns), representation.dtype, tau)
+    residual = float(sigma[k]) if k < sigma.numel() else 0.0
+    return Basis(left[:, :k].to(representation.dtype), sigma, features, residual)
+
+
+def project(gradient: Tensor, basis: Tensor) -> Tensor:
+    """pi(G) = G - (G B) B^T for G [out, features] and B [features, k]; Eq. 12."""
+    return gradient - (gradient @ basis) @ basis.T
