@@ -18,8 +18,7 @@ Array = NDArray[np.float64]
 _ZOOM_POINTS = 41
 _MINIMUM_ZOOMS = 4
 _EDGE_ZOOMS = 2
-_NEWTON_STEPS = 3
-_LARGEST_STEP = 0.5  # in log y; keeps the linearised target positive
+_NEWTON_STEPS = 2
 _COLLINEAR = 1e-12
 
 
@@ -52,7 +51,7 @@ def profile(log_x: Array, log_y: Array, exponents: Array) -> Profile:
         floor, scale = _nonnegative(1 / curve, growth / curve, target)
         curve = floor[:, None] + scale[:, None] * growth
         residual = log_y - np.log(curve)
-        target = 1 + np.clip(residual, -_LARGEST_STEP, _LARGEST_STEP)
+        target = 1 + residual
         squares = _dot(residual, residual)
         better = squares < least
         least = np.where(better, squares, least)

@@ -220,8 +220,7 @@ def _sensitivity(sweep: _Sweep, best: Profile) -> Array:
     """
     growth = best.scale[0] * np.exp(best.exponent[0] * sweep.log_x)
     curve = best.floor[0] + growth
-    columns = [growth / curve, 1 / curve] if best.floor[0] > 0 else [growth / curve]
-    others = np.stack(columns, axis=1)
+    others = np.stack([growth / curve, 1 / curve], axis=1)
     derivative = growth * sweep.log_x / curve
     free: Array = derivative - others @ np.linalg.lstsq(others, derivative)[0]
     return free

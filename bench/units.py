@@ -85,6 +85,7 @@ def block_unit(spec: Spec, block: Block, done: set[str]) -> Unit:
             "block_id": block.block_id,
             "cells": cells,
             "sampling": asdict(spec.sampling),
+            "swept": list(spec.swept),
             **_common(spec, block.point),
         },
         base={"kind": "cell", "block_id": block.block_id, **asdict(block.point)},

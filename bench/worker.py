@@ -77,7 +77,11 @@ def _built(command: Message) -> Any:
         torch.set_num_threads(command["threads"])
     point = Point(**command["point"])
     return point, build(
-        point, seed=command["seed"], bias=command["bias"], data_dir=command["data_dir"]
+        point,
+        seed=command["seed"],
+        bias=command["bias"],
+        data_dir=command["data_dir"],
+        swept=command.get("swept", ()),
     )
 
 

@@ -113,7 +113,7 @@ class WorkerProcess:
         self._close()
 
     def _close(self) -> None:
-        for stream in (self._process.stdin, self._process.stdout):
+        for stream in (self._process.stdin, self._process.stdout, self._errors):
             if stream is not None:
                 # Closing flushes, and nobody may be left to read.
                 with contextlib.suppress(BrokenPipeError):

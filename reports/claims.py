@@ -6,7 +6,6 @@ covers one machine, one implementation and the levels it swept.
 
 from reports import claims_error, claims_runtime
 from reports.evidence import Claim, Evidence
-from reports.run import AXES
 
 NOT_MEASURED = "not measured in this run"
 
@@ -14,10 +13,10 @@ NOT_MEASURED = "not measured in this run"
 def claims(evidence: Evidence) -> list[Claim]:
     """Every claim of the paper that a run can speak to; unmeasured ones say so."""
     rows = [
-        *(claims_runtime.near_constant(evidence, axis) for axis in ("d", "n")),
-        *(claims_runtime.linear(evidence, axis) for axis in ("t", "l", "b")),
+        claims_runtime.near_constant(evidence),
+        claims_runtime.linear(evidence),
         claims_runtime.single_svd(evidence),
-        *(claims_runtime.faster(evidence, axis) for axis in AXES),
+        claims_runtime.faster(evidence),
         claims_runtime.negligible(evidence),
         claims_error.preserved(evidence),
         claims_error.above_99(evidence),

@@ -6,7 +6,7 @@ from itertools import groupby
 from reports.error_tables import curve_order, eigenvectors_for
 from reports.evidence import NULLSPACE, SYMMETRY, Claim, Evidence
 from reports.figures_error import SECOND_LAYER, step_line
-from reports.formatting import listed, number, percent, power, tau
+from reports.formatting import listed, number, power, tau
 from reports.run import Record
 from reports.run import number as as_float
 
@@ -19,9 +19,9 @@ def preserved(evidence: Evidence) -> Claim:
     return Claim(
         "In the exact null space (τ = 1) the loss stays constant while the gradient norm rises.",
         "Section 4.4, Figure 6b",
-        [f"{_name(r)}: {_drift_words(r)}, squared gradient norm {_gain(r)}" for r in chosen],
-        "Drift is |loss - loss before| / |loss before| on the teleport batch. float32 resolves "
-        "about 10⁻⁷; the float64 number is the loss of the same weights evaluated in float64.",
+        [f"{_name(r)}: {_drift_words(r)}, ‖g‖² {_gain(r)}" for r in chosen],
+        "Drift is the change of the loss of the teleport batch relative to its first value. "
+        "float32 resolves about 10⁻⁷; in float64 the same weights are evaluated again.",
     )
 
 
@@ -49,8 +49,7 @@ def gradient(evidence: Evidence) -> Claim:
         "The gradient norm grows faster for smaller τ.",
         "Section 4.4, Figure 6b",
         [_family_words(family) for family in families if len(family) > 1],
-        "Growth of the squared gradient norm at one learning rate, up to the last step that every "
-        "τ reached.",
+        "Growth of ‖g‖² at one learning rate, up to the last step that every τ reached.",
     )
 
 
@@ -114,18 +113,18 @@ def gain(record: Record, step: int | None = None) -> float:
 
 
 def _gain(record: Record) -> str:
-    return f"{number(gain(record))} times its first value"
+    return f"grew {number(gain(record))}-fold"
 
 
 def _family_words(family: list[Record]) -> str:
     last = min(max(step_line(record, "grad_norm_sq")[0], default=0) for record in family)
-    parts = [f"{number(gain(r, last))} at τ = {tau(as_float(r.get('tau')))}" for r in family]
-    return f"{_name(family[0])}, after {last} steps times {listed(parts)}"
+    parts = [f"{number(gain(r, last))}-fold at τ = {tau(as_float(r.get('tau')))}" for r in family]
+    return f"{_name(family[0])}, after {last} steps: {listed(parts)}"
 
 
 def _variance_words(record: Record) -> str:
     counts = [(share, eigenvectors_for(record, share)) for share in _SHARES]
-    parts = [f"{percent(share)} in {count}" for share, count in counts if count]
+    parts = [f"{100 * share:g} % in {count}" for share, count in counts if count]
     rows = record.get("rows") or len(record["eigenvalues"])
     return (
         f"{record['model']} on {record['dataset']}, {record['layer']}: {listed(parts)} of "

@@ -18,11 +18,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
-from reports.formatting import number, power_of_ten, seconds
+from reports.formatting import power_of_ten, tick_number, tick_seconds
 
 PANEL_INCHES = (3.7, 2.9)
 REFERENCE_GREY = "0.45"
 _SWATCH_INCHES = (0.56, 0.2)
+_MOST_TICKS = 7
 _MARKERS = "os^Dv<>p*h"
 _DASHES: tuple[tuple[float, ...], ...] = ((), (5, 1.5), (5, 1.5, 1, 1.5), (1, 1.2), (8, 2, 2, 2))
 _DASH_NAMES = ("solid", "dashed", "dash-dotted", "dotted", "long-dashed")
@@ -53,7 +54,7 @@ _LOOK: dict[Any, Any] = {
     "xtick.labelcolor": "0.1",
     "ytick.labelcolor": "0.1",
     "lines.linewidth": 1.5,
-    "lines.markersize": 4.5,
+    "lines.markersize": 5.0,
     "axes.axisbelow": True,
     "figure.constrained_layout.use": True,
 }
@@ -144,23 +145,22 @@ def _swatch(style: Style) -> Drawing:
     return finish(figure, style.words)
 
 
-def log_ticks(axes: Axes, low: float, high: float, unit: str) -> None:
+def log_ticks(axes: Axes, low: float, high: float, *, seconds: bool = False) -> None:
     """Ticks of a logarithmic y axis, labelled in our own characters.
 
     Args:
         axes: its y limits are set to ``low`` and ``high``.
         low: smallest value shown, > 0.
         high: largest value shown.
-        unit: "s" prints times in sensible units; anything else prints plain numbers.
+        seconds: print times in sensible units instead of plain numbers.
     """
     axes.set_ylim(low, high)
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    steps = (1, 2, 5) if math.log10(high / low) < 2 else (1, 3) if len(decades) < 4 else (1,)
+    steps = (1, 2, 5) if high / low < 40 else (1, 3) if high / low < 1000 else (1,)
     ticks = [step * 10.0**decade for decade in decades for step in steps]
     shown = [tick for tick in ticks if low <= tick <= high]
-    write = seconds if unit == "s" else number
-    if unit != "s" and len(shown) > 6:
-        shown = shown[:: math.ceil(len(shown) / 6)]
+    shown = shown[:: math.ceil(len(shown) / _MOST_TICKS) or 1]
+    write = tick_seconds if seconds else tick_number
     axes.yaxis.set_major_locator(FixedLocator(shown))
     axes.yaxis.set_major_formatter(FixedFormatter([write(tick) for tick in shown]))
     axes.yaxis.set_minor_locator(NullLocator())

@@ -118,7 +118,12 @@ def _preservation_group(names: tuple[str, ...], curves: list[Record]) -> Group:
     labels = unique([curve_label(record, curves) for record in curves])
     chosen = styles(labels)
     lines = [(label, record, chosen[label]) for label, record in zip(labels, curves, strict=True)]
-    quantities = [GRADIENT, LOSS, *([LOSS_FLOAT64] if _distinct(curves) else []), HELD_OUT]
+    quantities = [
+        GRADIENT,
+        LOSS,
+        *([LOSS_FLOAT64] if distinct_in_float64(curves) else []),
+        HELD_OUT,
+    ]
     with look():
         drawings = [_draw_steps(lines, quantity) for quantity in quantities]
     return Group(heading, legend(chosen), drawings)
@@ -149,7 +154,7 @@ def _start(start: str) -> str:
     return {"init": "from initial weights", "trained": "from trained weights"}.get(start, start)
 
 
-def _distinct(curves: list[Record]) -> bool:
+def distinct_in_float64(curves: list[Record]) -> bool:
     """Whether the float64 evaluation of the drift would look any different in a figure."""
     rows = [row for record in curves for row in record["rows"]]
     pairs = [(as_float(r.get("drift_float32")), as_float(r.get("drift_float64"))) for r in rows]
@@ -190,16 +195,15 @@ def _gradient_axis(axes: Axes, shown: list[float]) -> None:
     if positive:
         axes.set_yscale("log")
         ratio = max(max(positive) / min(positive), 1.5) ** 0.06
-        log_ticks(axes, min(positive) / ratio, max(positive) * ratio, "")
+        log_ticks(axes, min(positive) / ratio, max(positive) * ratio)
 
 
 def _rounding(axes: Axes, curves: list[Record], shown: list[float]) -> None:
     """A line at the distance of two neighbouring float32 numbers, where it is in the picture."""
     epsilon = 2.0**-23
-    if any(record.get("dtype") == "float32" for record in curves) and max(shown, default=0) > 0:
-        low, high = axes.get_ylim()
-        if low < epsilon < high:
-            axes.axhline(epsilon, color=REFERENCE_GREY, lw=0.7, linestyle=(0, (1, 2)))
+    single = any(record.get("dtype") == "float32" for record in curves)
+    if single and min((v for v in shown if v > 0), default=1.0) < epsilon < max(shown):
+        axes.axhline(epsilon, color=REFERENCE_GREY, lw=0.7, linestyle=(0, (1, 2)))
 
 
 def _step_words(label: str, values: list[float], quantity: Quantity) -> str:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
@@ -28,6 +27,7 @@ VIEWS = {
 }
 _Y_LABELS = {"seconds": "time of one call", "sgd_steps": "SGD steps in the time of one call"}
 _MOST_TICKS = 8
+_FAIL_ROW_HEIGHT = 0.075  # of the panel
 
 
 class Point(NamedTuple):
@@ -86,17 +86,16 @@ class Panel:
 
 
 def panels(
-    runtime: pd.DataFrame, scaling: pd.DataFrame, setting: Setting, base: dict[str, int], view: str
+    runtime: Sequence[Record],
+    scaling: Sequence[Record],
+    setting: Setting,
+    base: dict[str, int],
+    view: str,
 ) -> list[Panel]:
     """The five panels of one view, in the paper's order; SGD itself is the unit, not a curve."""
-    rows = [row for row in records(runtime) if row["method"] != SGD]
+    rows = [row for row in runtime if row["method"] != SGD]
     fits = _fits(scaling, setting) if view == "seconds" else {}
     return [_panel(sweep(rows, setting, axis, base), fits, axis, view, base) for axis in AXES]
-
-
-def records(table: pd.DataFrame) -> list[Record]:
-    """The rows of a table as dictionaries; missing numbers are NaN or NA."""
-    return [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
 
 
 def _panel(
@@ -126,13 +125,13 @@ def _panel(
     return Panel(axis, view, points, own, failures, reference, unpaired)
 
 
-def _fits(scaling: pd.DataFrame, setting: Setting) -> dict[tuple[str, str], Fit]:
+def _fits(scaling: Sequence[Record], setting: Setting) -> dict[tuple[str, str], Fit]:
     """(variant, axis) -> fit of the total, where there is one."""
     return {
         (row["variant"], row["axis"]): Fit(
             row["floor_s"], row["scale"], row["exponent"], int(row["lowest"]), int(row["highest"])
         )
-        for row in records(scaling)
+        for row in scaling
         if row["phase"] == "total"
         and tuple(row[name] for name in Setting._fields) == setting
         and math.isfinite(row["exponent"])
@@ -141,20 +140,26 @@ def _fits(scaling: pd.DataFrame, setting: Setting) -> dict[tuple[str, str], Fit]
 
 def draw(chosen: Sequence[Panel], styles: dict[str, Style]) -> list[Drawing]:
     """One drawing per panel; all share their y limits, so that heights can be compared."""
-    extent = [number for panel in chosen for number in panel.extent]
+    limits = _limits(chosen)
     with look():
-        return [_draw(panel, styles, extent) for panel in chosen]
+        return [_draw(panel, styles, limits) for panel in chosen]
 
 
-def _draw(data: Panel, styles: dict[str, Style], extent: list[float]) -> Drawing:
+def _limits(chosen: Sequence[Panel]) -> tuple[float, float]:
+    """Room for every point and bar, and below them a row for each failure at the same level."""
+    extent = [number for panel in chosen for number in panel.extent]
+    low, high = (min(extent), max(extent)) if extent else (0.1, 10.0)
+    margin = (high / low) ** 0.07 * 1.25
+    rows = [_fail_row(panel.failures, i) for panel in chosen for i in range(len(panel.failures))]
+    room = (high / low * margin**2) ** (_FAIL_ROW_HEIGHT * (max(rows, default=-1) + 1))
+    return low / margin / room, high * margin
+
+
+def _draw(data: Panel, styles: dict[str, Style], limits: tuple[float, float]) -> Drawing:
     figure, axes = panel()
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
-    low, high = (min(extent), max(extent)) if extent else (0.1, 10.0)
-    rows = max((_fail_row(data.failures, i) for i in range(len(data.failures))), default=-1) + 1
-    margin = (high / low) ** 0.07 * 1.25
-    room = (high * margin / (low / margin)) ** (0.075 * rows)  # for marks at the bottom
-    log_ticks(axes, low / margin / room, high * margin, "s" if data.view == "seconds" else "")
+    log_ticks(axes, *limits, seconds=data.view == "seconds")
     _draw_reference(axes, data.reference)
     for variant, points in data.points.items():
         _draw_curve(axes, points, data.fits.get(variant), styles[variant])
@@ -187,7 +192,7 @@ def _draw_failures(axes: Axes, failures: list[Failure], styles: dict[str, Style]
     for index, failure in enumerate(failures):
         axes.plot(
             [failure.level],
-            [0.045 + 0.07 * _fail_row(failures, index)],
+            [0.045 + _FAIL_ROW_HEIGHT * _fail_row(failures, index)],
             transform=axes.get_xaxis_transform(),
             color=styles[failure.variant].colour,
             marker="x",

@@ -84,6 +84,13 @@ def percent(share: float) -> str:
     return number(100 * share) + (f"{_NBSP}%" if math.isfinite(share) else "")
 
 
+def percent_interval(share: float, low: float, high: float) -> str:
+    """A share of one and its interval as percentages, ``1.20 % [1.15, 1.31]``."""
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return percent(share)
+    return f"{percent(share)} {bracket(100 * low, 100 * high)}"
+
+
 def memory(size: float) -> str:
     """A size in bytes in its largest binary unit."""
     if not math.isfinite(size):
@@ -95,6 +102,39 @@ def memory(size: float) -> str:
 def point(levels: Record) -> str:
     """A point of the sweep, ``t = 8, d = 512, n = 32, l = 3, b = 8``."""
     return ", ".join(f"{axis}{_NBSP}={_NBSP}{levels[axis]}" for axis in AXES if axis in levels)
+
+
+def tick_seconds(value: float) -> str:
+    """A round time on an axis, ``100 ms``."""
+    scale, unit = _unit(value)
+    return f"{value / scale:.6g} {unit}"
+
+
+def tick_number(value: float) -> str:
+    """A round number on an axis, ``20`` or a power of ten."""
+    if 1e-3 <= value < 1e5:
+        return f"{value:.6g}"
+    mantissa, exponent = f"{value:.0e}".split("e")
+    power = power_of_ten(int(exponent))
+    return power if mantissa == "1" else f"{mantissa}{TIMES}{power}"
+
+
+def slope(value: float) -> str:
+    """An exponent or a slope: two decimals."""
+    # Adding 0.0 turns -0.0 into 0.0.
+    return _minus(f"{round(value, 2) + 0.0:.2f}") if math.isfinite(value) else DASH
+
+
+def slope_interval(value: float, low: float, high: float) -> str:
+    """An exponent or a slope with its interval, ``0.31 [0.25, 0.38]``."""
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return slope(value)
+    return f"{slope(value)} [{slope(low)},{_NBSP}{slope(high)}]"
+
+
+def levels(axis: str, lowest: int, highest: int) -> str:
+    """The range of a sweep, ``d = 32 to 512``."""
+    return f"{axis}{_NBSP}={_NBSP}{lowest}{_NBSP}to{_NBSP}{highest}"
 
 
 def tau(value: float) -> str:
@@ -110,7 +150,7 @@ def listed(words: list[str]) -> str:
 
 
 def _unit(value: float) -> tuple[float, str]:
-    size = abs(value)
+    size = abs(value) or 1.0
     return next((pair for pair in _TIME_UNITS if size >= 0.9995 * pair[0]), _TIME_UNITS[-1])
 
 

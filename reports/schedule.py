@@ -92,7 +92,7 @@ def cost_tables(
 def _unknown_sizes(datasets: set[str]) -> list[str]:
     return [
         f"The run names no training schedule, and how many training samples {dataset} has is not "
-        "known here, so that no cost of the paper's schedule is given."
+        "known here: the cost of the schedule of the paper is left out."
         for dataset in sorted(datasets)
     ]
 
@@ -179,12 +179,12 @@ def _remarks(schedule: Schedule, point: dict[str, int]) -> list[str]:
         )
     if schedule.batch_size != point["n"]:
         remarks.append(
-            f"Teleport and SGD step were both timed on batches of {point['n']} samples; the "
-            f"training's own batches hold {schedule.batch_size}."
+            f"Teleport and SGD step were both timed on batches of {point['n']} samples; those "
+            f"of the training hold {schedule.batch_size}."
         )
     if schedule.from_paper:
         remarks.append(
-            "The run names no training schedule: this one is the paper's, with the official "
-            "number of training samples."
+            "The run names no training schedule. This one is that of the paper, with the "
+            "official number of training samples."
         )
     return remarks

@@ -25,7 +25,10 @@ RUNTIME_COLUMNS = (
 )
 SAMPLE_COLUMNS = ("cell_id", "round", "seconds", "prepare_s", "steps_s", "clock")
 
-WHOLE_COLUMNS = (*AXES, "steps_done", "peak_memory_bytes", "operations", "bytes", "round")
+_WHOLE = (
+    *(*AXES, "steps_done", "samples", "peak_memory_bytes", "operations", "bytes", "round"),
+    *("levels", "lowest", "highest", "step", "index", "position", "rows", "columns"),
+)
 
 Seconds = Callable[[Record], float]
 
@@ -52,11 +55,20 @@ def frame(rows: Sequence[Record], columns: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(table, columns=list(columns))
 
 
+def records(table: pd.DataFrame) -> list[Record]:
+    """The rows of a table as dictionaries; what is missing is NaN."""
+    rows = table.to_dict("records")
+    return [
+        {str(key): float("nan") if value is pd.NA else value for key, value in row.items()}
+        for row in rows
+    ]
+
+
 def _column(name: str, values: list[Any]) -> "pd.Series[Any]":
     if any(isinstance(value, str) for value in values):
         return pd.Series(["" if value is None else value for value in values], dtype=object)
     whole = all(value is None or type(value) is int for value in values)
-    if name in WHOLE_COLUMNS and whole:
+    if name in _WHOLE and whole:
         return pd.Series(values, dtype="Int64")
     return pd.Series([number(value) for value in values], dtype="float64")
 

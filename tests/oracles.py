@@ -1,8 +1,9 @@
 """Slow and obvious ways to know the answer."""
 
 import torch
-from teleport_core import Problem
 from torch import Tensor
+
+from teleport_core import Problem
 
 
 def snapshot(problem: Problem) -> dict[str, Tensor]:

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
-from teleport_core import Problem
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from teleport_core import Problem
 
 
 def mlp(
@@ -19,7 +21,7 @@ def mlp(
 ) -> nn.Sequential:
     torch.manual_seed(seed)
     layers: list[nn.Module] = []
-    for i, (fan_in, fan_out) in enumerate(zip(widths, widths[1:], strict=False)):
+    for i, (fan_in, fan_out) in enumerate(pairwise(widths)):
         layers.append(nn.Linear(fan_in, fan_out, bias=bias))
         if i + 2 < len(widths):
             layers.append(activation())

@@ -11,8 +11,8 @@ from torch import Tensor
 from baselines.symmetry.actions import pseudo_inverse, required_inverse
 from baselines.symmetry.extraction import extract
 from baselines.symmetry.mlp import MLP, with_ones
-from baselines.symmetry.search import (
-    Batch,
+from baselines.symmetry.search import Batch
+from baselines.symmetry.steps import (
     Visit,
     exact_visit,
     published_2022_visit,

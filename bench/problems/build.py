@@ -36,10 +36,13 @@ class Built:
     heldout: Batch | None
 
 
-def build(point: Point, *, seed: int, bias: bool, data_dir: str | None) -> Built:
+def build(
+    point: Point, *, seed: int, bias: bool, data_dir: str | None, swept: Sequence[str] = ()
+) -> Built:
     """Build what a point names: the sweep's MLP on a data set, or the user's own factory.
 
-    The seed depends on the point's data and shape alone, so that all variants share it.
+    The seed depends on the point's data and shape alone, so that all variants share it. A factory
+    has to take every letter in ``swept``.
     """
     import torch
 
@@ -47,7 +50,7 @@ def build(point: Point, *, seed: int, bias: bool, data_dir: str | None) -> Built
     if point.model == "mlp":
         built = _mlp(point, seed, bias=bias, data_dir=data_dir)
     else:
-        built = _from_factory(point, seed)
+        built = _from_factory(point, seed, swept)
     model = built.model.to(device=point.device, dtype=dtype)
     batches = [_move(batch, point.device, dtype) for batch in built.batches]
     heldout = None if built.heldout is None else _move(built.heldout, point.device, dtype)
@@ -141,11 +144,11 @@ def factory_arguments(address: str, factory: Callable[..., Any], swept: Sequence
     return named
 
 
-def _from_factory(point: Point, seed: int) -> Built:
+def _from_factory(point: Point, seed: int, swept: Sequence[str]) -> Built:
     import torch
 
     factory = load_factory(point.model)
-    names = factory_arguments(point.model, factory, ())
+    names = factory_arguments(point.model, factory, swept)
     values = {
         **point.letters(),
         "seed": seed_for(seed, "model", point.d, point.l),

@@ -3,6 +3,7 @@ import math
 from pathlib import Path
 
 import pytest
+
 from bench.errors import JournalError
 from bench.journal import Journal, load, read
 
@@ -103,7 +104,7 @@ def test_no_journal(tmp_path: Path) -> None:
 
 
 def test_a_directory_that_cannot_be_written(tmp_path: Path) -> None:
-    with pytest.raises(JournalError, match="expected to write .*choose another --out"):
+    with pytest.raises(JournalError, match=r"expected to write .*choose another --out"):
         Journal(tmp_path / "absent" / "journal.jsonl")
 
 

@@ -79,9 +79,65 @@ def test_slope_worked_example():
     assert growth[5:8] == pytest.approx((1.0, 1.0 - half, 1.0 + half), abs=1e-3)
 
 
-def test_constant_is_all_floor_with_exponent_zero():
-    growth = fit_growth(DOUBLING, [[0.25] * 3] * 8)
-    assert growth[:8] == pytest.approx((0, 0, 0, 0.25, 0, 0, 0, 0), abs=1e-12)
+@pytest.mark.parametrize("time", [0.25, 0.1, 1 / 3, 7e-5, 3e3])
+@pytest.mark.parametrize("count", range(3, 9))
+def test_constant_is_all_floor_with_exponent_zero(time, count):
+    growth = fit_growth(DOUBLING[:count], [[time] * 3] * count)
+    assert (growth.exponent, growth.scale) == (0, 0)
+    assert growth.floor_s == pytest.approx(time, rel=1e-12)
+    assert growth[1:3] == growth[6:8] == pytest.approx((0, 0), abs=1e-11)
+
+
+# Intervals from the samples alone: medians that lie exactly on the law leave no residual
+
+NOISE = [0.1, 0.3, 0.2, 0.1, 0.1, 0.2, 0.1, 0.4]
+
+
+def around(medians, relative):
+    """Three samples a level, whose outer two stand ``relative`` in log time from the median."""
+    return [[m * math.exp(-r), m, m * math.exp(r)] for m, r in zip(medians, relative, strict=True)]
+
+
+def standard_errors(relative):
+    """x_(1) and x_(3) cover the median at 75 %, which is +- 1.1503 standard errors."""
+    return np.array(relative) / 1.1503
+
+
+def test_slope_interval_without_residual_is_the_noise_of_its_levels():
+    growth = fit_growth(DOUBLING, around(DOUBLING, NOISE))
+    weights = np.log(DOUBLING) - np.log(DOUBLING).mean()
+    error = np.linalg.norm(weights * standard_errors(NOISE)) / (weights @ weights)
+    assert growth.slope_high - growth.slope == pytest.approx(2.4469 * error, rel=1e-3)  # t(6)
+
+
+@pytest.mark.parametrize(("count", "quantile"), [(3, 12.7062), (4, 1.95996), (8, 1.95996)])
+def test_exponent_interval_without_residual_is_the_delta_method(count, quantile):
+    """Three levels are charged the t of one degree of freedom for the scatter nobody sees."""
+    x, small = np.array(DOUBLING[:count]), 2e-3 * np.array(NOISE[:count])
+    curve = 3 + x**1.5
+    jacobian = np.stack([x**1.5 * np.log(x), x**1.5, np.ones(count)], axis=1) / curve[:, None]
+    half = quantile * np.linalg.norm(np.linalg.pinv(jacobian)[0] * standard_errors(small))
+    growth = fit_growth(x.tolist(), around(curve.tolist(), small))
+    assert growth.exponent == pytest.approx(1.5, abs=1e-5)
+    assert growth.exponent - growth.ci_low == pytest.approx(half, rel=0.02, abs=4e-5)
+    assert growth.ci_high - growth.exponent == pytest.approx(half, rel=0.02, abs=4e-5)
+
+
+def test_level_of_one_sample_has_the_noise_of_one_sample():
+    samples = around(DOUBLING, [0.1] * 8)
+    full = fit_growth(DOUBLING, samples)
+    single = fit_growth(DOUBLING, [*samples[:7], [samples[7][1]]])
+    weights = (np.log(DOUBLING) - np.log(DOUBLING).mean()) ** 2
+    wider = math.sqrt((weights[:7].sum() + 3 * weights[7]) / weights.sum())
+    assert single.slope_high - single.slope == pytest.approx(wider * (full.slope_high - full.slope))
+
+
+def test_clear_slope_is_never_called_constant():
+    """Four noisy levels: the F test with 2 and 1 degrees of freedom alone would not see growth."""
+    growth = fit_growth(DOUBLING[:4], around(DOUBLING[:4], [0.1] * 4))
+    assert growth.slope_low > 0.5
+    assert growth.exponent == pytest.approx(1.0, abs=1e-4)
+    assert growth.ci_low <= 1.0 <= growth.ci_high
 
 
 def test_residual_is_as_small_as_a_general_optimiser_finds_it():

@@ -60,6 +60,7 @@ def test_read(text, method, options, canonical):
         ("nullspace:engine=text book", "option engine of nullspace .* got 'text book'"),
         ("nullspace:engine=a=b", "got 'a=b'"),
         ("nullspace:steps=4", "steps, which is the axis t; got steps=4: .* --axis t=8"),
+        ("a:x=9999999999999999999", "expected option x of a .* got 9999999999999999999"),
         ("sgd", "got 'sgd', which is reserved: plain SGD is added to every block"),
         ("sgd:lr=.1", "reserved"),
         ("nullspace:" + "x" * 5000, "expected a variant METHOD:OPTION=VALUE"),
@@ -78,6 +79,7 @@ def test_options_that_could_not_be_read_back_are_refused(value):
 
 def test_equality_follows_the_text():
     assert Variant("a", {"x": 1, "y": True}) == Variant("a", {"y": True, "x": 1})
+    assert Variant("a", {"x": 1}) != Variant("a", {"x": True})
     assert len({parse_variant("a:x=1"), parse_variant("a:x=1.0"), parse_variant("a:x=true")}) == 3
 
 

@@ -3,6 +3,7 @@
 from math import inf, isnan, nan
 
 import torch
+
 from teleport_core.ascent import Ascent, Point, ascend
 from teleport_core.interface import Status
 from teleport_core.problem import Parameters

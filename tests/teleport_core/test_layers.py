@@ -1,10 +1,11 @@
 import pytest
 import torch
 from small_problems import batch, classification, residual
-from teleport_core import Problem
-from teleport_core.layers import linear_layers
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from teleport_core import Problem
+from teleport_core.layers import linear_layers
 
 
 def test_representation_has_a_column_per_sample_and_a_row_of_ones_for_the_bias() -> None:

@@ -1,6 +1,7 @@
 import pytest
 import torch
 from oracles import null_space_projector
+
 from teleport_core.projection import basis_of, project
 
 

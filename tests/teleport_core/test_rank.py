@@ -2,6 +2,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+
 from teleport_core.errors import OptionError
 from teleport_core.rank import RULES, energy, energy_float32, gpm, numerical, resolve_rule
 

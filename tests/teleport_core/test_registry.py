@@ -2,6 +2,7 @@ from collections.abc import Iterator
 from importlib.metadata import EntryPoint
 
 import pytest
+
 from teleport_core import OptionError, available, make, registry
 from teleport_core.interface import Teleporter
 

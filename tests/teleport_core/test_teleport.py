@@ -5,13 +5,14 @@ import math
 from collections.abc import Callable
 
 import pytest
-import teleport_core
 import torch
 from oracles import identical, output_change, snapshot
 from small_problems import batch, classification, mlp, regression, residual
-from teleport_core import Guarantee, ModelError, OptionError, Problem, ProblemError, Status
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+import teleport_core
+from teleport_core import Guarantee, ModelError, OptionError, Problem, ProblemError, Status
 
 
 def call(problem: Problem, **options: object) -> teleport_core.TeleportResult:

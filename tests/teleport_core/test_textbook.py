@@ -6,12 +6,13 @@ import pytest
 import torch
 from oracles import flat_hessian_gradient, identical, null_space_projector, output_change, snapshot
 from small_problems import batch, classification, mlp, regression, residual
+from torch import nn
+from torch.nn import functional as F
+
 from teleport_core import Guarantee, Problem, Status, make
 from teleport_core.layers import linear_layers
 from teleport_core.nullspace import textbook
 from teleport_core.objective import gradient_at, loss_and_gradient, objective_gradient, squared_norm
-from torch import nn
-from torch.nn import functional as F
 
 BUILDERS = {
     "relu": lambda: classification([9, 8, 7, 4], 5),
@@ -201,7 +202,7 @@ def test_frozen_parameters_neither_move_nor_count() -> None:
 
     gradient = loss_and_gradient(
         Problem(problem.model, problem.loss_fn, problem.inputs, problem.targets),
-        {k: v for k, v in before.items()},
+        dict(before),
         differentiable=False,
     )[1]
     assert "2.weight" not in gradient

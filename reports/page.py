@@ -1,0 +1,214 @@
+"""The page: one HTML file that needs nothing else, with a policy that lets it load nothing else."""
+
+import base64
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jinja2
+from markupsafe import Markup, escape
+
+from reports import figures_error, figures_runtime, formatting, sections, summary
+from reports.claims import claims
+from reports.clean import shortened
+from reports.evidence import Evidence
+from reports.figures import Drawing, Entry, Style, legend, styles
+from reports.html_tables import Table
+from reports.run import SGD, Record, Run
+from reports.schedule import CostTable
+from reports.sweeps import Setting, settings
+
+_TEMPLATES = Path(__file__).parent / "templates"
+_VIEW_NAMES = {"seconds": "Seconds", "sgd_steps": "SGD steps"}
+
+
+@dataclass(frozen=True)
+class Material:
+    """Everything the page shows."""
+
+    run: Run
+    base: dict[str, int]
+    runtime: Sequence[Record]
+    scaling: Sequence[Record]
+    costs: list[CostTable]
+    cost_notes: list[str]
+    files: list[str]
+
+
+class View(NamedTuple):
+    """The five panels in one unit, and how many cells have no value in it."""
+
+    key: str
+    name: str
+    drawings: list[Drawing]
+    unpaired: int
+
+
+class RuntimeSection(NamedTuple):
+    """Figure 3 in one setting."""
+
+    heading: str
+    legend: list[Entry]
+    views: list[View]
+    failures: list[figures_runtime.Failure]
+
+
+class Failed(NamedTuple):
+    """Failures with one status and reason, and what they are."""
+
+    status: str
+    reason: str
+    what: list[str]
+
+
+class Schedule(NamedTuple):
+    """What one schedule costs, with bars."""
+
+    heading: str
+    sentence: str
+    table: Table
+    bars: list[tuple[str, float, str]]
+    remarks: list[str]
+
+
+def render(material: Material) -> str:
+    """The whole page; the same material gives the same bytes."""
+    loader = jinja2.FileSystemLoader(_TEMPLATES)
+    environment = jinja2.Environment(
+        loader=loader,
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["breakable"] = breakable
+    css, script = (
+        (_TEMPLATES / name).read_text(encoding="utf-8") for name in ("report.css", "report.js")
+    )
+    template = environment.get_template("report.html.j2")
+    return template.render(
+        **_context(material),
+        css=Markup(css),  # our own file
+        script=Markup(script),
+        policy=_policy(css, script),
+    )
+
+
+def breakable(text: str) -> Markup:
+    """Escaped text that may be broken behind the colons and commas of a long variant."""
+    escaped = escape(text)
+    for mark in (":", ","):
+        escaped = escaped.replace(mark, Markup(f"{mark}<wbr>"))
+    return escaped
+
+
+def _policy(css: str, script: str) -> str:
+    """Nothing may be fetched; the one style sheet and the one script are named by their hashes."""
+    return (
+        "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
+        f"style-src {_hash(css)}; script-src {_hash(script)}"
+    )
+
+
+def _hash(text: str) -> str:
+    digest = hashlib.sha256(text.encode("utf-8")).digest()
+    return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"
+
+
+def _context(material: Material) -> dict[str, Any]:
+    run = material.run
+    evidence = Evidence(material.scaling, run.preservation, run.spectrum, material.costs)
+    return {
+        "title": summary.title(material.runtime),
+        "paragraph": summary.paragraph(material.runtime, run.preservation, material.base),
+        "notes": run.notes,
+        "base": formatting.point(material.base),
+        "runtime_sections": _runtime_sections(material),
+        "scaling": sections.scaling_table(material.scaling),
+        "preservation_groups": figures_error.preservation_groups(run.preservation),
+        "preservation": sections.preservation_table(run.preservation),
+        "spectrum_groups": figures_error.spectrum_groups(run.spectrum),
+        "spectrum_legend": figures_error.spectrum_legend(),
+        "spectrum": sections.spectrum_table(run.spectrum),
+        "schedules": [_schedule(table) for table in material.costs],
+        "cost_notes": material.cost_notes,
+        "claims": claims(evidence),
+        "cells": sections.cells_table(material.runtime),
+        "environment": sections.environment_table(run.environment or {}),
+        "failures": _failures(run.failures),
+        "command": (run.spec or {}).get("command", ""),
+        "files": material.files,
+    }
+
+
+def _runtime_sections(material: Material) -> list[RuntimeSection]:
+    """Figure 3 once per setting; variants look the same in all of them."""
+    variants = [row["variant"] for row in material.runtime if row["method"] != SGD]
+    asked = (material.run.spec or {}).get("methods")
+    order = [str(name) for name in asked] if isinstance(asked, list) else []
+    names = sorted(set(variants), key=lambda v: (order.index(v) if v in order else len(order), v))
+    chosen = styles(names)
+    return [_runtime_section(material, setting, chosen) for setting in settings(material.runtime)]
+
+
+def _runtime_section(
+    material: Material, setting: Setting, chosen: dict[str, Style]
+) -> RuntimeSection:
+    views = []
+    failures: list[figures_runtime.Failure] = []
+    for key, name in _VIEW_NAMES.items():
+        panels = figures_runtime.panels(
+            material.runtime, material.scaling, setting, material.base, key
+        )
+        drawings = figures_runtime.draw(panels, chosen)
+        views.append(View(key, name, drawings, sum(panel.unpaired for panel in panels)))
+        failures = [failure for panel in panels for failure in panel.failures]
+    heading = f"{setting.model} on {setting.dataset}, {setting.device}, {setting.dtype}"
+    return RuntimeSection(heading, legend(chosen), views, failures)
+
+
+def _failures(records: Sequence[Record]) -> list[Failed]:
+    """Failures by status and reason, the most frequent first."""
+    what: dict[tuple[str, str], list[str]] = {}
+    for record in records:
+        key = (str(record["status"]), shortened(str(record.get("reason") or "no reason recorded")))
+        what.setdefault(key, []).append(_name(record))
+    counts = Counter({key: len(names) for key, names in what.items()})
+    return [Failed(*key, sorted(what[key])) for key, _ in counts.most_common()]
+
+
+def _name(record: Record) -> str:
+    where = formatting.point(record)
+    if record["kind"] == "spectrum":
+        return f"spectrum of {record['model']} on {record['dataset']}"
+    kind = "preservation of " if record["kind"] == "preservation" else ""
+    tau = record.get("tau") if record["kind"] == "preservation" else None
+    at = f", τ = {formatting.tau(float(tau))}" if isinstance(tau, (int, float)) else ""
+    return (
+        f"{kind}{record['variant']}{at} at {where}" if where else f"{kind}{record['variant']}{at}"
+    )
+
+
+def _schedule(table: CostTable) -> Schedule:
+    plan, setting = table.schedule, table.setting
+    largest = max(cost.share.value for cost in table.costs)
+    bars = [
+        (
+            cost.variant,
+            round(100 * cost.share.value / largest, 2),
+            formatting.percent(cost.share.value),
+        )
+        for cost in table.costs
+    ]
+    sentence = (
+        f"{plan.teleport_batches} batches in each of {plan.teleport_epochs} epochs are teleported "
+        f"by {plan.t} steps: {formatting.whole(plan.teleports)} teleports. The training takes "
+        f"{plan.epochs} epochs over {formatting.whole(plan.samples_per_epoch)} samples in batches "
+        f"of {plan.batch_size}: {formatting.whole(plan.sgd_steps)} SGD steps. Times are those at "
+        f"{formatting.point(table.point)}."
+    )
+    heading = f"{setting.model} on {setting.dataset}, {setting.device}, {setting.dtype}"
+    return Schedule(heading, sentence, sections.schedule_table(table), bars, table.remarks)

@@ -1,0 +1,72 @@
+"""From a run directory to its tables and its page."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from reports import csv_files, error_tables, page, sweeps, tables
+from reports.run import Run, load
+from reports.schedule import cost_tables
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The five tables of a run, by the names of their files."""
+
+    runtime: pd.DataFrame
+    samples: pd.DataFrame
+    preservation: pd.DataFrame
+    spectrum: pd.DataFrame
+    scaling: pd.DataFrame
+
+
+def write_report(run_dir: Path) -> Path:
+    """Write the CSV files and ``report.html`` of a run into its directory.
+
+    Only ``journal.jsonl`` has to be there; what is missing besides is said on the page. Everything
+    is computed before the first file is replaced, and every file is replaced in one move.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        bench.errors.JournalError: the journal is missing or damaged.
+    """
+    run = load(run_dir)
+    derived = derive(run)
+    html = render(run, derived)
+    for name, table in vars(derived).items():
+        csv_files.write(run_dir / f"{name}.csv", csv_files.csv(table))
+    target = run_dir / "report.html"
+    csv_files.write(target, html)
+    return target
+
+
+def derive(run: Run) -> Tables:
+    """All tables of a run."""
+    base = sweeps.base_point(run.cells, run.spec)
+    return Tables(
+        runtime=tables.runtime(run.cells, run.partners),
+        samples=tables.samples(run.cells),
+        preservation=error_tables.preservation(run.preservation),
+        spectrum=error_tables.spectrum(run.spectrum),
+        scaling=sweeps.scaling(run.cells, base),
+    )
+
+
+def render(run: Run, derived: Tables) -> str:
+    """The page of a run."""
+    base = sweeps.base_point(run.cells, run.spec)
+    costs, cost_notes = cost_tables(run.cells, run.partners, run.training, base)
+    return page.render(
+        page.Material(
+            run=run,
+            base=base,
+            runtime=tables.records(derived.runtime),
+            scaling=tables.records(derived.scaling),
+            costs=costs,
+            cost_notes=cost_notes,
+            files=[f"{name}.csv" for name in vars(derived)],
+        )
+    )

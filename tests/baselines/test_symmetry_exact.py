@@ -1,0 +1,191 @@
+"""The exact variants through the public API: outputs stay, the gradient grows, guarantees hold."""
+
+import copy
+from collections.abc import Callable
+
+import pytest
+import torch
+from oracles import identical, output_change, snapshot
+from small_problems import batch, classification
+from torch import nn
+from torch.nn import functional as F
+
+import teleport_core
+from teleport_core import Guarantee, Problem, Status, TeleportResult
+from teleport_core.objective import loss_and_grad_norm_sq
+
+PRE, ACT = "preactivations", "activations"
+WIDTHS = [20, 16, 12, 5]
+
+
+def leaky() -> nn.Module:
+    return nn.LeakyReLU(0.1)
+
+
+def advance(problem: Problem, **options: object) -> TeleportResult:
+    method = teleport_core.make("symmetry", **options)
+    return method.advance(problem, method.prepare(problem))
+
+
+def outputs(problem: Problem) -> torch.Tensor:
+    with torch.no_grad():
+        return problem.output()
+
+
+@pytest.mark.parametrize("bias", [False, True], ids=["no-bias", "bias"])
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    ("acts_on", "activation"),
+    [
+        *((PRE, a) for a in (leaky, nn.ReLU, nn.Tanh, nn.Sigmoid, nn.GELU, nn.ELU, nn.Identity)),
+        (ACT, leaky),
+        (ACT, nn.Identity),
+    ],
+)
+def test_eight_steps_change_no_output_and_raise_the_gradient(
+    acts_on: str, activation: Callable[[], nn.Module], bias: bool, seed: int
+) -> None:
+    problem = classification(WIDTHS, 8, activation, bias=bias, seed=seed)
+    before = outputs(problem)
+    # The action at g = I projects weights on the span of their inputs, which lowers ||g||^2 once.
+    advance(problem, acts_on=acts_on, lr=1e-9, steps=1)
+    assert output_change(problem, before) < 1e-10
+    _, start = loss_and_grad_norm_sq(problem)
+
+    result = advance(problem, acts_on=acts_on, lr=0.05)
+
+    assert result.status is Status.DONE
+    assert result.steps_done == 8
+    assert result.guarantee is Guarantee.EXACT_ON_BATCH
+    assert result.null_dims == {}
+    assert output_change(problem, before) < 1e-10
+    assert 1.000001 < loss_and_grad_norm_sq(problem)[1] / start < 100
+
+
+@pytest.mark.parametrize("acts_on", [PRE, ACT])
+def test_every_entry_of_the_result_is_that_of_the_point_it_names(acts_on: str) -> None:
+    """Entry s equals what a fresh pass finds after s single steps, the projected start included."""
+    problem = classification(WIDTHS, 8, leaky, seed=4)
+    twin = copy.deepcopy(problem)
+    true = [loss_and_grad_norm_sq(twin)]
+    for _ in range(4):
+        advance(twin, acts_on=acts_on, lr=0.05, steps=1)
+        true.append(loss_and_grad_norm_sq(twin))
+
+    result = advance(problem, acts_on=acts_on, lr=0.05, steps=4)
+
+    assert result.loss[:4] == pytest.approx([loss for loss, _ in true[:4]], rel=1e-12)
+    assert result.grad_norm_sq[:4] == pytest.approx([norm for _, norm in true[:4]], rel=1e-9)
+    assert len(result.loss) == len(result.grad_norm_sq) == 5
+    assert result.loss[4] != result.loss[4]
+    assert result.grad_norm_sq[4] != result.grad_norm_sq[4]
+    ours, theirs = snapshot(problem), snapshot(twin)
+    assert all(torch.allclose(ours[name], theirs[name], rtol=1e-9) for name in ours)
+
+
+@pytest.mark.parametrize(
+    ("acts_on", "n", "widths", "bias", "guarantee"),
+    [
+        (PRE, 12, WIDTHS, False, Guarantee.EXACT_ON_BATCH),
+        (PRE, 13, WIDTHS, True, Guarantee.APPROXIMATE),  # sigma(gVh) has no ones row
+        (PRE, 12, [3, 16, 12, 5], True, Guarantee.EXACT_ON_BATCH),  # X is not inverted
+        (ACT, 16, [20, 16, 12, 5], False, Guarantee.EXACT_ON_BATCH),  # nor is the last hidden
+        (ACT, 17, [20, 16, 12, 5], False, Guarantee.APPROXIMATE),
+        (ACT, 17, [20, 16, 12, 5], True, Guarantee.EXACT_ON_BATCH),
+        (ACT, 18, [20, 16, 12, 5], True, Guarantee.APPROXIMATE),
+        (ACT, 8, [7, 16, 12, 5], False, Guarantee.APPROXIMATE),
+        (ACT, 8, [7, 16, 12, 5], True, Guarantee.EXACT_ON_BATCH),
+    ],
+)
+def test_guarantee_follows_from_batch_and_widths(
+    acts_on: str, n: int, widths: list[int], bias: bool, guarantee: Guarantee
+) -> None:
+    problem = classification(widths, n, leaky, bias=bias)
+    before = outputs(problem)
+
+    result = advance(problem, acts_on=acts_on, lr=0.02, steps=3)
+
+    assert result.guarantee is guarantee
+    exact = output_change(problem, before) < 1e-10
+    assert exact == (guarantee is Guarantee.EXACT_ON_BATCH)
+
+
+def test_dead_units_take_the_guarantee_back() -> None:
+    """Fewer samples than units, but sigma(gVh) has not the rank of the batch."""
+    problem = classification(WIDTHS, 8)
+    assert isinstance(problem.model[0], nn.Linear)
+    with torch.no_grad():
+        problem.model[0].bias[:12] = -100.0
+    before = outputs(problem)
+
+    result = advance(problem, lr=0.5, steps=2)
+
+    assert result.guarantee is Guarantee.APPROXIMATE
+    assert output_change(problem, before) > 1e-10
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("acts_on", [PRE, ACT])
+def test_both_dtypes(acts_on: str, dtype: torch.dtype) -> None:
+    problem = classification(WIDTHS, 8, leaky, dtype=dtype)
+    before = outputs(problem)
+
+    result = advance(problem, acts_on=acts_on, lr=0.02)
+
+    assert result.status is Status.DONE
+    assert output_change(problem, before) < 500 * torch.finfo(dtype).eps
+    assert all(p.dtype == dtype for p in problem.model.parameters())
+
+
+class _OfTokens(nn.Module):
+    """A loss of outputs [batch, tokens, classes] that insists on their shape and memory."""
+
+    def forward(self, output: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        assert output.shape[:2] == targets.shape
+        return F.cross_entropy(output.view(-1, output.shape[-1]), targets.view(-1))
+
+
+@pytest.mark.parametrize("acts_on", [PRE, ACT])
+def test_tokens_are_columns(acts_on: str) -> None:
+    model = classification(WIDTHS, 1, leaky).model
+    inputs, targets = batch(6, 20, 5)
+    problem = Problem(model, _OfTokens(), inputs.reshape(2, 3, 20), targets.reshape(2, 3))
+    before = outputs(problem)
+
+    result = advance(problem, acts_on=acts_on, lr=0.02)
+
+    assert result.guarantee is Guarantee.EXACT_ON_BATCH
+    assert output_change(problem, before) < 1e-10
+
+
+def test_nested_sequentials_flatten_identity_and_dropout_in_eval_mode() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Flatten(),
+        nn.Sequential(nn.Linear(12, 10), nn.Dropout(0.5), nn.ReLU(inplace=True)),
+        nn.Identity(),
+        nn.Sequential(nn.Linear(10, 9, bias=False), nn.Tanh(), nn.Dropout(0.0)),
+        nn.Linear(9, 3),
+    ).double()
+    model.eval()
+    inputs, targets = batch(5, 12, 3)
+    problem = Problem(model, F.cross_entropy, (inputs.reshape(5, 3, 4),), targets)
+    before = outputs(problem)
+    start = snapshot(problem)
+
+    result = advance(problem, lr=0.05)
+
+    assert result.guarantee is Guarantee.EXACT_ON_BATCH
+    assert output_change(problem, before) < 1e-10
+    assert not identical(problem, start)
+
+
+def test_last_bias_is_the_only_parameter_that_stays() -> None:
+    problem = classification(WIDTHS, 8, leaky)
+    before = snapshot(problem)
+
+    advance(problem, acts_on=ACT, lr=0.05)
+
+    after = snapshot(problem)
+    same = [name for name in before if torch.equal(before[name], after[name])]
+    assert same == ["4.bias"]

@@ -1,0 +1,58 @@
+"""The README's examples run as they stand."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def blocks() -> list[str]:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    return re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+
+
+def test_the_python_example_runs_and_keeps_the_outputs(capsys: pytest.CaptureFixture[str]) -> None:
+    example = blocks()[0]
+    names: dict[str, object] = {}
+
+    exec(compile(example, "README.md", "exec"), names)
+
+    printed = capsys.readouterr().out.split()
+    result, change = names["result"], float(printed[-1])
+    assert len([line for line in example.splitlines() if line.strip()]) == 12
+    assert printed[0] in ("DONE", "CAPPED")
+    assert result.grad_norm_sq[-1] > 1.01 * result.grad_norm_sq[0]  # type: ignore[attr-defined]
+    assert change < 1e-5
+
+
+def test_the_factory_of_the_readme_is_a_factory(tmp_path: Path) -> None:
+    from bench.plan import Point
+    from bench.problems.build import build
+
+    source = "import torch\nfrom torch import nn\n\n" + blocks()[1]
+    (tmp_path / "my_models.py").write_text(source)
+    address = f"{tmp_path}/my_models.py:factory"
+    point = Point(2, 8, 4, 3, 2, address, "digits", "cpu", "float32")
+
+    assert len(build(point, seed=0, bias=False, data_dir=None).batches) == 2
+
+
+def test_every_command_of_the_readme_is_one() -> None:
+    from bench.cli.app import app
+    from typer.main import get_command
+    from typer.testing import CliRunner
+
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    commands = re.findall(r"^teleport-bench (\w+)((?: \S+)*)", text, flags=re.MULTILINE)
+    known = get_command(app).commands  # type: ignore[attr-defined]
+    runner = CliRunner()
+
+    assert len(commands) >= 7
+    for name, rest in commands:
+        assert name in known
+        if name == "run" and "--resume" not in rest:
+            arguments = rest.split("#")[0].split()
+            done = runner.invoke(app, ["run", *arguments, "--dry-run"])
+            assert done.exit_code == 0, done.output
