@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import NamedTuple
 
-from bench.settings import Sampling
+from bench.settings import Preservation, Sampling
 from bench.variants import SGD, Variant
 
 Layers = list[tuple[int, int]]
@@ -22,7 +22,8 @@ CLASSES = 10
 RATES = {"cpu": 2e10, "cuda": 5e12}  # operations a second; small matrices reach no more
 CALL_SECONDS = {"cpu": 6e-6, "cuda": 1e-5}  # one library call, from Python to its return
 BLOCK_SECONDS = 0.5  # building the model, drawing batches, evaluating off the clock
-START_SECONDS = 6.0  # importing torch and starting the worker
+START_SECONDS = 10.0  # starting the worker, measuring the spectrum, writing the report
+PRESERVATION_SECONDS = 1.0  # one record
 CUDA_START_SECONDS = 10.0
 
 
@@ -105,3 +106,11 @@ def block_seconds(round_seconds: float, sampling: Sampling) -> float:
     least = sampling.min_samples * round_seconds
     most = max(least, min(sampling.max_samples * round_seconds, sampling.block_seconds))
     return BLOCK_SECONDS + sampling.warmup * round_seconds + most
+
+
+def preservation_seconds(settings: Preservation) -> float:
+    """Time of the preservation records: one method goes through the thresholds, others run once."""
+    if not settings.enabled:
+        return 0.0
+    records = (len(settings.variants) + len(settings.taus)) * len(settings.starts)
+    return PRESERVATION_SECONDS * records

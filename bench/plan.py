@@ -133,10 +133,11 @@ def _levels(spec: Spec) -> list[str]:
 
 
 def plan_seconds(plan: Plan) -> float:
-    """Rough time of the timed part of a plan (see ``bench.estimate``)."""
+    """Rough time of carrying out a plan (see ``bench.estimate``)."""
     kind = "cuda" if plan.spec.device.startswith("cuda") else "cpu"
     start = estimate.START_SECONDS + (estimate.CUDA_START_SECONDS if kind == "cuda" else 0)
-    return start + sum(_block_seconds(plan.spec, block, kind) for block in plan.blocks)
+    once = start + estimate.preservation_seconds(plan.spec.preservation)
+    return once + sum(_block_seconds(plan.spec, block, kind) for block in plan.blocks)
 
 
 def _block_seconds(spec: Spec, block: Block, kind: str) -> float:

@@ -22,7 +22,6 @@ EXPONENT_RANGE = (-1.0, 6.0)  # from perfect sharing to more than any dense alge
 _EXPONENTS = np.linspace(*EXPONENT_RANGE, 141)
 _LEAST_LEVELS = 3
 _NOISE_LEVEL = 0.75  # inner order statistics: outliers do not count as noise of the median
-_ROUNDING = (16 * 2.0**-52) ** 2
 
 
 class Growth(NamedTuple):
@@ -63,7 +62,7 @@ class _Sweep:
     def noise_along(self, direction: Array) -> float:
         """The noise as felt by an estimate that is proportional to ``direction @ log_y``."""
         weights = direction**2 + 1e-300  # a direction of zeros weighs all levels alike
-        return max(float(weights @ self.noise / weights.sum()), _ROUNDING)
+        return float(weights @ self.noise / weights.sum())
 
 
 def fit_growth(
@@ -105,12 +104,13 @@ def fit_growth(
         nan = math.nan
         return Growth(nan, nan, nan, nan, nan, nan, nan, nan, len(timings), reason)
     log_x = np.log([x for x, _ in timings])
-    log_y = np.log([median(times) for _, times in timings])
+    medians = np.array([median(times) for _, times in timings])
+    log_y = np.log(medians / medians[0])  # equal medians become exact zeros
     noise = _noise([times for _, times in timings])
     sweep = _Sweep(log_x - log_x.mean(), log_y - log_y.mean(), noise)
     slope = _slope(sweep, level)
     exponent, low, high, floor, scale = _exponent(sweep, level, slope)
-    unit = math.exp(log_y.mean())
+    unit = float(medians[0]) * math.exp(log_y.mean())
     scale *= unit * math.exp(-exponent * log_x.mean())
     return Growth(exponent, low, high, floor * unit, scale, *slope, levels=len(timings))
 

@@ -6,7 +6,7 @@ from itertools import groupby
 from reports.error_tables import curve_order, eigenvectors_for
 from reports.evidence import NULLSPACE, SYMMETRY, Claim, Evidence
 from reports.figures_error import SECOND_LAYER, step_line
-from reports.formatting import listed, number, power, tau
+from reports.formatting import listed, number, small, tau
 from reports.run import Record
 from reports.run import number as as_float
 
@@ -93,9 +93,9 @@ def _name(record: Record) -> str:
 def _drift_words(record: Record) -> str:
     single, double = (largest(record, key) for key in ("drift_float32", "drift_float64"))
     dtype = record.get("dtype") or "float32"
-    words = f"loss drift at most {power(single)} in {dtype}"
+    words = f"loss drift at most {small(single)} in {dtype}"
     if math.isfinite(double) and dtype != "float64":
-        words += f", {power(double)} in float64"
+        words += f", {small(double)} in float64"
     return f"{words}, {len(record['rows']) - 1} steps"
 
 

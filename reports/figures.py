@@ -56,7 +56,11 @@ _LOOK: dict[Any, Any] = {
     "lines.linewidth": 1.5,
     "lines.markersize": 5.0,
     "axes.axisbelow": True,
-    "figure.constrained_layout.use": True,
+    # The same box in every panel: axes line up down a column of the page.
+    "figure.subplot.left": 0.165,
+    "figure.subplot.right": 0.985,
+    "figure.subplot.bottom": 0.15,
+    "figure.subplot.top": 0.97,
 }
 
 

@@ -22,7 +22,7 @@ from reports.figures import (
     styles,
     symlog_ticks,
 )
-from reports.formatting import number, percent, power, tau
+from reports.formatting import number, percent, small, tau
 from reports.run import Record
 from reports.run import number as as_float
 
@@ -97,6 +97,8 @@ def _draw_spectrum(layers: list[Record]) -> Drawing:
 
 
 def _spectrum_words(record: Record, energies: list[float]) -> str:
+    if not all(map(math.isfinite, energies)):
+        return f"{record['layer']}: no energy."
     enough = next((k for k, energy in enumerate(energies, 1) if energy >= 90), len(energies))
     return (
         f"{record['layer']}: 90 % of the energy in {enough} of {len(energies)} eigenvectors, "
@@ -208,7 +210,7 @@ def _rounding(axes: Axes, curves: list[Record], shown: list[float]) -> None:
 
 def _step_words(label: str, values: list[float], quantity: Quantity) -> str:
     if quantity.drift:
-        return f"{label}: at most {power(max(values))}."
+        return f"{label}: at most {small(max(values))}."
     return f"{label}: from {number(values[0])} to {number(values[-1])}."
 
 

@@ -36,12 +36,15 @@ def whole(value: int) -> str:
     return _minus(f"{value:,}".replace(",", _THIN))
 
 
+def small(value: float) -> str:
+    """A number that is often tiny: two digits times a power of ten, but 0.042 and 19.3 as such."""
+    return number(value) if value == 0 or 1e-2 <= abs(value) < 1e4 else power(value)
+
+
 def power(value: float) -> str:
     """Scientific notation with two digits, 3.2 times a power of ten written as one."""
-    if math.isnan(value):
-        return DASH
-    if value == 0:
-        return "0"
+    if not math.isfinite(value) or value == 0:
+        return number(value)
     mantissa, exponent = f"{value:.1e}".split("e")
     return f"{_minus(mantissa)}{_NBSP}{TIMES}{_NBSP}10{str(int(exponent)).translate(_SUPERSCRIPTS)}"
 

@@ -85,9 +85,9 @@ def percent(share: float, low: float = math.nan, high: float = math.nan) -> Cell
     return _split(formatting.percent_interval(share, low, high), share)
 
 
-def power(value: float) -> Cell:
-    """A number in scientific notation."""
-    return Cell(formatting.power(value), "", value) if math.isfinite(value) else _unknown()
+def small(value: float) -> Cell:
+    """A number that is often tiny."""
+    return Cell(formatting.small(value), "", value) if math.isfinite(value) else _unknown()
 
 
 def memory(size: float) -> Cell:

@@ -17,9 +17,10 @@ _GROWTH = ("total", "prepare", "steps")
 
 
 def scaling_table(scaling: Sequence[Record]) -> Table:
-    """A row per variant and axis: how the total grows, and how its two phases do."""
+    """A row per variant and swept axis: how the total grows, and how its two phases do."""
+    swept = {row["axis"] for row in scaling if row["levels"] > 1}
     rows: dict[tuple[Any, ...], dict[str, Record]] = {}
-    for row in scaling:
+    for row in (row for row in scaling if row["axis"] in swept):
         place = tuple(row[name] for name in (*Setting._fields, "variant", "axis"))
         rows.setdefault(place, {})[row["phase"]] = row
     several = len({place[:4] for place in rows}) > 1
@@ -37,7 +38,7 @@ def scaling_table(scaling: Sequence[Record]) -> Table:
         for place, phases in rows.items()
     ]
     columns = [*html.columns(text, numeric), Column("remark", False)]
-    return Table("How time grows along each axis", columns, cells).without_empty()
+    return Table("How time grows along each axis that was swept", columns, cells).without_empty()
 
 
 def _growth_cells(place: tuple[Any, ...], phases: dict[str, Record]) -> list[Cell]:
@@ -69,7 +70,7 @@ def _slope(row: Record | None) -> Cell:
 
 def preservation_table(records: Sequence[Record]) -> Table:
     """A row per curve of Figure 6b."""
-    text = ["variant", "data", "start"]
+    text = ["variant", "model", "data", "start"]
     numeric = ["τ", "learning rate", "steps", "‖g‖² grew", "largest drift", "in float64"]
     numeric += ["held-out drift", "pre-activation bound"]
     last = [Column(label, False) for label in ("guarantee", "ended", "free dimensions")]
@@ -82,16 +83,17 @@ def _curve_cells(record: Record) -> list[Cell]:
     ended = str(record.get("teleport_status") or "").replace("_", " ").lower()
     return [
         html.words(record["variant"]),
-        html.words(f"{record['model']} on {record['dataset']}"),
+        html.words(record["model"]),
+        html.words(record["dataset"]),
         html.words(record.get("start") or ""),
         Cell(tau(number(record.get("tau"))), "", number(record.get("tau"))),
         html.numbers(number(record.get("lr"))),
         html.whole(max(len(record["rows"]) - 1, 0)),
         _times(gain(record)),
-        html.power(largest(record, "drift_float32")),
-        html.power(largest(record, "drift_float64")),
-        html.power(largest(record, "heldout_drift")),
-        html.power(largest(record, "preactivation_bound")),
+        html.small(largest(record, "drift_float32")),
+        html.small(largest(record, "drift_float64")),
+        html.small(largest(record, "heldout_drift")),
+        html.small(largest(record, "preactivation_bound")),
         html.words(str(record.get("guarantee") or "").replace("_", " ").lower()),
         html.words(ended if record["status"] == "ok" else record["status"]),
         html.words(_free_dimensions(record)),

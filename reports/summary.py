@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from reports.claims_error import gain, largest
 from reports.evidence import NULLSPACE
-from reports.formatting import interval, listed, number, point, power, seconds_interval
+from reports.formatting import interval, listed, number, point, seconds_interval, small
 from reports.run import AXES, SGD, Record
 from reports.run import number as as_float
 from reports.sweeps import Setting
@@ -105,11 +105,11 @@ def _drift(preservation: Sequence[Record]) -> list[str]:
         for key in ("drift_float32", "drift_float64")
     )
     gains = sorted(gain(record) for record in exact if math.isfinite(gain(record)))
-    in_double = f" ({power(double)} when evaluated in float64)" if math.isfinite(double) else ""
+    in_double = f" ({small(double)} when evaluated in float64)" if math.isfinite(double) else ""
+    moved = f"moved by at most {small(single)} of its value" if single else "did not move"
     grown = f" while the squared gradient norm grew {_range(gains)}-fold" if gains else ""
     return [
-        f"In the exact null space (τ = 1) the loss of the teleport batch moved by at most "
-        f"{power(single)} of its value{in_double}{grown}."
+        f"In the exact null space (τ = 1) the loss of the teleport batch {moved}{in_double}{grown}."
     ]
 
 

@@ -65,9 +65,13 @@ class SymmetryTeleporter(Teleporter):
             1/2 ||g||^2; the cap is tested as ||g||^2 > cap, else >=.
 
     Without ``published`` the outputs on the batch stay the same to rounding as long as the batch
-    has no more columns than the layers have units. The released code projects weights before it
-    measures them, so its ||g||^2 is that of other weights than the model's: those entries of the
-    result are NaN, and so are losses of the 2023 code after the first step.
+    has no more columns than every inverted matrix has rows: the hidden widths, or for
+    "activations" the layers' inputs but the last one's, plus one for a bias.
+
+    The papers' actions are not the identity at g = I: they take from the weights what no sample of
+    the batch sees. The first step therefore lowers ||g||^2 by that much before any ascent, and the
+    released code measures ||g||^2 at weights which are not the model's: those entries of its
+    results are NaN, and so are losses of the 2023 code after the first step.
     """
 
     name: ClassVar[str] = "symmetry"

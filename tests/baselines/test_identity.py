@@ -25,6 +25,7 @@ def test_moves_nothing_and_claims_nothing(case: str) -> None:
     assert result.null_dims == {}
     assert len(result.loss) == len(result.grad_norm_sq) == 6
     assert all(math.isnan(value) for value in result.loss + result.grad_norm_sq)
+    assert result.loss is not result.grad_norm_sq
 
 
 def test_computes_nothing() -> None:
@@ -38,7 +39,7 @@ def test_computes_nothing() -> None:
     assert calls == []
 
 
-def test_both_lists_are_the_callers_own() -> None:
+def test_ends_are_filled_in_by_real_passes() -> None:
     problem = CASES["relu"].build()
     result = teleport_core.teleport(
         problem.model, problem.loss_fn, (problem.inputs, problem.targets), method="identity"

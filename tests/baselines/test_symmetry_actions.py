@@ -199,9 +199,13 @@ def test_times_inverse_of_a_singular_matrix_is_not_finite() -> None:
     assert not all(bool(torch.isfinite(m).all()) for m in moved)
 
 
-def test_pseudo_inverse_of_infinity_is_nan() -> None:
-    found = pseudo_inverse(torch.tensor([[1.0, torch.inf, 0.0]]))
-    assert found.shape == (3, 1)
+@pytest.mark.parametrize("bad", [torch.inf, torch.nan])
+def test_pseudo_inverse_of_a_non_finite_matrix_is_nan(bad: float) -> None:
+    """torch raises, from some shapes up; the ascent needs a value that it can take back."""
+    matrix = torch.ones(16, 8)
+    matrix[3, 2] = bad
+    found = pseudo_inverse(matrix)
+    assert found.shape == (8, 16)
     assert bool(found.isnan().all())
 
 

@@ -11,8 +11,11 @@ from torch import nn
 from torch.nn import functional as F
 
 import teleport_core
+from baselines.symmetry.actions import pseudo_inverse, sweep_activations, sweep_preactivations
+from baselines.symmetry.extraction import extract
+from baselines.symmetry.mlp import with_ones
 from teleport_core import Guarantee, Problem, Status, TeleportResult
-from teleport_core.objective import loss_and_grad_norm_sq
+from teleport_core.objective import loss_and_grad_norm_sq, loss_and_gradient, squared_norm
 
 PRE, ACT = "preactivations", "activations"
 WIDTHS = [20, 16, 12, 5]
@@ -81,6 +84,54 @@ def test_every_entry_of_the_result_is_that_of_the_point_it_names(acts_on: str) -
     assert result.grad_norm_sq[4] != result.grad_norm_sq[4]
     ours, theirs = snapshot(problem), snapshot(twin)
     assert all(torch.allclose(ours[name], theirs[name], rtol=1e-9) for name in ours)
+
+
+@pytest.mark.parametrize(
+    ("acts_on", "activation"), [(PRE, nn.Tanh), (PRE, leaky), (ACT, leaky), (ACT, nn.Identity)]
+)
+def test_a_small_step_climbs_as_far_as_steepest_ascent_does(
+    acts_on: str, activation: Callable[[], nn.Module]
+) -> None:
+    """1/2 ||g||^2 grows by lr ||d||^2, d its derivative at T = 0: direction, rate and the half."""
+    problem = classification(WIDTHS, 8, activation, seed=2)
+    advance(problem, acts_on=acts_on, lr=1e-9, steps=1)  # lands where g = I moves nothing
+    _, start = loss_and_grad_norm_sq(problem)
+    derivative_sq, lr = _derivative_sq(problem, acts_on), 1e-6
+
+    advance(problem, acts_on=acts_on, lr=lr, steps=1)
+
+    _, end = loss_and_grad_norm_sq(problem)
+    assert (end - start) / 2 == pytest.approx(lr * derivative_sq, rel=1e-3)
+
+
+def _derivative_sq(problem: Problem, acts_on: str) -> float:
+    """||d||^2 by central differences of 1/2 ||g||^2 in every entry of every T."""
+    mlp, rows = extract(problem)
+    matrices = mlp.read(problem.detached())
+    start = list(matrices.values())
+    zeros = [torch.zeros(d, d, dtype=torch.float64) for d in WIDTHS[1:-1]]
+
+    def half(T: list[torch.Tensor]) -> float:
+        if acts_on == PRE:
+            moved = sweep_preactivations(mlp, rows.T, start, T).matrices
+        else:
+            pinv = pseudo_inverse(with_ones(rows.T, start[0]))
+            moved = sweep_activations(mlp, rows.T, pinv, start, T, inverse="true").matrices
+        values = mlp.split(dict(zip(matrices, moved, strict=True)))
+        return 0.5 * float(
+            squared_norm(loss_and_gradient(problem, values, differentiable=False)[1])
+        )
+
+    total = 0.0
+    for m, zero in enumerate(zeros):
+        for entry in range(zero.numel()):
+            ends = []
+            for step in (1e-5, -1e-5):
+                T = [z.clone() for z in zeros]
+                T[m].view(-1)[entry] = step
+                ends.append(half(T))
+            total += ((ends[0] - ends[1]) / 2e-5) ** 2
+    return total
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Axes: the three ways to write levels, and what is said about everything else."""
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from spec_strategies import axes
 
@@ -98,6 +98,7 @@ _NEARLY = st.builds(
 
 
 @given(st.text(st.characters(), max_size=40) | _NEARLY)
+@settings(deadline=None)
 @example("d=\ud800")
 @example("d=²:8:x2")
 @example("d=1:" + "9" * 5000 + ":+1")
@@ -112,11 +113,13 @@ def test_nothing_but_spec_errors(text):
 
 
 @given(axes())
+@settings(deadline=None)
 def test_the_text_of_an_axis_is_read_back(axis):
     assert parse_axis(str(axis)) == axis
 
 
 @given(st.integers(1, 10**6), st.integers(0, 10**6), st.integers(1, 10**5))
+@settings(deadline=None)
 def test_ranges_agree_with_pythons(start, length, step):
     expected = tuple(range(start, start + length + 1, step))
     if len(expected) <= 1000:
@@ -124,6 +127,7 @@ def test_ranges_agree_with_pythons(start, length, step):
 
 
 @given(st.integers(1, 100), st.integers(0, 10**6), st.integers(2, 9))
+@settings(deadline=None)
 def test_powers_are_all_those_up_to_the_stop(start, length, factor):
     levels = parse_axis(f"d={start}:{start + length}:x{factor}").values
     assert levels == tuple(start * factor**k for k in range(len(levels)))

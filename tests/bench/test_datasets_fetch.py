@@ -1,12 +1,13 @@
 import gzip
 import hashlib
 import socket
+import struct
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
 import pytest
-from idx_files import SHARED, isolate, write_part
+from idx_files import DEBIAN, SHARED, isolate, write_part
 
 from bench.errors import DataError
 from bench.problems.datasets import fetch as fetch_module
@@ -150,6 +151,7 @@ def test_server_that_is_gone_is_reported(monkeypatch, tmp_path):
     assert list((tmp_path / "mnist").iterdir()) == []
 
 
+@pytest.mark.timeout(10)  # our time limit, not the 30 s of the library
 def test_silent_server_times_out(monkeypatch, tmp_path):
     monkeypatch.setattr(fetch_module, "_TIMEOUT_S", 0.2)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
@@ -157,6 +159,13 @@ def test_silent_server_times_out(monkeypatch, tmp_path):
         address = f"http://127.0.0.1:{silent.getsockname()[1]}/"
         monkeypatch.setitem(REMOTES, "mnist", Remote(address, REMOTES["mnist"].md5))
         assert "timed out" in refusal(tmp_path)
+
+
+def test_server_that_sends_too_much_is_cut_off(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(fetch_module, "_MAX_BYTES", 100)
+    url = f"{server.address}train-images-idx3-ubyte.gz"
+    assert f"expected at most 100 bytes from {url}; the server sends more" in refusal(tmp_path)
+    assert list((tmp_path / "mnist").iterdir()) == []
 
 
 def test_folder_that_cannot_be_made_is_reported(server, tmp_path):
@@ -183,3 +192,17 @@ def test_pinned_hashes_are_those_of_the_real_files():
     assert files
     for file in files:
         assert hashlib.md5(file.read_bytes()).hexdigest() == REMOTES["mnist"].md5[file.name]
+
+
+@pytest.mark.skipif(
+    not (DEBIAN / "fashion-mnist").is_dir(), reason="Debian's dataset-fashion-mnist is not here"
+)
+@pytest.mark.parametrize(("part", "packed_at"), [("train", 1504176606), ("t10k", 1504176627)])
+@pytest.mark.parametrize("kind", ["images-idx3", "labels-idx1"])
+def test_pinned_hashes_are_those_of_debians_files_as_first_packed(part, packed_at, kind):
+    # Debian keeps the official deflate streams but drops name and time (gzip -n): put both back.
+    name = f"{part}-{kind}-ubyte"
+    stream = (DEBIAN / "fashion-mnist" / f"{name}.gz").read_bytes()[10:]
+    start = b"\x1f\x8b\x08\x08" + struct.pack("<I", packed_at) + b"\0\x03" + name.encode() + b"\0"
+    md5 = hashlib.md5(start + stream).hexdigest()
+    assert md5 == REMOTES["fashion-mnist"].md5[f"{name}.gz"]

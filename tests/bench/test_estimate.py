@@ -1,5 +1,7 @@
 """The planning estimate: right in its orders of growth, and the presets keep their promises."""
 
+from dataclasses import replace
+
 import pytest
 
 from bench.estimate import (
@@ -8,6 +10,7 @@ from bench.estimate import (
     block_seconds,
     mlp_layers,
     nullspace,
+    preservation_seconds,
     sample_seconds,
     sgd,
     symmetry,
@@ -15,7 +18,7 @@ from bench.estimate import (
 )
 from bench.plan import make_plan, plan_seconds
 from bench.preset import load_preset
-from bench.settings import Sampling
+from bench.settings import Preservation, Sampling
 from bench.variants import SGD, Variant, parse_variant
 
 LETTERS = {"t": 8, "d": 1024, "n": 32, "l": 3, "b": 8}
@@ -82,6 +85,17 @@ def test_time_is_proportional_to_batches(variant):
 def test_blocks_end_by_samples_by_time_or_at_their_minimum(round_seconds, expected):
     sampling = Sampling(warmup=2, min_samples=7, max_samples=15, block_seconds=9)
     assert block_seconds(round_seconds, sampling) == pytest.approx(BLOCK_SECONDS + expected)
+
+
+def test_preservation_counts_only_where_it_is_measured():
+    section = Preservation(variants=(Variant("nullspace"), Variant("symmetry")), taus=(1, 0.9))
+    both = replace(section, starts=("init", "trained"))
+    assert preservation_seconds(both) == 2 * preservation_seconds(section) > 0
+    assert preservation_seconds(replace(section, enabled=False)) == 0
+    quick = load_preset("quick")
+    without = replace(quick, preservation=replace(quick.preservation, enabled=False))
+    saved = plan_seconds(make_plan(quick)) - plan_seconds(make_plan(without))
+    assert saved == pytest.approx(preservation_seconds(quick.preservation))
 
 
 @pytest.mark.parametrize(("name", "limit"), [("smoke", 60), ("quick", 240)])

@@ -30,7 +30,7 @@ def points(plan):
 
 
 @given(specs())
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 def test_counts(spec):
     plan = make_plan(spec)
     through_base = sum(spec.base[axis.name] in axis.values for axis in spec.axes)
@@ -42,7 +42,7 @@ def test_counts(spec):
 
 
 @given(specs())
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 def test_one_letter_at_a_time_and_no_point_twice(spec):
     seen = points(make_plan(spec))
     assert set(seen.values()) == {1}
@@ -56,7 +56,7 @@ def test_one_letter_at_a_time_and_no_point_twice(spec):
 
 
 @given(specs(), st.randoms(use_true_random=False))
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 def test_ids_do_not_depend_on_the_order_of_writing(spec, random):
     turned = replace(
         spec,

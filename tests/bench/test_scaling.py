@@ -88,6 +88,15 @@ def test_constant_is_all_floor_with_exponent_zero(time, count):
     assert growth[1:3] == growth[6:8] == pytest.approx((0, 0), abs=1e-11)
 
 
+def test_rounding_is_not_growth():
+    """The mean of equal logarithms is off by rounding; without noise that would be all there is."""
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        levels = [1, *(rng.permutation(99)[: rng.integers(2, 13)] + 2).tolist()]
+        growth = fit_growth(levels, [[rng.uniform(1e-6, 1)] * 2] * len(levels))
+        assert growth.exponent == 0, levels
+
+
 # Intervals from the samples alone: medians that lie exactly on the law leave no residual
 
 NOISE = [0.1, 0.3, 0.2, 0.1, 0.1, 0.2, 0.1, 0.4]

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.seeds import seed_for, stable_hash
@@ -20,11 +20,13 @@ def test_the_definition():
 
 
 @given(st.integers(0, 2**63 - 1), _FACTS)
+@settings(deadline=None)
 def test_seeds_fit_63_bits(root, facts):
     assert 0 <= seed_for(root, *facts) < 2**63
 
 
 @given(st.integers(0, 9), _FACTS, st.integers(0, 9), _FACTS)
+@settings(deadline=None)
 def test_other_facts_give_another_seed(root, facts, other_root, other_facts):
     same = (root, facts) == (other_root, other_facts)
     assert (seed_for(root, *facts) == seed_for(other_root, *other_facts)) == same

@@ -16,7 +16,7 @@ from bench.preset import load_preset, preset_names
 from bench.settings import Preservation, Sampling
 from bench.spec import WITHOUT_EFFECT, Spec
 from bench.toml_text import dump
-from bench.variants import Variant
+from bench.variants import SGD, Variant
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ def test_digest_does_not_see_whole_or_real(quick):
 
 
 @given(specs())
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 def test_toml_round_trip(spec):
     again = Spec.from_toml(spec.to_toml("teleport-bench run"))
     assert again == spec
@@ -124,6 +124,7 @@ _TABLES = st.dictionaries(st.text(), _SCALARS | st.lists(_SCALARS, max_size=3), 
 
 
 @given(_TABLES, st.dictionaries(st.text(), _TABLES, max_size=3))
+@settings(deadline=None)
 def test_written_toml_is_read_back(plain, tables):
     tree = {**tables, **plain}
     assert tomllib.loads(dump(tree)) == tree
@@ -213,8 +214,15 @@ def test_no_method_is_refused(quick):
         replace(quick, variants=())
 
 
+def test_sgd_is_not_for_the_user_to_add(quick):
+    with pytest.raises(SpecError, match="'sgd', which is reserved"):
+        replace(quick, variants=(SGD,))
+    with pytest.raises(SpecError, match="'sgd', which is reserved"):
+        Preservation(variants=(SGD,))
+
+
 @given(st.text() | _TABLES.map(dump))
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 def test_nothing_but_spec_errors(text):
     with pytest.raises(SpecError):
         Spec.from_toml(text)

@@ -3,7 +3,7 @@
 from math import inf
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from spec_strategies import variants
 
@@ -88,6 +88,7 @@ def test_sgd_is_a_variant_of_the_plan_alone():
 
 
 @given(variants())
+@settings(deadline=None)
 def test_the_text_of_a_variant_is_read_back(variant):
     again = parse_variant(str(variant))
     assert again == variant
@@ -103,6 +104,7 @@ _NEARLY = st.builds(
 
 
 @given(st.text(st.characters(), max_size=40) | _NEARLY)
+@settings(deadline=None)
 @example("a:x=" + "9" * 500)
 @example("a:x=1e999")
 @example("a:x=\ud800")

@@ -62,7 +62,7 @@ def cell(variant, point, number, noise):
     return {
         "schema": 1,
         "kind": "cell",
-        "cell_id": f"{number:04d}{VARIANTS.index(variant) if variant in VARIANTS else 9:012d}",
+        "cell_id": f"c{number:03d}{VARIANTS.index(variant) if variant in VARIANTS else 9:012d}",
         "block_id": block,
         "method": variant.split(":")[0],
         "variant": variant,

@@ -13,6 +13,8 @@ from bench.problems.datasets.locations import Place, shown, user_cache
 
 _TIMEOUT_S = 30.0
 _CHUNK_BYTES = 65536
+# Twice the largest official file; a server that sends more is not the official one.
+_MAX_BYTES = 2**26
 
 
 @dataclass(frozen=True)
@@ -81,10 +83,9 @@ def _fetch_file(url: str, md5: str, folder: Path) -> Path:
             f"expected pooch, which downloads; {error}: pip install pooch, or put {url} into "
             f"{shown(folder)} yourself"
         ) from error
-    downloader = pooch.HTTPDownloader(timeout=_TIMEOUT_S, chunk_size=_CHUNK_BYTES)
     file = url.rpartition("/")[2]
     try:
-        return Path(pooch.retrieve(url, f"md5:{md5}", file, folder, downloader=downloader))
+        return Path(pooch.retrieve(url, f"md5:{md5}", file, folder, downloader=_download))
     except ValueError as error:
         raise DataError(
             f"expected {url} with MD5 {md5}; {error}: try again later, or put the right file "
@@ -95,3 +96,25 @@ def _fetch_file(url: str, md5: str, folder: Path) -> Path:
             f"expected to download {url} into {shown(folder)}; {error}: check the network and "
             "the folder, or put the file there yourself"
         ) from error
+
+
+def _download(url: str, output: str, _pooch: object) -> None:
+    """Write what is at ``url`` to the file ``output``; pooch calls this, hashes and renames.
+
+    Its own downloader leaves the connection open after an error, and has no size limit.
+    """
+    import requests  # a dependency of pooch
+
+    written = 0
+    with (
+        requests.get(url, stream=True, timeout=_TIMEOUT_S) as response,
+        Path(output).open("wb") as file,
+    ):
+        response.raise_for_status()
+        for chunk in response.iter_content(_CHUNK_BYTES):
+            written += file.write(chunk)
+            if written > _MAX_BYTES:
+                raise DataError(
+                    f"expected at most {_MAX_BYTES} bytes from {url}; the server sends more: "
+                    "this is not the official file"
+                )

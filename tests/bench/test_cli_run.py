@@ -1,0 +1,195 @@
+"""The command line as a user types it."""
+
+import csv
+import json
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+from bench.cli.app import main
+
+ROOT = Path(__file__).parents[2]
+
+FACTORY = """
+    import torch
+    from torch import nn
+    from torch.nn import functional as F
+
+    def factory(d, n, l, seed):
+        layers = [nn.Linear(20, d), nn.LeakyReLU(0.1)]
+        for _ in range(l - 2):
+            layers += [nn.Linear(d, d), nn.LeakyReLU(0.1)]
+        model = nn.Sequential(*layers, nn.Linear(d, 3))
+        batches = [(torch.randn(n, 20), torch.randint(0, 3, (n,))) for _ in range(4)]
+        return model, F.cross_entropy, batches
+
+    def raises(d):
+        raise RuntimeError("no such model today")
+"""
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path):
+    """Run the command line in this process; (exit code, stdout, stderr)."""
+    (tmp_path / "mine.py").write_text(textwrap.dedent(FACTORY))
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["teleport-bench", *arguments])
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else 0
+        else:
+            code = 0
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+SMALL = ("--preset", "smoke", "--device", "cpu", "--threads", "1", "--quiet")
+SWEEP = ("--model", "mine:factory", "--axis", "d=8,12", "--axis", "t=2", "--axis", "n=5")
+
+
+def test_a_users_own_model_is_swept_from_factory_to_figures(call, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+
+    code, printed, errors = call("run", *SMALL, *SWEEP, "--method", "nullspace", "--out", str(out))
+
+    assert (code, errors) == (0, "")
+    assert printed.strip() == str(out / "report.html")
+    runtime = rows(out / "runtime.csv")
+    assert {(r["d"], r["method"], r["status"]) for r in runtime} == {
+        (d, m, "ok") for d in ("8", "12") for m in ("sgd", "nullspace")
+    }
+    assert all(float(r["median_s"]) > 0 for r in runtime)
+    assert all(r["model"] == "mine:factory" for r in runtime)
+    assert len(rows(out / "samples.csv")) == sum(int(r["samples"]) for r in runtime)
+    preserved = [r for r in rows(out / "preservation.csv") if float(r["tau"]) == 1.0]
+    assert float(preserved[-1]["grad_norm_sq"]) > float(preserved[0]["grad_norm_sq"])
+    assert float(preserved[-1]["drift_float64"]) < 1e-5
+    assert rows(out / "spectrum.csv")
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert "mine:factory" in page
+    assert "<svg" in page or "data:image" in page
+    environment = json.loads((out / "environment.json").read_text())
+    assert environment
+
+    # A second run into the same place is refused, and resuming has nothing to do.
+    again = ("run", *SMALL, *SWEEP, "--method", "nullspace", "--out", str(out))
+    code, _, errors = call(*again)
+    assert code == 2
+    assert "holds a run: add --resume" in errors
+    journal = (out / "journal.jsonl").read_bytes()
+    assert call(*again, "--resume")[0] == 0
+    assert (out / "journal.jsonl").read_bytes() == journal
+
+    # A journal of another spec is refused.
+    code, _, errors = call(*again, "--resume", "--seed", "5")
+    assert code == 2
+    assert "expected the spec that" in errors
+    assert (out / "journal.jsonl").read_bytes() == journal
+
+    # report alone derives the same files.
+    before = (out / "report.html").read_bytes()
+    assert call("report", str(out))[0] == 0
+    assert (out / "report.html").read_bytes() == before
+
+
+def test_a_factory_that_raises_keeps_its_rows_and_exits_with_4(call, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+
+    code, printed, errors = call(
+        "run", *SMALL, "--model", "mine:raises", "--axis", "d=8", "--axis", "t=2",
+        "--out", str(out),
+    )  # fmt: skip
+
+    assert code == 4
+    assert "not every cell is fine" in errors
+    assert "RuntimeError: no such model today" in (out / "runtime.csv").read_text()
+    assert {r["status"] for r in rows(out / "runtime.csv")} == {"crashed"}
+    assert Path(printed.strip()).is_file()
+
+
+BAD = {
+    "unknown preset": (["run", "--preset", "quik"], "quik.*did you mean"),
+    "unknown axis": (["run", "--axis", "w=1,2"], "expected .*w"),
+    "negative": (["run", "--axis", "d=-3"], "d=-3|-3"),
+    "steps of zero": (["run", "--axis", "t=0"], "t.*0"),
+    "reserved": (["run", "--method", "sgd"], "sgd.*reserved|reserved"),
+    "variant": (["run", "--method", "nullspace:tau"], "expected OPTION=VALUE"),
+    "device": (["run", "--device", "tpu"], "expected device to be auto, cpu, cuda or cuda:N"),
+    "dtype": (["run", "--dtype", "float16"], "expected dtype to be one of"),
+    "model": (["run", "--model", ":f"], "expected model to be a name such as mlp"),
+    "resume nothing": (["run", "--resume"], "expected --out with --resume"),
+    "no journal": (["report", "nowhere"], "expected a journal at"),
+    "budget": (["run", "--budget", "-1"], "expected budget"),
+}
+
+
+@pytest.mark.parametrize("name", list(BAD))
+def test_bad_usage_is_one_message_and_exit_code_2(call, name: str) -> None:
+    import re
+
+    arguments, text = BAD[name]
+
+    code, _, errors = call(*arguments)
+
+    assert code == 2
+    assert re.search(text, errors)
+    assert "Traceback" not in errors
+    assert len(errors.strip().splitlines()) <= 3
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_anything_is_measured(
+    call, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+
+    code, _, errors = call("run", *SMALL, "--out", str(tmp_path / "file" / "run"))
+
+    assert code == 2
+    assert "expected to write into" in errors
+    assert "choose another --out" in errors
+
+
+def test_a_damaged_journal_is_named(call, tmp_path: Path) -> None:
+    (tmp_path / "journal.jsonl").write_text('{"schema": 1\n{"schema": 1, "kind": "cell"}\n')
+
+    code, _, errors = call("report", str(tmp_path))
+
+    assert code == 2
+    assert "expected JSON on line 1" in errors
+
+
+def test_dry_run_prints_the_plan_and_touches_nothing(call, tmp_path: Path) -> None:
+    before = sorted(tmp_path.iterdir())
+
+    code, printed, _ = call("run", "--preset", "paper", "--dry-run")
+
+    assert code == 0
+    assert "points" in printed
+    assert "cells" in printed
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_help_names_every_command_in_plain_text() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "--help"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=True,
+        env={"PATH": "", "NO_COLOR": "1"},
+    )
+
+    assert all(command in done.stdout for command in ("run", "report", "data", "env"))
+    assert "\x1b[" not in done.stdout

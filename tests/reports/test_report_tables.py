@@ -1,0 +1,249 @@
+import csv
+import math
+import random
+from statistics import median
+
+import pandas as pd
+import pytest
+import synthetic_run as synthetic
+
+from reports.csv_files import csv as to_csv
+from reports.error_tables import eigenvectors_for
+from reports.run import load
+from reports.sweeps import base_point, sweep
+from reports.tables import frame, runtime
+
+COLUMNS = {
+    "runtime": "cell_id, method, variant, model, dataset, device, dtype, t, d, n, l, b, status, "
+    "reason, steps_done, samples, median_s, ci_low_s, ci_high_s, prepare_s, step_s, sgd_s, "
+    "sgd_steps, peak_memory_bytes, operations, bytes",
+    "samples": "cell_id, round, seconds, prepare_s, steps_s, clock",
+    "preservation": "method, variant, model, dataset, tau, step, loss, drift_float32, "
+    "drift_float64, heldout_drift, grad_norm_sq, preactivation_bound",
+    "spectrum": "model, dataset, layer, index, share_of_eigenvectors, cumulative_energy",
+    "scaling": "method, variant, axis, phase, exponent, ci_low, ci_high, slope, floor_s, levels",
+}
+RECORDS = synthetic.records()
+CELLS = [record for record in RECORDS if record["kind"] == "cell"]
+
+
+def row_of(table, variant, **levels):
+    wanted = {**synthetic.BASE, **levels}
+    chosen = table[table.variant == variant]
+    for axis, level in wanted.items():
+        chosen = chosen[chosen[axis] == level]
+    (row,) = chosen.to_dict("records")
+    return row
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_first_columns_are_those_of_the_contract(run_dir, name):
+    with (run_dir / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+        header = next(csv.reader(file))
+    wanted = COLUMNS[name].split(", ")
+    assert header[: len(wanted)] == wanted
+    assert len(set(header)) == len(header)
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_files_without_any_cell_still_have_their_columns(report_of, name):
+    directory, _ = report_of([])
+    table = pd.read_csv(directory / f"{name}.csv")
+    assert list(table.columns)[: len(COLUMNS[name].split(", "))] == COLUMNS[name].split(", ")
+    assert table.empty
+
+
+def test_samples_are_those_of_the_journal_bit_for_bit(read):
+    written = {(row["cell_id"], row["round"]): row for row in read("samples").to_dict("records")}
+    kept = 0
+    for cell in CELLS:
+        for sample in cell["samples"]:
+            row = written[cell["cell_id"], sample["round"]]
+            assert (row["seconds"], row["prepare_s"], row["steps_s"]) == (
+                sample["seconds"],
+                sample["prepare_s"],
+                sample["steps_s"],
+            )
+            kept += 1
+    assert kept == len(written) == len(read("samples"))
+
+
+def test_floats_of_any_size_read_back_exactly():
+    source = random.Random(3)
+    values = [source.uniform(-1, 1) * 10.0 ** source.randint(-300, 300) for _ in range(300)]
+    text = to_csv(frame([{"value": value} for value in values], ["value"]))
+    assert [float(line) for line in text.splitlines()[1:]] == values
+
+
+def test_every_cell_has_one_row(read):
+    table = read("runtime")
+    assert len(table) == len(CELLS)
+    assert table.cell_id.is_unique
+
+
+def test_times_are_medians_of_the_samples_per_batch_and_per_step(read):
+    index = synthetic.find(CELLS, "nullspace", b=8)
+    samples = CELLS[index]["samples"]
+    row = row_of(read("runtime"), "nullspace", b=8)
+    assert row["median_s"] == median(s["seconds"] for s in samples)
+    assert row["prepare_s"] == pytest.approx(median(s["prepare_s"] for s in samples) / 8)
+    assert row["step_s"] == pytest.approx(median(s["steps_s"] for s in samples) / 64)
+    assert row["ci_low_s"] < row["median_s"] < row["ci_high_s"]
+
+
+def test_sgd_steps_are_the_median_of_paired_ratios(read):
+    ours = CELLS[synthetic.find(CELLS, "symmetry")]["samples"]
+    sgd = CELLS[synthetic.find(CELLS, "sgd")]["samples"]
+    row = row_of(read("runtime"), "symmetry")
+    ratios = [a["steps_s"] / b["steps_s"] for a, b in zip(ours, sgd, strict=True)]
+    assert row["sgd_steps"] == pytest.approx(median(ratios))
+    assert row["sgd_steps_low"] <= row["sgd_steps"] <= row["sgd_steps_high"]
+    assert row["sgd_s"] == pytest.approx(median(s["steps_s"] for s in sgd) / 16)
+    calls = [16 * a["seconds"] / b["steps_s"] for a, b in zip(ours, sgd, strict=True)]
+    assert row["call_sgd_steps"] == pytest.approx(median(calls))
+
+
+def test_rounds_are_paired_by_their_number_not_by_their_place():
+    sgd, cell = CELLS[0], CELLS[1]
+    shuffled = {**cell, "samples": [s for s in reversed(cell["samples"]) if s["round"] != 2]}
+    (row,) = runtime([shuffled], {cell["cell_id"]: sgd}).to_dict("records")
+    ratios = [
+        a["steps_s"] / b["steps_s"]
+        for a, b in zip(cell["samples"], sgd["samples"], strict=True)
+        if a["round"] != 2
+    ]
+    assert row["sgd_steps"] == pytest.approx(median(ratios))
+
+
+def test_the_device_clock_does_not_mix_with_the_wall_clock():
+    cell = CELLS[1]
+    device = [{**s, "clock": "cuda_event", "seconds": 1e9, "steps_s": 1e9} for s in cell["samples"]]
+    both = {**cell, "samples": cell["samples"] + device}
+    (row,) = runtime([both], {}).to_dict("records")
+    (plain,) = runtime([cell], {}).to_dict("records")
+    assert (row["median_s"], row["step_s"], row["samples"]) == (
+        plain["median_s"],
+        plain["step_s"],
+        len(cell["samples"]),
+    )
+
+
+def test_cells_that_are_not_ok_keep_row_and_reason_but_no_time(read):
+    invalid = row_of(read("runtime"), "symmetry", n=96)
+    assert invalid["status"] == "invalid"
+    assert invalid["reason"] == "3 of 16 steps were carried out (NON_FINITE)"
+    assert invalid["samples"] == synthetic.ROUNDS
+    assert all(math.isnan(invalid[key]) for key in ("median_s", "step_s", "sgd_steps", "sgd_s"))
+    oom = row_of(read("runtime"), "symmetry:published=true", d=512)
+    assert (oom["status"], oom["samples"]) == ("oom", 0)
+
+
+def test_a_cell_measured_again_counts_once_with_its_last_record(report_of):
+    first = synthetic.broken(CELLS[1], "crashed", "the worker died")
+    directory, _ = report_of([CELLS[0], first, CELLS[1]])
+    table = pd.read_csv(directory / "runtime.csv")
+    assert list(table.status) == ["ok", "ok"]
+
+
+def test_each_attempt_at_a_block_is_paired_with_its_own_sgd(tmp_path):
+    sgd, early, late = CELLS[0], CELLS[1], CELLS[2]
+    again = {**sgd, "samples": [{**s, "steps_s": 2 * s["steps_s"]} for s in sgd["samples"]]}
+    directory = synthetic.write(tmp_path, [sgd, early, again, late])
+    partners = load(directory).partners
+    assert partners[early["cell_id"]]["samples"] == sgd["samples"]
+    assert partners[late["cell_id"]]["samples"] == again["samples"]
+
+
+def test_a_sweep_holds_the_cells_whose_other_letters_are_the_base(run_dir):
+    run = load(run_dir)
+    base = base_point(run.cells, run.spec)
+    setting = tuple(synthetic.SETTING.values())
+    for axis, levels in synthetic.LEVELS.items():
+        chosen = sweep(run.cells, setting, axis, base)
+        assert [c[axis] for c in chosen if c["variant"] == "nullspace"] == levels
+        assert len(chosen) == len(levels) * (len(synthetic.VARIANTS) + 1)
+
+
+def test_without_a_spec_the_most_common_levels_are_the_base():
+    assert base_point(CELLS, None) == synthetic.BASE
+    assert base_point(CELLS, {"base": {"t": 8}}) == synthetic.BASE
+    elsewhere = {**synthetic.BASE, "t": 2}
+    assert base_point(CELLS, {"base": elsewhere}) == elsewhere
+
+
+def test_scaling_has_a_row_per_variant_axis_and_phase(read):
+    table = read("scaling")
+    assert len(table) == 5 * (3 * len(synthetic.VARIANTS) + 1)
+    assert set(table.phase) == {"prepare", "steps", "total", "sgd step"}
+    assert not table.duplicated(["variant", "axis", "phase"]).any()
+
+
+def test_scaling_finds_the_growth_the_synthetic_times_have(read):
+    table = read("scaling").set_index(["variant", "axis", "phase"])
+    assert table.loc[("nullspace", "b", "total"), "exponent"] == pytest.approx(1, abs=0.1)
+    assert table.loc[("nullspace", "t", "steps"), "slope"] == pytest.approx(1, abs=0.05)
+    assert table.loc[("nullspace", "t", "prepare"), "slope"] == pytest.approx(0, abs=0.05)
+    growing = table.loc[("symmetry", "d", "steps"), "slope"]
+    assert growing > table.loc[("nullspace", "d", "steps"), "slope"] + 0.3
+
+
+def test_scaling_counts_only_levels_with_a_time(read):
+    table = read("scaling").set_index(["variant", "axis", "phase"])
+    row = table.loc[("symmetry:published=true", "d", "total")]
+    assert (row.levels, row.lowest, row.highest) == (4, 32, 256)
+
+
+def test_spectrum_shares_end_at_one_and_count_from_the_first_eigenvector(read):
+    table = read("spectrum")
+    layer = table[table.layer == "2.weight"]
+    assert list(layer["index"]) == list(range(1, 33))
+    assert layer.share_of_eigenvectors.iloc[0] == 1 / 32
+    assert layer.share_of_input_space.iloc[-1] == 32 / 128
+    assert layer.cumulative_energy.iloc[-1] == pytest.approx(1)
+    assert layer.cumulative_energy.is_monotonic_increasing
+    total = sum(0.6**k for k in range(32))
+    assert layer.cumulative_energy.iloc[1] == pytest.approx(1.6 / total)
+
+
+def test_eigenvectors_needed_are_the_first_that_reach_the_share():
+    record = {"eigenvalues": [5.0, 4.0, 1.0]}
+    assert [eigenvectors_for(record, share) for share in (0.5, 0.51, 0.9, 1.0)] == [1, 2, 2, 3]
+
+
+def test_preservation_has_a_row_per_curve_and_step(read):
+    table = read("preservation")
+    assert len(table) == 4 * 9
+    exact = table[(table.variant == "nullspace") & (table.tau == 1.0)]
+    assert list(exact.step) == list(range(9))
+    assert exact.drift_float32.iloc[-1] == 3e-7
+
+
+def test_missing_numbers_are_empty_cells(report_of):
+    record = synthetic.preservation("nullspace", 1.0, 1e-7, 4.0)
+    record["rows"][3]["grad_norm_sq"] = None
+    directory, _ = report_of([record])
+    with (directory / "preservation.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert rows[3]["grad_norm_sq"] == ""
+    assert rows[4]["grad_norm_sq"] != ""
+
+
+def test_whole_numbers_stay_whole_beside_missing_ones():
+    text = to_csv(frame([{"bytes": 2**60}, {"bytes": None}], ["bytes"]))
+    assert text.splitlines() == ["bytes", str(2**60), '""']
+
+
+def test_csv_texts_are_no_formulas(report_of):
+    reasons = [f'{start}HYPERLINK("x"),\n\x1b[31mred\x00' for start in "=+-@"]
+    cells = [
+        synthetic.broken(cell, "crashed", reason)
+        for cell, reason in zip(CELLS[1:5], reasons, strict=True)
+    ]
+    directory, _ = report_of(cells)
+    with (directory / "runtime.csv").open(encoding="utf-8", newline="") as file:
+        found = sorted(row["reason"] for row in csv.DictReader(file))
+    assert found == sorted(f'\'{start}HYPERLINK("x"), red' for start in "=+-@")
+
+
+def test_negative_numbers_are_not_taken_for_formulas():
+    assert to_csv(frame([{"slope": -0.5}], ["slope"])).splitlines()[1] == "-0.5"
