@@ -57,10 +57,12 @@ _LOOK: dict[Any, Any] = {
     "lines.markersize": 5.0,
     "axes.axisbelow": True,
     # The same box in every panel: axes line up down a column of the page.
-    "figure.subplot.left": 0.165,
+    "figure.subplot.left": 0.15,
     "figure.subplot.right": 0.985,
     "figure.subplot.bottom": 0.15,
-    "figure.subplot.top": 0.97,
+    "figure.subplot.top": 0.91,
+    "axes.titlesize": 8.0,
+    "axes.titlelocation": "left",
 }
 
 
@@ -124,10 +126,16 @@ def look() -> Iterator[None]:
         yield
 
 
-def panel() -> tuple[Figure, Axes]:
-    """An empty panel; all are of one size, so that they line up."""
+def panel(x_label: str, y_label: str) -> tuple[Figure, Axes]:
+    """An empty panel; all are of one size, so that they line up.
+
+    The name of the y axis stands above it, where it is read without turning the head.
+    """
     figure = Figure(figsize=PANEL_INCHES)
-    return figure, figure.add_subplot()
+    axes = figure.add_subplot()
+    axes.set_xlabel(x_label)
+    axes.set_title(y_label, x=0.0, pad=7)
+    return figure, axes
 
 
 def finish(figure: Figure, alt: str) -> Drawing:

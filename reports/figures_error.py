@@ -78,7 +78,7 @@ def spectrum_line(record: Record) -> tuple[list[float], list[float]]:
 
 
 def _draw_spectrum(layers: list[Record]) -> Drawing:
-    figure, axes = panel()
+    figure, axes = panel("share of the eigenvectors, %", "cumulative energy, %")
     words = []
     for record in sorted(layers, key=lambda record: record.get("position") == SECOND_LAYER):
         x, y = spectrum_line(record)
@@ -91,8 +91,6 @@ def _draw_spectrum(layers: list[Record]) -> Drawing:
         words.append(_spectrum_words(record, y))
     axes.set_xlim(0, 102)
     axes.set_ylim(0, 103)
-    axes.set_xlabel("share of the eigenvectors, %")
-    axes.set_ylabel("cumulative energy, %")
     return finish(figure, "Cumulative energy against share of eigenvectors. " + " ".join(words))
 
 
@@ -171,7 +169,7 @@ def step_line(record: Record, key: str) -> tuple[list[int], list[float]]:
 
 
 def _draw_steps(lines: list[tuple[str, Record, Style]], quantity: Quantity) -> Drawing:
-    figure, axes = panel()
+    figure, axes = panel("teleport step", quantity.label)
     words: list[str] = []
     shown: list[float] = []
     for label, record, style in lines:
@@ -186,8 +184,6 @@ def _draw_steps(lines: list[tuple[str, Record, Style]], quantity: Quantity) -> D
     else:
         _gradient_axis(axes, shown)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set_xlabel("teleport step")
-    axes.set_ylabel(quantity.label)
     sentences = words or ["Nothing was measured."]
     return finish(figure, f"{quantity.label.capitalize()} against step. {' '.join(sentences)}")
 

@@ -156,7 +156,7 @@ def _limits(chosen: Sequence[Panel]) -> tuple[float, float]:
 
 
 def _draw(data: Panel, styles: dict[str, Style], limits: tuple[float, float]) -> Drawing:
-    figure, axes = panel()
+    figure, axes = panel(f"{data.axis}, {MEANINGS[data.axis]}", _Y_LABELS[data.view])
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
     log_ticks(axes, *limits, seconds=data.view == "seconds")
@@ -165,8 +165,6 @@ def _draw(data: Panel, styles: dict[str, Style], limits: tuple[float, float]) ->
         _draw_curve(axes, points, data.fits.get(variant), styles[variant])
     _draw_failures(axes, data.failures, styles)
     _x_ticks(axes, data.levels)
-    axes.set_xlabel(f"{data.axis}, {MEANINGS[data.axis]}")
-    axes.set_ylabel(_Y_LABELS[data.view])
     return finish(figure, describe(data))
 
 

@@ -177,7 +177,7 @@ def test_alt_texts_state_numbers(page):
 
 def test_zero_keeps_its_place_below_the_smallest_drift():
     with look():
-        _, axes = panel()
+        _, axes = panel("x", "y")
         symlog_ticks(axes, [0.0, 3e-8, 2e-3])
         height = axes.transData.transform([(0, 0.0), (0, 1e-8), (0, 1e-2)])[:, 1]
         labels = [text.get_text() for text in axes.get_yticklabels()]
