@@ -96,7 +96,7 @@ def summary(seconds: Sequence[float]) -> Estimate:
 def paired(cell: Record, sgd: Record | None, above: Seconds) -> Estimate:
     """Median over rounds of ``above(sample)`` in SGD steps of the same round."""
     under = {s.get("round"): per_step(sgd)(s) for s in wall_samples(sgd)} if sgd else {}
-    pairs = [(above(s), list(under.values())[0]) for s in wall_samples(cell)]
+    pairs = [(above(s), under.get(s.get("round"), 0.0)) for s in wall_samples(cell)]
     known = [(a, u) for a, u in pairs if isfinite(a) and isfinite(u) and u > 0]
     return paired_ratio([a for a, _ in known], [u for _, u in known])
 

@@ -4,6 +4,10 @@ A pair is two consecutive layers (V, U) with input h of V; g = I + T acts on the
 between them. ``cached`` chooses the hidden activations of a sweep: None recomputes them with the
 weights that the sweep has moved already ("refreshed"); a list, one entry per pair, is used as it
 is ("stale"). Stale ones miss the output by an error of first order in T.
+
+The papers' formulas take from the weights what no sample of the batch sees, even at g = I. With
+``keep_rest`` that part stays: of all weights with the same outputs on the batch those nearest to
+the old ones are taken, and g = I moves nothing.
 """
 
 from collections.abc import Sequence
@@ -59,11 +63,13 @@ def sweep_preactivations(
     matrices: Sequence[Tensor],
     T: Sequence[Tensor],
     cached: Sequence[Tensor] | None = None,
+    *,
+    keep_rest: bool = False,
 ) -> Swept:
     """V <- gV, U <- U sigma(Vh) pinv(sigma(gVh)), for every pair in turn (2023 paper).
 
-    Exact on the batch when ``cached`` is None and every sigma(gVh) [width, columns] has full
-    column rank. Even at T = 0 it takes from U what acts on no sample of the batch.
+    With ``keep_rest`` U <- U + U (sigma(Vh) - sigma(gVh)) pinv(sigma(gVh)). Exact on the batch
+    when ``cached`` is None and every sigma(gVh) [width, columns] has full column rank.
 
     Args:
         mlp: the activations between the layers.
@@ -71,6 +77,7 @@ def sweep_preactivations(
         matrices: [W b] of every layer; not written.
         T: one [width, width] matrix per hidden layer.
         cached: inputs h of each pair's V, or None to recompute them.
+        keep_rest: whether U keeps what acts on no sample of the batch.
     """
     moved = list(matrices)
     inverted = []
@@ -81,8 +88,12 @@ def sweep_preactivations(
         before, after = activation.forward(Vh), activation.forward(times_g(Vh, T[m]))
         after_pinv = pseudo_inverse(after)
         moved[m] = times_g(V, T[m])  # V <- g V
-        kept = (U[:, : V.shape[0]] @ before) @ after_pinv  # U sigma(Vh) pinv(sigma(gVh))
-        moved[m + 1] = with_bias_of(U, kept)
+        weight = U[:, : V.shape[0]]
+        if keep_rest:
+            weight = weight + (weight @ (before - after)) @ after_pinv
+        else:
+            weight = (weight @ before) @ after_pinv  # U sigma(Vh) pinv(sigma(gVh))
+        moved[m + 1] = with_bias_of(U, weight)
         inverted.append((after, after_pinv))
         h = after
     return Swept(moved, inverted)
@@ -97,11 +108,13 @@ def sweep_activations(
     *,
     inverse: Inverse,
     cached: Sequence[Tensor] | None = None,
+    keep_rest: bool = False,
 ) -> Swept:
     """U <- U g^-1, V <- sigma^-1(g sigma(Vh)) pinv(h), for every pair in turn (2022 paper).
 
-    Exact on the batch when ``cached`` is None, ``inverse`` is "true" and every h [features
-    (+1 row of ones), columns] has full column rank.
+    With ``keep_rest`` V <- V + (sigma^-1(g sigma(Vh)) - Vh) pinv(h). Exact on the batch when
+    ``cached`` is None, ``inverse`` is "true" and every h [features (+1 row of ones), columns] has
+    full column rank.
 
     Args:
         mlp: the activations between the layers, all of them invertible.
@@ -111,6 +124,7 @@ def sweep_activations(
         T: one [width, width] matrix per hidden layer.
         inverse: how U g^-1 is computed.
         cached: inputs h of each pair's V, or None to recompute them.
+        keep_rest: whether V keeps what acts on no sample of the batch.
     """
     moved = list(matrices)
     inverted = []
@@ -119,9 +133,9 @@ def sweep_activations(
         V, U = moved[m], moved[m + 1]
         fed = with_ones(h if cached is None else cached[m], V)
         fed_pinv = input_pinv if m == 0 else pseudo_inverse(fed)
-        hidden = activation.forward(V @ fed)
-        sigma_inverse = required_inverse(mlp, m)
-        moved[m] = sigma_inverse(times_g(hidden, T[m])) @ fed_pinv
+        Vh = V @ fed
+        turned = required_inverse(mlp, m)(times_g(activation.forward(Vh), T[m]))
+        moved[m] = V + (turned - Vh) @ fed_pinv if keep_rest else turned @ fed_pinv
         moved[m + 1] = with_bias_of(U, times_inverse(U[:, : V.shape[0]], T[m], inverse))
         inverted.append((fed, fed_pinv))
         if cached is None:

@@ -5,7 +5,6 @@ The variants differ in their inverse, in their hidden activations and in their r
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 
 import torch
@@ -19,7 +18,7 @@ from baselines.symmetry.actions import (
     times_g,
     times_inverse,
 )
-from baselines.symmetry.search import Batch, Sweep, slope, squared_norm
+from baselines.symmetry.search import Batch, Sweep, slope
 from teleport_core.ascent import Point
 from teleport_core.problem import Parameters
 
@@ -34,16 +33,16 @@ def exact_visit(batch: Batch, input_pinv: Tensor | None, lr: float, ranks: list[
     """
     search: Sweep
     apply: Sweep
-    search = apply = partial(sweep_preactivations, batch.mlp, batch.inputs)
+    search = apply = partial(sweep_preactivations, batch.mlp, batch.inputs, keep_rest=True)
     if input_pinv is not None:
-        sweep = partial(sweep_activations, batch.mlp, batch.inputs, input_pinv)
+        sweep = partial(sweep_activations, batch.mlp, batch.inputs, input_pinv, keep_rest=True)
         # At T = 0 the derivatives of I - T and of (I + T)^-1 agree, and I - T is free.
         search, apply = partial(sweep, inverse="first_order"), partial(sweep, inverse="true")
 
     def after(swept: Swept, T: Sequence[Tensor]) -> None:
         ranks.append(smallest_rank(swept.inverted))
 
-    return _first_norm_at_start(batch, _visit(batch, search, apply, lr, after))
+    return _visit(batch, search, apply, lr, after)
 
 
 def published_2022_visit(batch: Batch, input_pinv: Tensor, lr: float) -> Visit:
@@ -109,25 +108,3 @@ def _visit(
         return Point(here.loss, here.grad_norm_sq, move)
 
     return visit
-
-
-def _first_norm_at_start(batch: Batch, visit: Visit) -> Visit:
-    """Give the first point the ||g||^2 of its own weights.
-
-    At T = 0 the action projects weights on the span of their inputs. On the batch nothing changes
-    but the gradient, and from the second point on the weights lie in that span already.
-    """
-    at_start = True
-
-    def corrected(parameters: Parameters) -> Point:
-        nonlocal at_start
-        point = visit(parameters)
-        if not at_start:
-            return point
-        at_start = False
-        with torch.enable_grad():
-            leaves = [matrix.detach().requires_grad_(True) for matrix in parameters.values()]
-            _, gradient = batch.loss_and_gradient(leaves, differentiable=False)
-        return replace(point, grad_norm_sq=squared_norm(gradient))
-
-    return corrected

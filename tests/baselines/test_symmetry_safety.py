@@ -66,9 +66,7 @@ def test_a_nan_loss_takes_back_the_step_that_led_to_it(
     variant: dict[str, object], visit: int
 ) -> None:
     problem, twin = build(), build()
-    # The exact variants evaluate the start once more, for its own ||g||^2.
-    call = visit + (1 if visit and not variant["published"] else 0)
-    failing = Problem(problem.model, FailsAt(call), problem.inputs, problem.targets)
+    failing = Problem(problem.model, FailsAt(visit), problem.inputs, problem.targets)
 
     result = advance(failing, lr=0.02, **variant)
 
@@ -96,7 +94,7 @@ def test_a_last_step_that_diverged_is_taken_back(variant: dict[str, object]) -> 
     """With one step the point before it is the start, whose storage has been written."""
     problem = build()
     before = snapshot(problem)
-    calls = 3 if variant["published"] else 4  # two checks, the visit, the norm at the start
+    calls = 3  # two checks and the visit of the start
 
     result = teleport_core.teleport(
         problem.model,
@@ -127,7 +125,7 @@ def test_a_cap_below_the_start_leaves_the_parameters(variant: dict[str, object])
 
 
 def test_cap_is_compared_with_the_norm_of_the_models_own_weights() -> None:
-    """At g = I the action projects weights, and ||g||^2 falls from 0.27 to 0.17 here."""
+    """The papers' formula projects weights at g = I; ||g||^2 would fall from 0.27 to 0.17 here."""
     problem = build()
     _, norm = loss_and_grad_norm_sq(problem)
     before = snapshot(problem)

@@ -41,6 +41,7 @@ class Server:
                 pass
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = False  # so that close() waits for them
         self.address = f"http://127.0.0.1:{self._server.server_port}/mnist/"
         self._thread = Thread(target=self._server.serve_forever, args=(0.01,))
         self._thread.start()
