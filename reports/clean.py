@@ -21,7 +21,7 @@ _FORMULA = ("=", "+", "-", "@")
 
 def text(value: str) -> str:
     """One line without colour codes, control, direction or invisible characters."""
-    line = _BREAKS.sub(" ", value).strip()
+    line = _BREAKS.sub(" ", _ANSI.sub("", value)).strip()
     return "".join(_visible(character) for character in line)
 
 

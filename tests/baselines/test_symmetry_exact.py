@@ -52,7 +52,7 @@ def test_eight_steps_change_no_output_and_raise_the_gradient(
     before = outputs(problem)
     _, start = loss_and_grad_norm_sq(problem)
 
-    result = advance(problem, acts_on=acts_on, lr=0.01)
+    result = advance(problem, acts_on=acts_on, lr=1e-3)
 
     assert result.status is Status.DONE
     assert result.steps_done == 8
