@@ -19,7 +19,7 @@ from reports.figures import Drawing, Entry, Style, legend, styles
 from reports.html_tables import Table
 from reports.run import SGD, Record, Run
 from reports.schedule import CostTable
-from reports.sweeps import Setting, settings
+from reports.sweeps import Setting, settings, unfinished
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _VIEW_NAMES = {"seconds": "Seconds", "sgd_steps": "SGD steps"}
@@ -124,7 +124,7 @@ def _context(material: Material) -> dict[str, Any]:
     return {
         "title": summary.title(material.runtime),
         "paragraph": summary.paragraph(material.runtime, run.preservation, material.base),
-        "notes": run.notes,
+        "notes": [*run.notes, *unfinished(run.cells, run.spec)],
         "base": formatting.point(material.base),
         "runtime_sections": _runtime_sections(material),
         "scaling": sections.scaling_table(material.scaling),

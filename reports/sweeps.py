@@ -43,7 +43,7 @@ def settings(cells: Iterable[Record]) -> list[Setting]:
 def base_point(cells: Iterable[Record], spec: Record | None) -> dict[str, int]:
     """The levels while another axis is swept: the spec's, else the most common ones."""
     asked = (spec or {}).get("base")
-    if False and all(isinstance(asked.get(axis), int) for axis in AXES):
+    if isinstance(asked, dict) and all(isinstance(asked.get(axis), int) for axis in AXES):
         return {axis: asked[axis] for axis in AXES}
     cells = list(cells)
     return {axis: _most_common([cell.get(axis) for cell in cells]) for axis in AXES}
@@ -52,6 +52,23 @@ def base_point(cells: Iterable[Record], spec: Record | None) -> dict[str, int]:
 def _most_common(levels: Sequence[Any]) -> int:
     known = [level for level in levels if isinstance(level, int)]
     return max(sorted(set(known)), key=known.count, default=0)
+
+
+def unfinished(cells: Sequence[Record], spec: Record | None) -> list[str]:
+    """A note if the journal holds fewer cells than the spec asks for."""
+    base, axes, methods = ((spec or {}).get(key) for key in ("base", "axes", "methods"))
+    if not (isinstance(base, dict) and isinstance(axes, dict) and isinstance(methods, list)):
+        return []
+    lists = {axis: levels for axis, levels in axes.items() if isinstance(levels, list)}
+    swept = [(axis, level) for axis, levels in lists.items() for level in levels]
+    points = {tuple(sorted({**base, axis: level}.items())) for axis, level in swept}
+    wanted = max(len(points), 1) * (len(methods) + 1)  # the methods and sgd
+    if len(cells) >= wanted:
+        return []
+    return [
+        f"The run is not finished: its spec asks for {wanted} cells, the journal holds "
+        f"{len(cells)}. The others were not begun."
+    ]
 
 
 def sweep(

@@ -73,11 +73,18 @@ class TeleportResult:
 class State:
     """What ``prepare`` found out about one batch; methods add their own fields.
 
-    ``previous`` holds the parameters before the last step that was written, so that a step whose
-    loss turns out non-finite can be taken back.
+    Attributes:
+        previous: the parameters before the last step that was written.
     """
 
     previous: Parameters | None = field(default=None, kw_only=True)
+
+    def step_back(self, problem: Problem) -> bool:
+        """Take the last step back, when its loss turned out non-finite; False if there is none."""
+        if self.previous is None:
+            return False
+        problem.write(self.previous)
+        return True
 
 
 @dataclass(frozen=True, kw_only=True)

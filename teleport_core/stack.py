@@ -107,10 +107,11 @@ def _unsuited(
         return "there is no nn.Linear"
     if behind[-1]:
         return f"an activation follows the last layer, {linears[-1][0] or 'the model'}"
-    if len({id(p) for _, linear in linears for p in linear.parameters()}) != len(
-        [p for _, linear in linears for p in linear.parameters()]
-    ):
+    parameters = [p for _, linear in linears for p in linear.parameters()]
+    if len({id(p) for p in parameters}) != len(parameters):
         return "two layers share a parameter"
+    if len({(p.dtype, p.device) for p in [*parameters, *problem.tensors()]}) != 1:
+        return "inputs and layers differ in dtype or device"
     if len(problem.tensors()) != 1:
         return "the model takes more than one input tensor"
     return ""

@@ -74,9 +74,8 @@ def _complete(
     loss, norm = loss_and_grad_norm_sq(problem)
     status, steps_done = result.status, result.steps_done
     losses, norms = list(result.loss), list(result.grad_norm_sq)
-    previous = state.previous if isinstance(state, State) else None
-    if not (math.isfinite(loss) and math.isfinite(norm)) and previous is not None:
-        problem.write(previous)
+    finite = math.isfinite(loss) and math.isfinite(norm)
+    if not finite and steps_done and isinstance(state, State) and state.step_back(problem):
         status, steps_done = Status.NON_FINITE, steps_done - 1
         losses, norms = losses[:-1], norms[:-1]
         loss, norm = loss_and_grad_norm_sq(problem)

@@ -1,12 +1,12 @@
 """The null-space method as users see it: options, engines, guarantee."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 from torch import Tensor
 
-from teleport_core.errors import ModelError
+from teleport_core.ascent import Ascent
+from teleport_core.errors import ModelError, OptionError
 from teleport_core.interface import (
     Guarantee,
     Status,
@@ -15,12 +15,16 @@ from teleport_core.interface import (
     require_choice,
 )
 from teleport_core.layers import LinearLayer
-from teleport_core.nullspace import textbook
+from teleport_core.nullspace import half_hvp, textbook
+from teleport_core.nullspace.half_hvp import HalfHvpState
 from teleport_core.nullspace.textbook import TextbookState
 from teleport_core.problem import Problem
 from teleport_core.rank import resolve_rule
+from teleport_core.stack import read_stack
 
-ENGINES = ("auto", "textbook")
+ENGINES = ("auto", "half_hvp", "textbook")
+
+NullSpaceState = HalfHvpState | TextbookState
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +35,9 @@ class NullSpaceTeleporter(Teleporter):
         tau: share of input energy that counts as significant, in (0, 1]; 1 is exact.
         rank_rule: "numerical", "energy", "gpm" or "energy_float32"; default numerical rank at
             tau = 1 and energy (Eq. 3) below.
-        engine: how a step is computed; "auto" picks the fastest that is exact for the problem.
+        engine: how a step is computed. "textbook" is the published double backward; "half_hvp"
+            takes the same step for a fraction of its time, at numerical rank and for stacks of
+            nn.Linear and elementwise activations; "auto" picks it wherever it applies.
     """
 
     name: ClassVar[str] = "nullspace"
@@ -44,15 +50,21 @@ class NullSpaceTeleporter(Teleporter):
         """Refuse values outside their range."""
         super().__post_init__()
         require_choice("engine", self.engine, ENGINES)
-        resolve_rule(self.rank_rule, self.tau)
+        if self.engine == "half_hvp" and self.rule != "numerical":
+            raise OptionError(
+                f"expected tau=1 with numerical rank for engine='half_hvp'; got tau={self.tau} "
+                f"with rank_rule={self.rule!r}: use engine='auto'"
+            )
 
     @property
     def rule(self) -> str:
         """The rank rule in force."""
         return resolve_rule(self.rank_rule, self.tau)
 
-    def prepare(self, problem: Problem) -> TextbookState:
-        """Find the movable layers and the bases of their inputs; one SVD per layer."""
+    def prepare(self, problem: Problem) -> NullSpaceState:
+        """Find the movable layers and the bases of their inputs."""
+        if self._uses_half_hvp(problem):
+            return half_hvp.prepare(problem)
         state = textbook.prepare(problem, self.rule, self.tau)
         if not state.layers:
             raise ModelError(
@@ -61,40 +73,44 @@ class NullSpaceTeleporter(Teleporter):
             )
         return state
 
-    def advance(self, problem: Problem, state: TextbookState) -> TeleportResult:
+    def advance(self, problem: Problem, state: NullSpaceState) -> TeleportResult:
         """Take all steps and write the parameters."""
-        if not any(basis.free for basis in state.bases):
-            return self._nothing_free(state)
+        null_dims = self._null_dims(state)
+        if not state.something_free():
+            return self._result(_nowhere(Status.NO_NULL_SPACE), null_dims)
+        if isinstance(state, HalfHvpState):
+            if not state.moving:
+                return self._result(_nowhere(Status.NO_ASCENT_DIRECTION), null_dims)
+            ascent = half_hvp.advance(problem, state, self.lr, self.steps, self.cap)
+            return self._result(ascent, null_dims)
         ascent = textbook.advance(problem, state, self.lr, self.steps, self.cap)
         if ascent.parameters is not None:
             problem.write(_moved(ascent.parameters, state.layers))
         if ascent.previous is not None:
             state.previous = _moved(ascent.previous, state.layers)
+        return self._result(ascent, null_dims)
+
+    def _uses_half_hvp(self, problem: Problem) -> bool:
+        if self.engine != "auto":
+            return self.engine == "half_hvp"
+        return self.rule == "numerical" and not isinstance(read_stack(problem), str)
+
+    def _result(self, ascent: Ascent, null_dims: dict[str, list[int] | None]) -> TeleportResult:
         return TeleportResult(
             status=ascent.status,
             steps_done=ascent.steps_done,
             loss=ascent.loss,
             grad_norm_sq=ascent.grad_norm_sq,
-            null_dims=self._null_dims(state),
+            null_dims=null_dims,
             guarantee=self._guarantee(),
         )
 
-    def _nothing_free(self, state: TextbookState) -> TeleportResult:
-        return TeleportResult(
-            status=Status.NO_NULL_SPACE,
-            steps_done=0,
-            loss=[float("nan")],
-            grad_norm_sq=[float("nan")],
-            null_dims=self._null_dims(state),
-            guarantee=self._guarantee(),
-        )
-
-    def _null_dims(self, state: TextbookState) -> dict[str, list[int] | None]:
+    def _null_dims(self, state: NullSpaceState) -> dict[str, list[int] | None]:
         # At exact rank a layer fed by data alone has a zero projection (R{X} = 0): it never moves.
         exact = self._guarantee() is Guarantee.EXACT_ON_BATCH
         return {
-            layer.weight: None if exact and layer.data_fed else [basis.free]
-            for layer, basis in zip(state.layers, state.bases, strict=True)
+            name: None if exact and data_fed else [free]
+            for name, data_fed, free in state.freedoms()
         }
 
     def _guarantee(self) -> Guarantee:
@@ -102,6 +118,11 @@ class NullSpaceTeleporter(Teleporter):
         return Guarantee.EXACT_ON_BATCH if exact else Guarantee.APPROXIMATE
 
 
-def _moved(parameters: Mapping[str, Tensor], layers: list[LinearLayer]) -> dict[str, Tensor]:
+def _nowhere(status: Status) -> Ascent:
+    nan = float("nan")
+    return Ascent(status, 0, None, None, [nan], [nan])
+
+
+def _moved(parameters: dict[str, Tensor], layers: list[LinearLayer]) -> dict[str, Tensor]:
     names = [name for layer in layers for name in (layer.weight, layer.bias) if name]
     return {name: parameters[name] for name in names}

@@ -5,20 +5,17 @@ double backward (Eq. 4), its projection (Eq. 12) and an ascent step (Eq. 5). Alg
 a minus sign there; ascent needs the plus of Eq. 5.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from teleport_core.ascent import Ascent, Point, ascend
 from teleport_core.interface import State
 from teleport_core.layers import LinearLayer, linear_layers
 from teleport_core.objective import gradient_at, objective_gradient, squared_norm
 from teleport_core.problem import Parameters, Problem
-from teleport_core.projection import Basis, basis_of, project
-
-# Projecting leaves this much of a matrix that has no free part at all; measured: 5 eps.
-_ROUNDING_EPS = 64
+from teleport_core.projection import Basis, basis_of, is_rounding, project
 
 
 @dataclass
@@ -27,6 +24,15 @@ class TextbookState(State):
 
     layers: list[LinearLayer]
     bases: list[Basis]
+
+    def freedoms(self) -> Iterator[tuple[str, bool, int]]:
+        """(weight, fed by data alone, free dimensions) of every movable layer."""
+        for layer, basis in zip(self.layers, self.bases, strict=True):
+            yield layer.weight, layer.data_fed, basis.free
+
+    def something_free(self) -> bool:
+        """Whether any layer has a free direction, used or not."""
+        return any(free for _, _, free in self.freedoms())
 
 
 def prepare(problem: Problem, rank_rule: str, tau: float) -> TextbookState:
@@ -73,13 +79,6 @@ def projected_objective_gradient(
     for layer, basis in zip(state.layers, state.bases, strict=True):
         matrix = layer.gather(full)
         projected = project(matrix, basis.vectors)  # Eq. 12
-        if basis.free and not _is_rounding(projected, matrix):
+        if basis.free and not is_rounding(projected.norm(), matrix.norm(), matrix.dtype):
             updates |= layer.scatter(projected)
     return updates
-
-
-def _is_rounding(projected: Tensor, matrix: Tensor) -> bool:
-    """Whether nothing but rounding is left; an overflow is not, so that it is noticed later."""
-    whole = float(matrix.norm())
-    eps = torch.finfo(matrix.dtype).eps
-    return whole == 0.0 or float(projected.norm()) / whole <= _ROUNDING_EPS * eps

@@ -187,7 +187,9 @@ def write(directory: Path, journal, *, spec=True, environment=True) -> Path:
     (directory / "journal.jsonl").write_text(lines, encoding="utf-8")
     if spec:
         base = "\n".join(f"{axis} = {level}" for axis, level in BASE.items())
-        text = f'command = "{COMMAND}"\nmethods = {json.dumps(VARIANTS)}\n[base]\n{base}\n'
+        axes = "\n".join(f"{axis} = {levels}" for axis, levels in LEVELS.items())
+        head = f'command = "{COMMAND}"\nmethods = {json.dumps(VARIANTS)}\n'
+        text = f"{head}[base]\n{base}\n[axes]\n{axes}\n"
         (directory / "spec.toml").write_text(text, encoding="utf-8")
     if environment:
         facts = {"torch": "2.13.0", "cpu_model": "made up", "tf32": False, "flags": {"a": None}}

@@ -155,7 +155,7 @@ def test_a_drawing_does_not_depend_on_the_users_settings(views):
 
     chosen = styles(synthetic.VARIANTS)
     before = draw(views["seconds"][:1], chosen)
-    with mpl.rc_context({"lines.linewidth": 9.0, "font.size": 30.0, "svg.hashsalt": "other"}):
+    with mpl.rc_context({"xtick.major.size": 20.0, "font.size": 30.0, "svg.hashsalt": "x"}):
         assert draw(views["seconds"][:1], chosen) == before
 
 
@@ -209,7 +209,7 @@ def test_a_curve_stops_where_nothing_is_known_and_failed_ones_are_not_drawn():
     short = synthetic.preservation("nullspace", 0.9, 1e-3, 4.0)
     short["rows"][5]["grad_norm_sq"] = None
     assert 5 not in figures_error.step_line(short, "grad_norm_sq")[0]
-    failed = {**synthetic.preservation("nullspace", 0.5, 1, 2.0), "status": "crashed", "rows": []}
+    failed = {**synthetic.preservation("nullspace", 0.5, 1, 2.0), "status": "crashed"}
     (group,) = figures_error.preservation_groups([short, failed])
     assert [entry.label for entry in group.legend] == ["nullspace, τ = 0.9"]
 

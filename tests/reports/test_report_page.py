@@ -10,8 +10,8 @@ import synthetic_run as synthetic
 from page_reading import Page, svg
 
 from bench.errors import JournalError
+from reports import csv_files, write_report
 from reports import page as page_module
-from reports import write_report
 
 SECTIONS = [
     *("runtime", "scaling", "preservation", "spectrum", "schedule", "claims", "cells"),
@@ -167,6 +167,12 @@ def test_a_torn_journal_is_said_on_the_page(tmp_path):
     assert "was cut short" in page.words
 
 
+def test_cells_that_were_not_begun_are_counted(page, report_of):
+    assert "not finished" not in page.words
+    _, part = report_of(synthetic.cells()[:12])
+    assert "its spec asks for 84 cells, the journal holds 12" in part.words
+
+
 def test_an_empty_journal_gives_a_page(report_of):
     _, page = report_of([])
     assert "The journal holds no cells: nothing was timed." in page.words
@@ -254,6 +260,20 @@ def test_an_error_while_rendering_leaves_the_old_files(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="no template"):
         write_report(directory)
     assert {path.name: path.read_bytes() for path in directory.iterdir()} == old
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_no_draft(tmp_path, monkeypatch):
+    target = tmp_path / "runtime.csv"
+    target.write_text("old")
+
+    def fail(self, other):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(type(target), "replace", fail)
+    with pytest.raises(OSError, match="disk full"):
+        csv_files.write(target, "new")
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
 
 
 def test_500_cells_fit_in_5_megabytes(report_of):

@@ -102,20 +102,27 @@ def test_inside_no_grad_it_works_all_the_same() -> None:
     assert result.status is Status.DONE
 
 
-def test_a_last_step_that_diverges_is_taken_back() -> None:
+@pytest.mark.parametrize("engine", ["textbook", "half_hvp"])
+@pytest.mark.parametrize("lr", [50.0, 1e200])
+def test_a_last_step_that_diverges_is_taken_back(engine: str, lr: float) -> None:
     """Exactly the step whose point the method itself does not visit."""
     problem = regression([6, 9, 9, 2], 4, nn.Softplus)
-    long = call(problem, steps=50, lr=50.0)
+    long = call(problem, steps=50, lr=lr, engine=engine)
     assert long.status is Status.NON_FINITE
     steps = long.steps_done + 1
     problem = regression([6, 9, 9, 2], 4, nn.Softplus)
+    replay = regression([6, 9, 9, 2], 4, nn.Softplus)
 
-    result = call(problem, steps=steps, lr=50.0)
+    result = call(problem, steps=steps, lr=lr, engine=engine)
 
     assert result.status is Status.NON_FINITE
     assert result.steps_done == steps - 1
     assert len(result.loss) == steps
-    assert all(math.isfinite(value) for value in result.loss + result.grad_norm_sq)
+    assert all(math.isfinite(value) for value in result.grad_norm_sq)
+    assert math.isfinite(result.loss[-1])
+    if steps > 1:
+        call(replay, steps=steps - 1, lr=lr, engine=engine)
+    assert identical(problem, snapshot(replay))
 
 
 class Random(nn.Module):
@@ -298,7 +305,7 @@ def test_an_exception_in_the_middle_of_the_steps_leaves_everything_as_it_was() -
     before = copy.deepcopy(model.state_dict())
 
     with pytest.raises(RuntimeError, match="out of memory"):
-        teleport_core.teleport(model, fails_later, (X, Y), steps=8, lr=0.5)
+        teleport_core.teleport(model, fails_later, (X, Y), steps=8, lr=0.5, engine="textbook")
 
     assert calls == 7
     assert all(torch.equal(model.state_dict()[k], before[k]) for k in before)

@@ -1,0 +1,344 @@
+"""The fast engine against the textbook one: the same step, the same endings."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from oracles import identical, output_change, snapshot
+from small_problems import batch, classification, mlp, regression, residual
+from torch import nn
+from torch.nn import functional as F
+
+from teleport_core import ModelError, OptionError, Problem, Status, TeleportResult, make
+from teleport_core.layers import linear_layers
+from teleport_core.nullspace import frozen, gram
+from teleport_core.nullspace.gram import gram_basis
+from teleport_core.objective import gradient_at, objective_gradient
+from teleport_core.projection import basis_of
+
+ACTIVATIONS = {
+    "relu": nn.ReLU,
+    "leaky": lambda: nn.LeakyReLU(0.1),
+    "gelu": nn.GELU,
+    "tanh": nn.Tanh,
+    "softplus": nn.Softplus,
+    "none": nn.Identity,
+}
+
+
+@st.composite
+def problems(draw: st.DrawFn) -> Callable[[torch.dtype], Problem]:
+    """Random stacks: depth 1-6, widths 1-64, any batch, duplicated samples, dead units."""
+    depth = draw(st.integers(1, 6))
+    widths = draw(st.lists(st.integers(1, 64), min_size=depth + 1, max_size=depth + 1))
+    n = draw(st.integers(1, 80))
+    bias, seed = draw(st.booleans()), draw(st.integers(0, 10**6))
+    activation = ACTIVATIONS[draw(st.sampled_from(list(ACTIVATIONS)))]
+    copies, dead = draw(st.integers(0, 3)), draw(st.booleans())
+    squared = draw(st.booleans()) or widths[-1] == 1
+
+    def build(dtype: torch.dtype) -> Problem:
+        model = mlp(widths, activation, bias=bias, seed=seed)
+        inputs, targets = batch(n, widths[0], widths[-1], seed=seed)
+        inputs[: min(copies, n - 1)] = inputs[n - 1]
+        if dead and depth > 1:
+            with torch.no_grad():
+                model[0].weight[: widths[1] // 2] = 0.0
+        inputs, model = inputs.to(dtype), model.to(dtype)
+        if squared:
+            values = torch.sin(inputs.sum(1, keepdim=True)).expand(-1, widths[-1])
+            return Problem(model, F.mse_loss, inputs, values.contiguous())
+        return Problem(model, F.cross_entropy, inputs, targets)
+
+    return build
+
+
+def run(problem: Problem, engine: str, **options: Any) -> TeleportResult:
+    teleporter = make("nullspace", engine=engine, **options)
+    return teleporter.advance(problem, teleporter.prepare(problem))
+
+
+def scale_of_step(problem: Problem) -> dict[str, float]:
+    """||[H g]_l|| for every movable layer."""
+    counted = problem.counted()
+    leaves = {k: v.clone().requires_grad_(True) for k, v in problem.detached().items()}
+    _, gradient = gradient_at(problem, leaves, counted, differentiable=True)
+    full = objective_gradient(leaves, gradient, counted)
+    return {
+        layer.weight: float(layer.gather(full).norm().detach()) for layer in linear_layers(problem)
+    }
+
+
+def svd_basis(inputs: torch.Tensor, *, ones: bool) -> torch.Tensor:
+    """The textbook engine's decision about the rank."""
+    rows = torch.cat([inputs, inputs.new_ones(len(inputs), 1)], 1) if ones else inputs
+    return basis_of(rows.T, "numerical", 1.0).vectors
+
+
+def assert_same_step(build: Callable[[torch.dtype], Problem], dtype: torch.dtype) -> None:
+    """One step of both engines differs by rounding of lr ||[H g]_l||."""
+    slow, fast = build(dtype), build(dtype)
+    before, scales = snapshot(slow), scale_of_step(slow)
+    lr = 0.1
+
+    expected, result = run(slow, "textbook", steps=1, lr=lr), run(fast, "half_hvp", steps=1, lr=lr)
+
+    assert result.status is expected.status
+    assert result.null_dims == expected.null_dims
+    tolerance = 1e-10 if dtype is torch.float64 else 1e-4
+    for layer in linear_layers(slow):
+        for name in filter(None, (layer.weight, layer.bias)):
+            difference = (slow.detached()[name] - fast.detached()[name]).norm()
+            rounding = 4 * torch.finfo(dtype).eps * before[name].norm()
+            assert difference <= tolerance * lr * scales[layer.weight] + rounding
+
+
+@settings(max_examples=300, deadline=None)
+@given(problems())
+def test_engines_agree_where_the_rank_decision_is_shared(
+    build: Callable[[torch.dtype], Problem],
+) -> None:
+    original = frozen.gram_basis
+    frozen.gram_basis = svd_basis
+    try:
+        assert_same_step(build, torch.float64)
+    finally:
+        frozen.gram_basis = original
+
+
+@settings(max_examples=150, deadline=None)
+@given(problems(), st.sampled_from([torch.float64, torch.float32]))
+def test_engines_agree_on_their_own_where_no_rank_is_in_doubt(
+    build: Callable[[torch.dtype], Problem], dtype: torch.dtype
+) -> None:
+    problem = build(dtype)
+    lowest = 1e-6 if dtype is torch.float64 else 1e-4
+    for layer in linear_layers(problem):
+        share = torch.linalg.svdvals(layer.representation().double())
+        share = share / share[0]
+        if bool(((share > 1e-16 * max(layer.representation().shape)) & (share < lowest)).any()):
+            return
+    assert_same_step(build, dtype)
+
+
+STEPS = 8
+
+
+@settings(max_examples=60, deadline=None)
+@given(problems(), st.sampled_from([torch.float64, torch.float32]))
+def test_outputs_stay_for_eight_steps(
+    build: Callable[[torch.dtype], Problem], dtype: torch.dtype
+) -> None:
+    """At a step of 1e-2 of the weights' size, float32; float64 at the same."""
+    problem = build(dtype)
+    before = problem.output().detach()
+    sizes = scale_of_step(problem)
+    weights = problem.detached()
+    lr = min(
+        (1e-2 * float(weights[name].norm()) / size for name, size in sizes.items() if size > 0),
+        default=1e-2,
+    )
+
+    result = run(problem, "half_hvp", steps=STEPS, lr=max(lr, 1e-12))
+
+    tolerance = 1e-10 if dtype is torch.float64 else 1e-5
+    if result.status is Status.DONE and float(before.abs().max()) > 1e-3:
+        assert output_change(problem, before) <= tolerance
+
+
+@pytest.mark.parametrize("engine", ["textbook", "half_hvp"])
+@pytest.mark.parametrize(
+    ("build", "options", "status"),
+    [
+        (lambda: classification([9, 8, 7, 4], 5, nn.Tanh), {}, Status.DONE),
+        (lambda: classification([9, 8, 7, 4], 5, nn.Tanh), {"cap": 1e-9}, Status.CAPPED),
+        (lambda: classification([5, 4, 4, 3], 12, nn.Tanh), {}, Status.NO_NULL_SPACE),
+        (lambda: classification([20, 5], 6), {}, Status.NO_ASCENT_DIRECTION),
+        (lambda: classification([20, 4, 4, 3], 12, nn.Tanh), {}, Status.NO_ASCENT_DIRECTION),
+        (lambda: regression([6, 9, 9, 2], 4, nn.Softplus), {"lr": 50.0}, Status.NON_FINITE),
+        (lambda: regression([6, 9, 9, 2], 4, nn.Softplus), {"lr": 1e200}, Status.NON_FINITE),
+    ],
+)
+def test_both_engines_end_the_same_way(
+    engine: str, build: Callable[[], Problem], options: dict[str, Any], status: Status
+) -> None:
+    problem, twin = build(), build()
+    before = snapshot(problem)
+
+    result = run(problem, engine, steps=20, **options)
+    other = run(twin, "textbook", steps=20, **options)
+
+    assert result.status is status
+    assert result.null_dims == other.null_dims
+    assert result.steps_done == other.steps_done
+    assert len(result.loss) == len(result.grad_norm_sq) == result.steps_done + 1
+    assert result.loss[0] == pytest.approx(other.loss[0], nan_ok=True) or status in (
+        Status.NO_NULL_SPACE,
+        Status.NO_ASCENT_DIRECTION,
+    )
+    if not result.steps_done:
+        assert identical(problem, before)
+
+
+def test_norms_along_the_way_are_those_of_the_textbook() -> None:
+    slow, fast = (classification([9, 8, 7, 4], 5, nn.Tanh) for _ in range(2))
+
+    expected, result = (run(p, e, steps=6, lr=0.5) for p, e in ((slow, "textbook"), (fast, "auto")))
+
+    assert result.grad_norm_sq[:6] == pytest.approx(expected.grad_norm_sq[:6], rel=1e-9)
+    assert result.loss[0] == pytest.approx(expected.loss[0], rel=1e-12)
+
+
+def test_cap_stops_both_engines_at_the_same_step() -> None:
+    norms = run(classification([9, 8, 7, 4], 5, nn.Tanh), "textbook", steps=6, lr=1.0).grad_norm_sq
+    ends = [
+        run(classification([9, 8, 7, 4], 5, nn.Tanh), e, steps=6, lr=1.0, cap=norms[3] * 0.999)
+        for e in ("textbook", "half_hvp")
+    ]
+
+    assert ends[0].steps_done == ends[1].steps_done == 3
+    assert ends[1].grad_norm_sq == pytest.approx(norms[:4], rel=1e-9)
+
+
+@pytest.mark.parametrize("lr", [50.0, 1e200])
+def test_divergence_goes_back_to_the_last_finite_step_bit_for_bit(lr: float) -> None:
+    problem = regression([6, 9, 9, 2], 4, nn.Softplus)
+    result = run(problem, "half_hvp", steps=50, lr=lr)
+    replay = regression([6, 9, 9, 2], 4, nn.Softplus)
+
+    if result.steps_done:
+        run(replay, "half_hvp", steps=result.steps_done, lr=lr)
+
+    assert result.status is Status.NON_FINITE
+    assert identical(problem, snapshot(replay))
+
+
+@pytest.mark.parametrize("frozen_part", ["0", "2", "4.weight", "2.bias", "0.weight"])
+def test_frozen_parameters_neither_move_nor_count(frozen_part: str) -> None:
+    ends = []
+    for engine in ("textbook", "half_hvp"):
+        problem = classification([9, 8, 7, 4], 5, nn.Tanh)
+        for name, parameter in problem.model.named_parameters():
+            if name.startswith(frozen_part):
+                parameter.requires_grad_(False)
+        result = run(problem, engine, steps=4, lr=0.3)
+        ends.append((result, snapshot(problem)))
+
+    (expected, slow), (result, fast) = ends
+    assert result.null_dims == expected.null_dims
+    assert result.grad_norm_sq[:4] == pytest.approx(expected.grad_norm_sq[:4], rel=1e-9)
+    assert all(torch.allclose(slow[k], fast[k], rtol=0, atol=1e-11) for k in slow)
+
+
+def test_tokens_are_columns_and_activations_may_follow_each_other() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Flatten(2),
+        nn.Sequential(nn.Linear(12, 10), nn.Dropout(0.5), nn.ReLU(inplace=True), nn.Tanh()),
+        nn.Identity(),
+        nn.Linear(10, 9, bias=False),
+        nn.Linear(9, 3),
+    ).double()
+    model.eval()
+    inputs, targets = batch(6, 12, 3)
+
+    def loss(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        assert output.shape == (2, 3, 3)
+        return F.cross_entropy(output.reshape(-1, 3), target.reshape(-1))
+
+    ends = []
+    for engine in ("textbook", "half_hvp"):
+        import copy
+
+        twin = copy.deepcopy(model)
+        shaped = inputs.reshape(2, 3, 3, 4)
+        problem = Problem(twin, loss, shaped, targets.reshape(2, 3))
+        assert run(problem, engine, steps=4, lr=0.3).status is Status.DONE
+        ends.append(snapshot(problem))
+    assert all(torch.allclose(ends[0][k], ends[1][k], rtol=0, atol=1e-11) for k in ends[0])
+
+
+def test_auto_takes_the_fast_engine_exactly_where_it_applies(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from teleport_core.nullspace import half_hvp
+
+    used: list[str] = []
+    original = half_hvp.prepare
+    monkeypatch.setattr(half_hvp, "prepare", lambda p: used.append("half") or original(p))
+
+    run(classification([9, 8, 7, 4], 5), "auto")
+    assert used == ["half"]
+    run(residual(), "auto", lr=1e-3)
+    run(classification([9, 8, 7, 4], 5), "auto", tau=0.9)
+    run(classification([9, 8, 7, 4], 5), "auto", rank_rule="gpm")
+    assert used == ["half"]
+
+
+def test_asked_for_where_it_does_not_apply_it_says_why() -> None:
+    with pytest.raises(
+        ModelError, match=r"the model \(Residual\) is in the way: use engine='auto'"
+    ):
+        run(residual(), "half_hvp")
+    with pytest.raises(OptionError, match=r"expected tau=1 .* got tau=0.9 with rank_rule='energy'"):
+        make("nullspace", engine="half_hvp", tau=0.9)
+
+
+@pytest.mark.parametrize("ones", [False, True])
+@pytest.mark.parametrize("shape", [(5, 12), (12, 5), (8, 8), (1, 7), (7, 1)])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_gram_basis_spans_the_inputs(
+    shape: tuple[int, int], ones: bool, dtype: torch.dtype
+) -> None:
+    torch.manual_seed(0)
+    inputs = torch.randn(shape, dtype=torch.float64).to(dtype)
+    rows = torch.cat([inputs, inputs.new_ones(len(inputs), 1)], 1) if ones else inputs
+
+    Q = gram_basis(inputs, ones=ones)
+
+    eps = torch.finfo(dtype).eps
+    assert Q.shape == (rows.shape[1], min(rows.shape))
+    assert (Q.T @ Q - torch.eye(Q.shape[1])).abs().max() < 20 * eps
+    assert (rows.T - Q @ (Q.T @ rows.T)).norm() < 20 * eps * rows.norm()
+
+
+@pytest.mark.parametrize(
+    ("gap", "dtype", "rank"),
+    [
+        (1e-4, torch.float32, 5),
+        (1e-7, torch.float32, 4),
+        (1e-9, torch.float64, 5),
+        (1e-15, torch.float64, 4),
+        (0.0, torch.float64, 4),
+        (0.0, torch.float32, 4),
+    ],
+)
+def test_near_duplicates_are_decided_as_the_svd_decides(
+    gap: float, dtype: torch.dtype, rank: int
+) -> None:
+    torch.manual_seed(0)
+    inputs = torch.randn(5, 40, dtype=torch.float64)
+    inputs[4] = inputs[3] + gap * torch.randn(40, dtype=torch.float64)
+    inputs = inputs.to(dtype)
+
+    Q = gram_basis(inputs, ones=False)
+
+    assert Q.shape[1] == svd_basis(inputs, ones=False).shape[1] == rank
+    assert (Q.T @ Q - torch.eye(rank)).abs().max() < 20 * torch.finfo(dtype).eps
+
+
+def test_the_gram_matrix_is_not_asked_for_what_it_cannot_resolve(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The control of the test above: without the fallback the rank comes out wrong."""
+    torch.manual_seed(0)
+    inputs = torch.randn(5, 40, dtype=torch.float64)
+    inputs[4] = inputs[3] + 1e-9 * torch.randn(40, dtype=torch.float64)
+    monkeypatch.setattr(gram, "_undecided", lambda share, cut: False)
+
+    Q = gram_basis(inputs, ones=False)
+
+    assert Q.shape[1] != 5 or (Q.T @ Q - torch.eye(5)).abs().max() > 1e-10
