@@ -6,6 +6,7 @@ import pytest
 import torch
 from oracles import identical, output_change, snapshot
 from small_problems import ACT, CASES, NULLSPACE, PRE
+
 from teleport_core import (
     Guarantee,
     ModelError,

@@ -40,9 +40,10 @@ def test_the_factory_of_the_readme_is_a_factory(tmp_path: Path) -> None:
 
 
 def test_every_command_of_the_readme_is_one() -> None:
-    from bench.cli.app import app
     from typer.main import get_command
     from typer.testing import CliRunner
+
+    from bench.cli.app import app
 
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     commands = re.findall(r"^teleport-bench (\w+)((?: \S+)*)", text, flags=re.MULTILINE)

@@ -68,12 +68,15 @@ class FrozenLayer:
     def along_gradient(self) -> Tensor:
         """D M: what z gains when W and b move along their gradients."""
         if self.gram is not None:
-            return torch.mm(self.D, self.gram, out=self.along)
+            torch.mm(self.D, self.gram, out=self.along)
+            return self.along
         if self.counts[0]:
             torch.mm(self.D @ self.inputs.T, self.inputs, out=self.along)
         else:
             self.along.zero_()
-        return self.along.add_(self.D.sum(1, keepdim=True)) if self.counts[1] else self.along
+        if self.counts[1]:
+            self.along.add_(self.D.sum(1, keepdim=True))
+        return self.along
 
     def keep_free_part(self) -> None:
         """R{X} <- P R{X}; for a thin layer its product with D instead."""
@@ -98,11 +101,15 @@ class FrozenLayer:
 
     def whole_norm(self) -> Tensor:
         """Size of what ``keep_free_part`` projects, before it does."""
-        return (self.D @ self.tangent.T).norm() if self.update is not None else self.tangent.norm()
+        whole = self.D @ self.tangent.T if self.update is not None else self.tangent
+        size: Tensor = torch.linalg.vector_norm(whole)
+        return size
 
     def free_norm(self) -> Tensor:
         """Size of what ``keep_free_part`` left."""
-        return self.update.norm() if self.update is not None else self.tangent.norm()
+        left = self.update if self.update is not None else self.tangent
+        size: Tensor = torch.linalg.vector_norm(left)
+        return size
 
     def _basis(self) -> tuple[Tensor, Tensor]:
         assert self.basis is not None
@@ -113,7 +120,8 @@ class FrozenLayer:
         _, k = self._basis()
         assert self.basis is not None
         q = self.basis[-1]
-        return (k @ q).neg_() if self.update is not None else torch.mv(self.D, q @ k).neg_()
+        product: Tensor = k @ q if self.update is not None else self.D @ (q @ k)
+        return product.neg_()
 
 
 def freeze(problem: Problem, stack: Stack) -> tuple[list[FrozenLayer], Tensor, Tensor]:

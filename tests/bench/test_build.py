@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
+
 from bench.errors import SpecError
 from bench.plan import Point
 from bench.problems.build import Built, build
-from torch import nn
 
 FACTORIES = """
     import torch

@@ -8,6 +8,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
+
 from bench.cli.app import main
 
 ROOT = Path(__file__).parents[2]

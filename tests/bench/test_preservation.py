@@ -2,12 +2,13 @@
 
 import pytest
 import torch
+from oracles import output_change
+from small_problems import batch, classification
+
 from bench.plan import Point
 from bench.preservation import advance, find_lr, spectra, subject, takes_tau, trajectory
 from bench.problems.build import Built, build
 from bench.variants import parse_variant
-from oracles import output_change
-from small_problems import batch, classification
 from teleport_core.nullspace.bounds import layer_inputs, preactivation_bound
 from teleport_core.objective import loss_and_grad_norm_sq
 
