@@ -13,7 +13,16 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, TextIO
 
 from bench.errors import BenchError, SpecError
-from bench.measure import Entrant, Sample, quiet_collector, restore, rounds, sgd_call, teleport_call
+from bench.measure import (
+    Entrant,
+    Sample,
+    quiet_collector,
+    restore,
+    rounds,
+    settled,
+    sgd_call,
+    teleport_call,
+)
 from bench.plan import Point
 from bench.protocol import Message, parse, send
 from bench.seeds import seed_for
@@ -103,11 +112,12 @@ def run_block(command: Message, emit: Emit) -> None:
             _fail(cell["cell_id"], error, emit)
     order = seed_for(command["seed"], "rounds", command["block_id"])
     sampling = Sampling(**command["sampling"])
-    for number, entrant in rounds(entrants, sampling, order, monotonic):
-        emit({"event": "note", "cell_id": entrant.cell_id})
-        restore(built.model, start)
-        if not _one_sample(entrant, number, emit):
-            entrants.remove(entrant)
+    with settled():
+        for number, entrant in rounds(entrants, sampling, order, monotonic):
+            emit({"event": "note", "cell_id": entrant.cell_id})
+            restore(built.model, start)
+            if not _one_sample(entrant, number, emit):
+                entrants.remove(entrant)
     restore(built.model, start)
     for entrant in entrants:
         memory = _peak_memory(entrant, point.device)

@@ -7,7 +7,15 @@ import pytest
 import torch
 from small_problems import classification
 
-from bench.measure import Entrant, quiet_collector, restore, rounds, sgd_call, teleport_call
+from bench.measure import (
+    Entrant,
+    quiet_collector,
+    restore,
+    rounds,
+    settled,
+    sgd_call,
+    teleport_call,
+)
 from bench.settings import Sampling
 from teleport_core import Guarantee, Status, TeleportResult
 
@@ -173,3 +181,16 @@ def test_garbage_is_collected_outside_the_clock_only() -> None:
     with quiet_collector():
         assert not gc.isenabled()
     assert gc.isenabled()
+
+
+def test_what_lives_is_out_of_the_collectors_sight_while_a_block_is_measured() -> None:
+    import gc
+
+    def fail() -> None:
+        with settled():
+            assert gc.get_freeze_count() > 0
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert gc.get_freeze_count() == 0

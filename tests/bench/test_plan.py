@@ -180,14 +180,14 @@ def test_description(quick):
     text = describe(make_plan(quick))
     assert "preset quick: model mlp, dataset digits, device auto" in text
     assert "d  hidden width              48, 64, 128, 256, 512 (base 128)" in text
-    assert "21 points, 126 cells (5 variants and sgd at each point)" in text
+    assert "21 points, 147 cells (6 variants and sgd at each point)" in text
     assert "estimated time: about " in text
     assert "note" not in text
 
 
 def test_description_of_one_point_warns_of_full_spaces(quick):
     text = describe(make_plan(quick.with_overrides(axes=(Axis("n", (128,)),))))
-    assert "1 point, 6 cells (5 variants and sgd" in text
+    assert "1 point, 7 cells (6 variants and sgd" in text
     assert "n  batch size                128\n" in text
     assert "note: n >= d at 1 point:" in text
 

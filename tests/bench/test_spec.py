@@ -114,7 +114,7 @@ def test_toml_says_how_to_repeat_the_run(quick):
     command = "teleport-bench run --axis 'd=64,128' --data-dir \"C:\\data\""
     tree = tomllib.loads(quick.to_toml(command))
     assert tree["command"] == command
-    assert tree["methods"][2] == "symmetry:published=true"
+    assert tree["methods"][3] == "symmetry:published=true"
     assert tree["base"] == {"t": 4, "d": 128, "n": 32, "l": 3, "b": 2}
     assert tree["axes"]["n"] == [8, 16, 32, 64, 96]
 
@@ -182,9 +182,9 @@ def test_what_toml_cannot_hold_is_a_mistake_of_ours():
         ("t = 4\n", "t = 4\nx = 1\n", r"a letter of \[base\] .* got 'x'"),
         ("t = 4\n", "t = 0\n", "expected base.t to be a whole number from 1"),
         ("t = 4\n", f"t = 0x{'f' * 6000}\n", "expected base.t .* got a very long int"),
-        ("min_samples = 7", "min_samples = 16", r"max_samples >= sampling.min_samples \(16\)"),
+        ("min_samples = 7", "min_samples = 22", r"max_samples >= sampling.min_samples \(22\)"),
         ("warmup = 2", "warmup = 2.0", "expected sampling.warmup to be a whole number .* got 2.0"),
-        ("block_seconds = 1.5", 'block_seconds = "1"', "block_seconds to be a number > 0; got '1'"),
+        ("block_seconds = 4.0", 'block_seconds = "1"', "block_seconds to be a number > 0; got '1'"),
         ("taus = [1.0,", "taus = [1.5,", "preservation.taus to be a number > 0 and <= 1; got 1.5"),
         ("taus = [1.0,", "taus = [0,", "and <= 1; got 0"),
         ("taus = [1.0,", "taus = [0.9,", "got 0.9 twice"),
