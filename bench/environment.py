@@ -102,17 +102,19 @@ def _device(device: str) -> "torch.device":
 
 
 def _machine() -> dict[str, Any]:
-    import psutil
-
-    return {
+    facts: dict[str, Any] = {
         "machine": platform.machine(),
         "cpu_model": _cpu_model(),
-        "physical_cores": psutil.cpu_count(logical=False),
-        "logical_cores": psutil.cpu_count(),
+        "logical_cores": os.cpu_count(),
         "affinity_cores": _affinity_cores(),
-        "memory_bytes": psutil.virtual_memory().total,
-        "load_average": [round(load, 2) for load in psutil.getloadavg()],
+        "load_average": [round(load, 2) for load in os.getloadavg()],
     }
+    try:
+        import psutil
+    except ImportError:  # a machine without network may lack it; the rest is still worth having
+        return facts | {"physical_cores": None, "memory_bytes": None, "not_installed": "psutil"}
+    cores, memory = psutil.cpu_count(logical=False), psutil.virtual_memory().total
+    return facts | {"physical_cores": cores, "memory_bytes": memory}
 
 
 def _affinity_cores() -> int | None:

@@ -325,3 +325,15 @@ def test_env_prints_a_plain_table(monkeypatch):
 
 def test_env_leaves_a_wrong_device_to_the_top_level():
     assert isinstance(command_line("--device", "gpu").exception, SpecError)
+
+
+def test_without_psutil_the_lack_is_named_and_the_rest_is_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "psutil", None)
+
+    found = environment._machine()
+
+    assert found["not_installed"] == "psutil"
+    assert found["memory_bytes"] is None
+    assert found["logical_cores"] >= 1
