@@ -1,16 +1,22 @@
 """The forward pass of one batch, frozen: what every step of the fast engine needs of a layer.
 
 Columns are samples. Every tensor that a step writes is allocated here, once.
+
+D, its slope and D M lie in memory by rows where they are much wider than long: W^T D then reads W
+in the order in which it is stored, and splitting its inner dimension in two keeps two cores busy.
 """
 
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from teleport_core.nullspace.gram import gram_basis
 from teleport_core.problem import Problem
 from teleport_core.stack import Elementwise, Stack, StackLayer
+
+# Weights of at least a quarter of a million entries, 1 MiB in float32.
+_LARGE = 2**18
 
 
 @dataclass
@@ -23,6 +29,7 @@ class FrozenLayer:
         weight: W [out, in], the model's own storage.
         bias: b [out], the model's own storage, when it moves.
         slope: s'(z) [out, n]; ones for the last layer.
+        slope_in_place: the same, laid out in memory as D is.
         inputs: X [in, n].
         gram: M [n, n], or None where D M is cheaper by way of X.
         counts: whether weight and bias count in the gradient.
@@ -30,7 +37,9 @@ class FrozenLayer:
         basis: Q [in (+1), k]; None when the layer stays.
         D: dL/dz [out, n].
         D_before: its value one step earlier, once there was one.
-        along: D M, and R{z} after the pass up [out, n].
+        along: D M [out, n].
+        z_tangent: R{z} [out, n].
+        halves: the two halves of the product that gives D [2, n, out], where it is split.
         tangent: R{X}, and its free part after ``keep_free_part`` [in, n].
         update: the free part of D R{X}^T [out, in], for a layer with fewer outputs than samples.
         coefficients: Q^T R{X} [k, n].
@@ -41,6 +50,7 @@ class FrozenLayer:
     weight: Tensor
     bias: Tensor | None
     slope: Tensor
+    slope_in_place: Tensor
     inputs: Tensor
     gram: Tensor | None
     counts: tuple[bool, bool]
@@ -49,6 +59,8 @@ class FrozenLayer:
     D: Tensor
     D_before: Tensor
     along: Tensor
+    z_tangent: Tensor
+    halves: Tensor | None
     tangent: Tensor
     coefficients: Tensor | None = None
     update: Tensor | None = None
@@ -57,6 +69,31 @@ class FrozenLayer:
     def features(self) -> int:
         """Rows of the representation matrix: inputs, and one for a bias that moves."""
         return self.weight.shape[1] + (self.bias_name is not None)
+
+    def take_gradient_from(self, upper: "FrozenLayer") -> None:
+        """D = s'(z) * (W^T D) of the layer above."""
+        self.D, self.D_before = self.D_before, self.D
+        if self.halves is not None:
+            half = upper.weight.shape[0] // 2
+            D = upper.D.T.reshape(-1, 2, half).transpose(0, 1)
+            torch.bmm(D, upper.weight.view(2, half, -1), out=self.halves)
+            torch.add(self.halves[0], self.halves[1], out=self.D.T)
+        else:
+            torch.mm(upper.weight.T, upper.D, out=self.D)
+        self.D.mul_(self.slope_in_place)
+
+    def push_tangent_to(self, upper: "FrozenLayer") -> None:
+        """R{z} = D M + W R{X}, and R{X} = s'(z) * R{z} of the layer above."""
+        if self.data_fed:
+            torch.mul(self.along, self.slope_in_place, out=upper.tangent)
+        else:
+            torch.addmm(self.along, self.weight, self.tangent, out=self.z_tangent)
+            torch.mul(self.z_tangent, self.slope, out=upper.tangent)
+
+    def gradient_norm_sq(self) -> Tensor:
+        """||dL/d[W b]||^2 = <D, D M>."""
+        self.along_gradient()
+        return torch.dot(_flat(self.D), _flat(self.along))
 
     def has_free_inputs(self) -> bool:
         """Whether the inputs leave a direction free, for a layer whose basis was not computed."""
@@ -124,6 +161,11 @@ class FrozenLayer:
         return product.neg_()
 
 
+def _flat(matrix: Tensor) -> Tensor:
+    """All entries in memory order, of a matrix stored by rows or by columns."""
+    return matrix.as_strided((matrix.numel(),), (1,))
+
+
 def freeze(problem: Problem, stack: Stack) -> tuple[list[FrozenLayer], Tensor, Tensor]:
     """Run the stack once; the layers, the loss, and dL/dz of the last layer [out, n]."""
     x = problem.tensors()[0].detach()
@@ -132,7 +174,7 @@ def freeze(problem: Problem, stack: Stack) -> tuple[list[FrozenLayer], Tensor, T
     leading = x.shape[:-1]
     x = x.reshape(-1, x.shape[-1]).T
     values = problem.parameters()
-    frozen = []
+    frozen: list[FrozenLayer] = []
     data_fed = True
     for layer in stack.layers:
         bias = None if layer.bias is None else values[layer.bias].detach()
@@ -141,7 +183,9 @@ def freeze(problem: Problem, stack: Stack) -> tuple[list[FrozenLayer], Tensor, T
             z += bias[:, None]
         last = layer is stack.layers[-1]
         y, slope = (z, torch.ones_like(z)) if last else _through(z, layer.activations)
-        one = _frozen(problem, layer, x, slope, data_fed=data_fed)
+        above = stack.layers[len(frozen) + 1].weight if not last else None
+        split = above is not None and _pays_to_split(values[above], x.shape[1])
+        one = _frozen(values, layer, x, slope, data_fed=data_fed, split=split)
         data_fed = data_fed and not any(one.counts)
         frozen.append(one)
         x = y
@@ -170,10 +214,21 @@ def _loss_and_top(problem: Problem, z: Tensor, leading: tuple[int, ...]) -> tupl
     return loss.detach(), gradient.reshape(-1, z.shape[0]).T
 
 
+def _pays_to_split(above: Tensor, n: int) -> bool:
+    """Whether W^T D is split: W too large for the nearest cache, D much thinner than W."""
+    out = above.shape[0]
+    return out % 2 == 0 and 8 * n <= out and above.numel() >= _LARGE and above.is_contiguous()
+
+
 def _frozen(
-    problem: Problem, layer: StackLayer, x: Tensor, slope: Tensor, *, data_fed: bool
+    parameters: dict[str, nn.Parameter],
+    layer: StackLayer,
+    x: Tensor,
+    slope: Tensor,
+    *,
+    data_fed: bool,
+    split: bool,
 ) -> FrozenLayer:
-    parameters = problem.parameters()
     weight = parameters[layer.weight]
     bias = None if layer.bias is None else parameters[layer.bias]
     counts = (weight.requires_grad, bias is not None and bias.requires_grad)
@@ -189,14 +244,17 @@ def _frozen(
         weight=weight.detach(),
         bias=bias.detach() if bias_moves and bias is not None else None,
         slope=slope,
+        slope_in_place=slope.T.contiguous().T if split else slope,
         inputs=x,
         gram=_gram(x, counts) if n < 2 * features else None,
         counts=counts,
         data_fed=data_fed,
         basis=basis,
-        D=x.new_empty(out, n),
-        D_before=x.new_empty(out, n),
-        along=x.new_empty(out, n),
+        D=_empty(x, out, n, by_rows=split),
+        D_before=_empty(x, out, n, by_rows=split),
+        along=_empty(x, out, n, by_rows=split),
+        z_tangent=x.new_empty((0, 0) if data_fed else (out, n)),
+        halves=x.new_empty(2, n, out) if split else None,
         tangent=x.new_empty(features, n),
     )
     if basis is not None:
@@ -204,6 +262,11 @@ def _frozen(
         one.coefficients = x.new_empty((out, rank) if thin else (rank, n))
         one.update = x.new_empty(out, features) if thin else None
     return one
+
+
+def _empty(x: Tensor, out: int, n: int, *, by_rows: bool) -> Tensor:
+    """An [out, n] matrix; ``by_rows`` stores the n-rows of its transpose one after another."""
+    return x.new_empty(n, out).T if by_rows else x.new_empty(out, n)
 
 
 def _gram(x: Tensor, counts: tuple[bool, bool]) -> Tensor:

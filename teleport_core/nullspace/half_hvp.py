@@ -26,12 +26,11 @@ import torch
 from torch import Tensor
 
 from teleport_core.ascent import Ascent
-from teleport_core.errors import ModelError
 from teleport_core.interface import State, Status
 from teleport_core.nullspace.frozen import FrozenLayer, freeze
 from teleport_core.problem import Parameters, Problem
 from teleport_core.projection import is_rounding
-from teleport_core.stack import read_stack
+from teleport_core.stack import Stack
 
 # A weight is copied before a step only where the step could be hard to take back: one that moves
 # it by several times its own norm, or any step once ||g||^2 has grown a thousandfold.
@@ -81,23 +80,12 @@ class HalfHvpState(State):
         return True
 
 
-def prepare(problem: Problem) -> HalfHvpState:
-    """One forward pass, the gradient at the last layer, slopes, Gram matrices and bases.
-
-    Raises:
-        ModelError: the model is not a stack of nn.Linear and elementwise activations.
-    """
-    stack = read_stack(problem)
-    if isinstance(stack, str):
-        raise ModelError(
-            "expected a stack of nn.Linear and elementwise activations for engine='half_hvp'; "
-            f"{stack}: use engine='auto'"
-        )
+def prepare(problem: Problem, stack: Stack) -> HalfHvpState:
+    """One forward pass, the gradient at the last layer, slopes, Gram matrices and bases."""
     layers, loss, top = freeze(problem, stack)
     last = layers[-1]
     last.D.copy_(top)
-    norm_sq = torch.vdot(last.D.view(-1), last.along_gradient().view(-1))
-    return HalfHvpState(layers, loss, norm_sq)
+    return HalfHvpState(layers, loss, last.gradient_norm_sq())
 
 
 def advance(problem: Problem, state: HalfHvpState, lr: float, steps: int, cap: float) -> Ascent:
@@ -147,19 +135,15 @@ def _down(state: HalfHvpState) -> float:
     layers = state.layers
     norm_sq = state.top_norm_sq
     for lower, upper in zip(layers[-2::-1], layers[:0:-1], strict=True):
-        lower.D, lower.D_before = lower.D_before, lower.D
-        torch.mm(upper.weight.T, upper.D, out=lower.D)
-        lower.D.mul_(lower.slope)
-        norm_sq = norm_sq + torch.dot(lower.D.view(-1), lower.along_gradient().view(-1))
+        lower.take_gradient_from(upper)
+        norm_sq = norm_sq + lower.gradient_norm_sq()
     return float(norm_sq)
 
 
 def _up(state: HalfHvpState) -> None:
     """R{X} of every layer: how its inputs move when all parameters move along the gradient."""
     for lower, upper in pairwise(state.layers):
-        if not lower.data_fed:
-            lower.along.addmm_(lower.weight, lower.tangent)
-        torch.mul(lower.along, lower.slope, out=upper.tangent)
+        lower.push_tangent_to(upper)
 
 
 def _take_back(problem: Problem, state: HalfHvpState) -> int:

@@ -20,7 +20,7 @@ from teleport_core.nullspace.half_hvp import HalfHvpState
 from teleport_core.nullspace.textbook import TextbookState
 from teleport_core.problem import Problem
 from teleport_core.rank import resolve_rule
-from teleport_core.stack import read_stack
+from teleport_core.stack import Stack, read_stack
 
 ENGINES = ("auto", "half_hvp", "textbook")
 
@@ -62,9 +62,20 @@ class NullSpaceTeleporter(Teleporter):
         return resolve_rule(self.rank_rule, self.tau)
 
     def prepare(self, problem: Problem) -> NullSpaceState:
-        """Find the movable layers and the bases of their inputs."""
-        if self._uses_half_hvp(problem):
-            return half_hvp.prepare(problem)
+        """Find the movable layers and the bases of their inputs.
+
+        Raises:
+            ModelError: no weight can move, or engine="half_hvp" and the model is no such stack.
+        """
+        if self.engine != "textbook" and self.rule == "numerical":
+            stack = read_stack(problem)
+            if isinstance(stack, Stack):
+                return half_hvp.prepare(problem, stack)
+            if self.engine == "half_hvp":
+                raise ModelError(
+                    "expected a stack of nn.Linear and elementwise activations for "
+                    f"engine='half_hvp'; {stack}: use engine='auto'"
+                )
         state = textbook.prepare(problem, self.rule, self.tau)
         if not state.layers:
             raise ModelError(
@@ -89,11 +100,6 @@ class NullSpaceTeleporter(Teleporter):
         if ascent.previous is not None:
             state.previous = _moved(ascent.previous, state.layers)
         return self._result(ascent, null_dims)
-
-    def _uses_half_hvp(self, problem: Problem) -> bool:
-        if self.engine != "auto":
-            return self.engine == "half_hvp"
-        return self.rule == "numerical" and not isinstance(read_stack(problem), str)
 
     def _result(self, ascent: Ascent, null_dims: dict[str, list[int] | None]) -> TeleportResult:
         return TeleportResult(

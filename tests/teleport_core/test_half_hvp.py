@@ -291,7 +291,7 @@ def test_auto_takes_the_fast_engine_exactly_where_it_applies(
 
     used: list[str] = []
     original = half_hvp.prepare
-    monkeypatch.setattr(half_hvp, "prepare", lambda p: used.append("half") or original(p))
+    monkeypatch.setattr(half_hvp, "prepare", lambda *a: used.append("half") or original(*a))
 
     run(classification([9, 8, 7, 4], 5), "auto")
     assert used == ["half"]
