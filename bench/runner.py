@@ -36,10 +36,12 @@ class Summary:
     Attributes:
         statuses: how many cells ended in which status.
         left: units that were not begun because the budget was spent.
+        flagged: how many cells were measured while something was not as it should be.
     """
 
     statuses: Counter[str] = field(default_factory=Counter)
     left: int = 0
+    flagged: int = 0
 
     @property
     def complete(self) -> bool:
@@ -91,6 +93,7 @@ class Runner:
             records = self._block(unit) if unit.is_block else self._beside(unit)
             journal.append(*records)
             summary.statuses.update(record.get("status", "ok") for record in records)
+            summary.flagged += sum(bool(record.get("flags")) for record in records)
             self._progress.unit(unit, records, monotonic() - begun)
         self._progress.end()
         return summary

@@ -13,6 +13,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, TextIO
 
 from bench.errors import BenchError, SpecError
+from bench.idle import ForeignLoad
 from bench.measure import (
     Entrant,
     Sample,
@@ -112,17 +113,19 @@ def run_block(command: Message, emit: Emit) -> None:
             _fail(cell["cell_id"], error, emit)
     order = seed_for(command["seed"], "rounds", command["block_id"])
     sampling = Sampling(**command["sampling"])
+    others = ForeignLoad()
     with settled():
         for number, entrant in rounds(entrants, sampling, order, monotonic):
             emit({"event": "note", "cell_id": entrant.cell_id})
             restore(built.model, start)
             if not _one_sample(entrant, number, emit):
                 entrants.remove(entrant)
+    flags = others.flags()
     restore(built.model, start)
     for entrant in entrants:
         memory = _peak_memory(entrant, point.device)
         restore(built.model, start)
-        emit(_finished(entrant, "ok", "", peak_memory_bytes=memory))
+        emit(_finished(entrant, "ok", "", flags=flags, peak_memory_bytes=memory))
 
 
 def check_batches(problems: list["Problem"]) -> None:

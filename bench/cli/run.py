@@ -130,6 +130,12 @@ def _command() -> str:
 
 def _explain(summary: Summary, directory: RunDirectory) -> None:
     """Say on standard error what is not as planned; exit with the contract's code."""
+    if summary.flagged:
+        typer.echo(
+            f"{summary.flagged} cells were measured while other processes used the machine: their "
+            "ratios mean little; see the column flags, and measure again alone",
+            err=True,
+        )
     if summary.complete:
         return
     bad = ", ".join(f"{n} {s}" for s, n in sorted(summary.statuses.items()) if s != "ok")
