@@ -126,15 +126,15 @@ class FrozenLayer:
         torch.mm(Q.T, self.tangent, out=k)
         self.tangent.addmm_(Q, k, alpha=-1)
 
-    def write(self, lr: float) -> None:
+    def write(self, lr: float, D: Tensor) -> None:
         """W <- W + lr D (P R{X})^T, the bias with it; Eq. 5 of the paper."""
         if self.update is not None:
             self.weight.add_(self.update, alpha=lr)
         else:
-            self.weight.addmm_(self.D, self.tangent.T, alpha=lr)
+            self.weight.addmm_(D, self.tangent.T, alpha=lr)
         if self.bias is not None:
             # The tangent of the ones row is zero, so all of its free part is -q^T (Q^T R{X}).
-            self.bias.add_(self._bias_update(), alpha=lr)
+            self.bias.add_(self._bias_update(D), alpha=lr)
 
     def whole_norm(self) -> Tensor:
         """Size of what ``keep_free_part`` projects, before it does."""
@@ -153,11 +153,11 @@ class FrozenLayer:
         assert self.coefficients is not None
         return self.basis[: self.weight.shape[1]], self.coefficients
 
-    def _bias_update(self) -> Tensor:
+    def _bias_update(self, D: Tensor) -> Tensor:
         _, k = self._basis()
         assert self.basis is not None
         q = self.basis[-1]
-        product: Tensor = k @ q if self.update is not None else self.D @ (q @ k)
+        product: Tensor = k @ q if self.update is not None else D @ (q @ k)
         return product.neg_()
 
 

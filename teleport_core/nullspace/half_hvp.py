@@ -47,6 +47,7 @@ class HalfHvpState(State):
     top_norm_sq: Tensor
     lr: float = field(default=math.nan)
     saved: Parameters | None = None
+    pending: bool = False
 
     @property
     def moving(self) -> list[FrozenLayer]:
@@ -76,7 +77,7 @@ class HalfHvpState(State):
             problem.write(self.saved)
         else:
             for layer in self.moving:
-                layer.write(-self.lr)
+                layer.write(-self.lr, layer.D)
         return True
 
 
@@ -85,6 +86,7 @@ def prepare(problem: Problem, stack: Stack) -> HalfHvpState:
     layers, loss, top = freeze(problem, stack)
     last = layers[-1]
     last.D.copy_(top)
+    last.D_before = last.D  # it never changes
     return HalfHvpState(layers, loss, last.gradient_norm_sq())
 
 
@@ -116,9 +118,11 @@ def advance(problem: Problem, state: HalfHvpState, lr: float, steps: int, cap: f
                 status = Status.NO_ASCENT_DIRECTION
                 break
             state.saved = _copy(state) if _risky(state, norms) else None
-            for layer in state.moving:
-                layer.write(lr)
+            state.pending = True
             taken += 1
+        if state.pending:
+            for layer in state.moving:
+                layer.write(lr, layer.D)
     unknown = [math.nan] * (len(norms) - 1 + (status is Status.DONE))
     return Ascent(
         status=status,
@@ -131,12 +135,18 @@ def advance(problem: Problem, state: HalfHvpState, lr: float, steps: int, cap: f
 
 
 def _down(state: HalfHvpState) -> float:
-    """D of every layer at the present weights, and ||g||^2; the last layer's D never changes."""
+    """D of every layer at the present weights, and ||g||^2; the last layer's D never changes.
+
+    The step before is written here, each weight just before it is read again.
+    """
     layers = state.layers
     norm_sq = state.top_norm_sq
     for lower, upper in zip(layers[-2::-1], layers[:0:-1], strict=True):
+        if state.pending and upper.basis is not None:
+            upper.write(state.lr, upper.D_before)
         lower.take_gradient_from(upper)
         norm_sq = norm_sq + lower.gradient_norm_sq()
+    state.pending = False
     return float(norm_sq)
 
 
