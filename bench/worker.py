@@ -12,6 +12,7 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TextIO
 
+from bench.counts import sample_counts
 from bench.errors import BenchError, SpecError
 from bench.idle import ForeignLoad
 from bench.measure import (
@@ -122,10 +123,12 @@ def run_block(command: Message, emit: Emit) -> None:
                 entrants.remove(entrant)
     flags = others.flags()
     restore(built.model, start)
+    variants = {cell["cell_id"]: cell["variant"] for cell in command["cells"]}
     for entrant in entrants:
         memory = _peak_memory(entrant, point.device)
         restore(built.model, start)
-        emit(_finished(entrant, "ok", "", flags=flags, peak_memory_bytes=memory))
+        facts = sample_counts(variants[entrant.cell_id], problems, point.t)
+        emit(_finished(entrant, "ok", "", flags=flags, peak_memory_bytes=memory, **facts))
 
 
 def check_batches(problems: list["Problem"]) -> None:

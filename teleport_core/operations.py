@@ -3,11 +3,12 @@
 A multiply-add counts as two operations, and only products of matrices (and of a matrix with a
 vector) are counted, as ``torch.utils.flop_counter`` does; elementwise work and dot products are
 not. Bytes are those of the products: both factors and the result, each moved once. SVD, eigh,
-pseudo-inverses and solves are kept apart, by the leading order of their textbook algorithms
-(Golub and Van Loan, Matrix Computations, 4th ed.); their bytes are not counted.
+Cholesky, pseudo-inverses and solves are kept apart, by the leading order of their textbook
+algorithms (Golub and Van Loan, Matrix Computations, 4th ed.); their bytes are not counted.
 
-All parameters count in the gradient, and a layer's inputs have full rank, min(features, n): with
-fewer free dimensions at tau < 1, or with repeated samples, a count is an upper bound.
+All parameters count in the gradient, and a layer's inputs have full rank, min(features, n), and
+are well conditioned: where the rank is smaller, at tau < 1 or with repeated samples, the products
+are an upper bound.
 
 ``count`` knows the methods of this package, ``identity`` and the pseudo-method ``sgd``. Any other
 method may count itself by a method ``operations(widths, n, *, bias, itemsize)`` of its teleporter.
@@ -18,10 +19,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from teleport_core.rank import resolve_rule
 from teleport_core.registry import available, make
-
-FLOAT64 = 8
 
 
 @dataclass(frozen=True)
@@ -30,7 +28,7 @@ class Operations:
 
     Attributes:
         products: operations of matrix products.
-        factorisations: leading-order operations of SVD, eigh, pseudo-inverses and solves.
+        factorisations: leading-order operations of SVD, eigh, Cholesky, pseudo-inverses, solves.
         bytes: what the products read and write.
     """
 
@@ -106,6 +104,11 @@ def eigh(size: int) -> Operations:
     return Operations(factorisations=9 * size**3)
 
 
+def cholesky_inverse(size: int) -> Operations:
+    """L with K = L L^T, k^3 / 3 (section 4.2), and L^-1 by solving for the identity, k^3."""
+    return Operations(factorisations=4 * size**3 // 3)
+
+
 def pinv(rows: int, columns: int) -> Operations:
     """A thin SVD and the product of its factors."""
     factors = 2 * rows * columns * min(rows, columns)
@@ -151,61 +154,10 @@ def _identity(*_: Any) -> Phases:
 def _nullspace(
     options: Mapping[str, Any], widths: Sequence[int], n: int, bias: bool, itemsize: int
 ) -> Phases:
-    engine = options.get("engine", "auto")
-    rule = resolve_rule(options.get("rank_rule"), options.get("tau", 1.0))
-    fast = engine == "half_hvp" or (engine == "auto" and rule == "numerical")
-    return (_half_hvp if fast else _textbook)(widths, n, bias, itemsize)
+    # It is put together from the parts above.
+    from teleport_core.nullspace.operations import engine_operations
 
-
-def _textbook(widths: Sequence[int], n: int, bias: bool, itemsize: int) -> Phases:
-    """Forward and SVD of all inputs; H g and its projection, two products with the basis."""
-    layers = list(pairwise(widths))
-    prepare = [product(i, o, n, itemsize) + svd(i + bias, n) for i, o in layers]
-    projections = [product(i + bias, o, min(i + bias, n), itemsize) * 2 for i, o in layers]
-    step = double_backward(layers, n, itemsize) + total(projections)
-    return {"prepare": total(prepare), "step": step}
-
-
-def _half_hvp(widths: Sequence[int], n: int, bias: bool, itemsize: int) -> Phases:
-    """Bases from Gram matrices in float64; a pass down, a pass up, projection and update.
-
-    What only the first step does is in "prepare". Without a layer that moves there is no step.
-    """
-
-    def mm(a: int, b: int, c: int) -> Operations:
-        return product(a, b, c, itemsize)
-
-    layers = list(pairwise(widths))
-    prepare, step = NOTHING, NOTHING
-    moves = False
-    for position, (i, o) in enumerate(layers):
-        by_gram = n < 2 * i
-        along = mm(o, n, n) if by_gram else mm(o, n, i) * 2  # D M, M = X^T X
-        prepare += mm(o, i, n) + (mm(n, i, n) if by_gram else NOTHING)
-        if position < len(layers) - 1:
-            step += along + (mm(o, i, n) if position else NOTHING)  # R{z} = D M + W R{X}
-        else:
-            prepare += along
-        if position == 0:
-            continue
-        step += mm(o, i, n)  # W^T D
-        prepare += _gram_basis(i + bias, n)
-        if n < i + bias:
-            moves = True
-            if o < n:  # D R{X}^T, projected
-                prepare += mm(o, n, i)  # its size, once
-                step += mm(o, n, i) + mm(o, i, n) * 2 + (mm(o, n, 1) if bias else NOTHING)
-            else:  # P R{X}, and D (P R{X})^T
-                step += mm(n, i, n) * 2 + mm(o, n, i)
-                step += mm(1, n, n) + mm(o, n, 1) if bias else NOTHING
-    return {"prepare": prepare, "step": step if moves else NOTHING}
-
-
-def _gram_basis(features: int, n: int) -> Operations:
-    """Gram matrix, eigenvectors and, where it is that of the samples, Q = X V and its polish."""
-    if n >= features:
-        return product(features, n, features, FLOAT64) + eigh(features)
-    return product(n, features, n, FLOAT64) * 4 + eigh(n)
+    return engine_operations(options, widths, n, bias, itemsize)
 
 
 _Counter = Callable[[Mapping[str, Any], Sequence[int], int, bool, int], Phases]

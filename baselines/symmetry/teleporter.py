@@ -11,6 +11,7 @@ from torch import Tensor
 from baselines.symmetry.actions import pseudo_inverse, required_inverse
 from baselines.symmetry.extraction import extract
 from baselines.symmetry.mlp import MLP, with_ones
+from baselines.symmetry.operations import symmetry_operations
 from baselines.symmetry.search import Batch
 from baselines.symmetry.steps import (
     Visit,
@@ -28,6 +29,7 @@ from teleport_core.interface import (
     TeleportResult,
     require_choice,
 )
+from teleport_core.operations import Phases
 from teleport_core.problem import Problem
 
 ACTIONS = ("preactivations", "activations")
@@ -136,6 +138,12 @@ class SymmetryTeleporter(Teleporter):
             grad_norm_sq=grad_norm_sq,
             null_dims={},
             guarantee=self._guarantee(state, ranks),
+        )
+
+    def operations(self, widths: Sequence[int], n: int, *, bias: bool, itemsize: int) -> Phases:
+        """What ``prepare`` and a step compute; looked up by ``teleport_core.operations.count``."""
+        return symmetry_operations(
+            self.acts_on, self.published, widths, n, bias=bias, itemsize=itemsize
         )
 
     def _check(self, mlp: MLP) -> None:

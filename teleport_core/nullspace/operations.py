@@ -1,0 +1,91 @@
+"""Operation counts of the null-space engines; see ``teleport_core.operations`` for what counts."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+from teleport_core.operations import (
+    NOTHING,
+    Operations,
+    Phases,
+    cholesky_inverse,
+    double_backward,
+    eigh,
+    product,
+    svd,
+    total,
+)
+from teleport_core.rank import resolve_rule
+
+_FLOAT64 = 8
+
+
+def engine_operations(
+    options: Mapping[str, Any], widths: Sequence[int], n: int, bias: bool, itemsize: int
+) -> Phases:
+    """Counts of the engine that these options choose on a stack of linear layers."""
+    engine = options.get("engine", "auto")
+    rule = resolve_rule(options.get("rank_rule"), options.get("tau", 1.0))
+    fast = engine == "half_hvp" or (engine == "auto" and rule == "numerical")
+    return (half_hvp if fast else textbook)(widths, n, bias, itemsize)
+
+
+def textbook(widths: Sequence[int], n: int, bias: bool, itemsize: int) -> Phases:
+    """Forward and an SVD of every layer's inputs; a step is H g and two products with each basis.
+
+    With bases [features, k] at k = min(features, n); below tau = 1 they may be smaller.
+    """
+    layers = list(pairwise(widths))
+    prepare = [product(i, o, n, itemsize) + svd(i + bias, n) for i, o in layers]
+    projections = [product(i + bias, o, min(i + bias, n), itemsize) * 2 for i, o in layers]
+    step = double_backward(layers, n, itemsize) + total(projections)
+    return {"prepare": total(prepare), "step": step}
+
+
+def half_hvp(widths: Sequence[int], n: int, bias: bool, itemsize: int) -> Phases:
+    """Bases from Gram matrices; a step is a pass down, a pass up, projection and update.
+
+    What only the first step does is in "prepare". Where no layer moves no step is taken.
+    """
+    mm = partial(product, itemsize=itemsize)
+    layers = list(pairwise(widths))
+    prepare, step = NOTHING, NOTHING
+    for position, (i, o) in enumerate(layers):
+        last, by_gram = position == len(layers) - 1, n < 2 * i
+        along = mm(o, n, n) if by_gram else mm(o, n, i) * 2  # D M with M = X^T X
+        prepare += mm(i, o, n)  # z = W X
+        if by_gram:
+            prepare += mm(n, i, n)
+        if last:
+            prepare += along  # the last D never changes
+        else:
+            step += along
+        if position > 0:  # nothing moves beneath the first layer
+            prepare += _gram_basis(i + bias, n, itemsize)
+            step += mm(i, o, n) * (1 if last else 2)  # W^T D, and W R{X} where it is passed on
+        if position > 0 and n < i + bias:
+            prepare += mm(i, o, n) if o < n else NOTHING  # ||D R{X}^T||, before the first step
+            step += _update(i, o, n, bias, itemsize)
+    moves = any(n < i + bias for i in widths[1:-1])
+    return {"prepare": prepare, "step": step if moves else NOTHING}
+
+
+def _update(i: int, o: int, n: int, bias: bool, itemsize: int) -> Operations:
+    """D (P R{X})^T with a basis of n columns; the narrower side is projected, and the bias."""
+    mm = partial(product, itemsize=itemsize)
+    if o < n:
+        return mm(i, o, n) * 3 + (mm(o, n, 1) if bias else NOTHING)
+    return mm(i, n, n) * 2 + mm(i, o, n) + (mm(n, n, 1) + mm(o, n, 1) if bias else NOTHING)
+
+
+def _gram_basis(features: int, n: int, itemsize: int) -> Operations:
+    """Gram matrix K and a basis from it, all in float64.
+
+    With fewer samples than features Q = X^T L^-T, K = L L^T, as for well conditioned inputs; for
+    inputs in float64 alone Q is then mended, by two more products. Else eigenvectors of K.
+    """
+    if n >= features:
+        return product(features, features, n, _FLOAT64) + eigh(features)
+    mended = itemsize == _FLOAT64
+    return product(features, n, n, _FLOAT64) * (4 if mended else 2) + cholesky_inverse(n)
