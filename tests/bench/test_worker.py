@@ -1,0 +1,83 @@
+"""The worker's commands in this process."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from bench import worker
+from bench.plan import make_plan
+from bench.preset import load_preset
+from bench.units import make_units
+
+
+@pytest.fixture
+def command() -> dict[str, Any]:
+    """The first block of the smoke preset."""
+    spec = load_preset("smoke").with_overrides(device="cpu", threads=1)
+    return make_units(make_plan(spec), [])[0].command
+
+
+def test_every_sample_starts_from_the_same_weights(
+    command: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a learning rate that moves them, which timing itself never uses."""
+    monkeypatch.setattr("bench.measure.TIMING_LR", 0.1)
+    models: list[torch.nn.Module] = []
+    starts: list[torch.Tensor] = []
+    original_built, original_sample = worker._built, worker._one_sample
+
+    def built(given: dict[str, Any]) -> Any:
+        point, made = original_built(given)
+        models.append(made.model)
+        return point, made
+
+    def flat() -> torch.Tensor:
+        return torch.cat([p.detach().reshape(-1) for p in models[0].parameters()])
+
+    moved = []
+
+    def one_sample(*arguments: Any) -> bool:
+        starts.append(flat())
+        going_on = original_sample(*arguments)
+        moved.append(not torch.equal(starts[-1], flat()))
+        return going_on
+
+    monkeypatch.setattr(worker, "_built", built)
+    monkeypatch.setattr(worker, "_one_sample", one_sample)
+    events: list[dict[str, Any]] = []
+
+    worker.run_block(command, events.append)
+
+    assert len(starts) > 20
+    assert any(moved)
+    assert all(torch.equal(start, starts[0]) for start in starts)
+    assert torch.equal(flat(), starts[0])
+    ended = [event for event in events if event["event"] == "cell"]
+    assert {event["status"] for event in ended} == {"ok"}
+
+
+def test_warm_up_leaves_no_samples(command: dict[str, Any]) -> None:
+    events: list[dict[str, Any]] = []
+
+    worker.run_block(command, events.append)
+
+    rounds = {s["round"] for e in events if e["event"] == "sample" for s in e["samples"]}
+    assert min(rounds) == 0
+    assert len(rounds) >= 7
+    notes = sum(event["event"] == "note" for event in events)
+    samples = sum(event["event"] == "sample" for event in events)
+    assert notes == samples + command["sampling"]["warmup"] * len(command["cells"])
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (MemoryError(), "oom"),
+        (torch.OutOfMemoryError("CUDA out of memory"), "oom"),
+        (RuntimeError("DefaultCPUAllocator: not enough memory: you tried to"), "oom"),
+        (RuntimeError("anything else"), "crashed"),
+    ],
+)
+def test_status_of_an_error(error: Exception, status: str) -> None:
+    assert worker.status_of(error) == status
