@@ -69,7 +69,7 @@ def read_stack(problem: Problem) -> Stack | str:
             linears.append((path, module))
             behind.append([])
         elif type(module) in ELEMENTWISE and linears:
-            behind[-1].append(_out_of_place(module))
+            behind[-1].append(out_of_place(module))
         elif type(module) is nn.Flatten and not linears:
             flattens.append(module)
         elif not _passes_through(module):
@@ -126,7 +126,8 @@ def _passes_through(module: nn.Module) -> bool:
     return idle or type(module) is nn.Identity
 
 
-def _out_of_place(module: nn.Module) -> Elementwise:
+def out_of_place(module: nn.Module) -> Elementwise:
+    """The function of an elementwise module, never written into its argument."""
     if not getattr(module, "inplace", False):
         return module.forward
     plain = copy.copy(module)

@@ -16,9 +16,9 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from baselines.symmetry.activations import Elementwise
 from baselines.symmetry.mlp import MLP, with_bias_of, with_ones
 from teleport_core.errors import ModelError
+from teleport_core.stack import Elementwise
 
 Inverse = Literal["true", "first_order"]
 

@@ -1,30 +1,12 @@
 """Elementwise activations: sigma, and its inverse where the group action may use it."""
 
-import copy
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-Elementwise = Callable[[Tensor], Tensor]
-
-# Exact types: a subclass may have a forward of its own.
-_ELEMENTWISE = (
-    nn.ReLU,
-    nn.LeakyReLU,
-    nn.ELU,
-    nn.CELU,
-    nn.SELU,
-    nn.GELU,
-    nn.SiLU,
-    nn.Mish,
-    nn.Tanh,
-    nn.Sigmoid,
-    nn.Softplus,
-    nn.Softsign,
-)
+from teleport_core.stack import ELEMENTWISE, Elementwise, out_of_place
 
 
 @dataclass(frozen=True)
@@ -51,13 +33,10 @@ def no_activation(place: str) -> Activation:
 
 def activation_of(module: nn.Module, place: str) -> Activation | None:
     """The activation that ``module`` computes, or None when it is not a known elementwise one."""
-    if type(module) not in _ELEMENTWISE:
+    if type(module) not in ELEMENTWISE:
         return None
-    plain = copy.copy(module)
-    if hasattr(plain, "inplace"):
-        # The action needs sigma's argument once more.
-        plain.inplace = False  # type: ignore[assignment]
-    return Activation(place, plain.forward, _inverse_of(module))
+    # The action needs sigma's argument once more.
+    return Activation(place, out_of_place(module), _inverse_of(module))
 
 
 def _inverse_of(module: nn.Module) -> Elementwise | None:
