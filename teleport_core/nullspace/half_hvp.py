@@ -91,7 +91,17 @@ def prepare(problem: Problem, stack: Stack) -> HalfHvpState:
 
 
 def advance(problem: Problem, state: HalfHvpState, lr: float, steps: int, cap: float) -> Ascent:
-    """All steps, written into the model as they are taken."""
+    """All steps, written into the model as they are taken; undone bit for bit by an exception."""
+    with torch.no_grad():
+        before = _copy(state)
+    try:
+        return _advance(problem, state, lr, steps, cap)
+    except BaseException:
+        problem.write(before)
+        raise
+
+
+def _advance(problem: Problem, state: HalfHvpState, lr: float, steps: int, cap: float) -> Ascent:
     state.lr = lr
     norms: list[float] = []
     status, taken = Status.DONE, 0

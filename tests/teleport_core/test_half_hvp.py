@@ -368,3 +368,28 @@ def test_the_gram_matrix_is_not_asked_for_what_it_cannot_resolve(
     Q = gram_basis(inputs, ones=False)
 
     assert Q.shape[1] != 5 or (Q.T @ Q - torch.eye(5)).abs().max() > 1e-10
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
+def test_an_exception_between_two_steps_leaves_everything_as_it_was(
+    error: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from teleport_core.nullspace import half_hvp
+
+    problem = classification([9, 8, 7, 4], 5, nn.Tanh)
+    before, seen = snapshot(problem), []
+    original = half_hvp._up
+
+    def fails_at_the_third_step(state: half_hvp.HalfHvpState) -> None:
+        seen.append(identical(problem, before))
+        if len(seen) == 3:
+            raise error
+        original(state)
+
+    monkeypatch.setattr(half_hvp, "_up", fails_at_the_third_step)
+
+    with pytest.raises(error):
+        run(problem, "half_hvp", steps=8, lr=0.5)
+
+    assert seen == [True, False, False]
+    assert identical(problem, before)
