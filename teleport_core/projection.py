@@ -49,7 +49,7 @@ def project(gradient: Tensor, basis: Tensor) -> Tensor:
 
 
 # Projecting leaves this much of a matrix that has no free part at all; measured: 5 eps.
-_ROUNDING_EPS = 64
+ROUNDING_EPS = 64
 
 
 def is_rounding(projected: Tensor, whole: Tensor, dtype: torch.dtype) -> bool:
@@ -58,4 +58,4 @@ def is_rounding(projected: Tensor, whole: Tensor, dtype: torch.dtype) -> bool:
     An overflow is no rounding, so that it is noticed later.
     """
     size = float(whole)
-    return size == 0.0 or float(projected) / size <= _ROUNDING_EPS * torch.finfo(dtype).eps
+    return size == 0.0 or float(projected) / size <= ROUNDING_EPS * torch.finfo(dtype).eps

@@ -20,8 +20,12 @@ def _mv(a: Any, b: Any, **_: Any) -> int:
     return 2 * a[0] * b[0]
 
 
-# The counter knows mm, bmm and addmm, with out= too, but neither the in-place addmm_ nor mv.
-MISSING = {aten.addmm_: _addmm_, aten.mv: _mv}
+def _baddbmm_(_: Any, a: Any, b: Any, **__: Any) -> int:
+    return 2 * a[0] * a[1] * a[2] * b[2]
+
+
+# The counter knows mm, bmm and addmm, with out= too, but neither mv nor what works in place.
+MISSING = {aten.addmm_: _addmm_, aten.baddbmm_: _baddbmm_, aten.mv: _mv}
 
 
 def flops(call: Callable[[], Any]) -> int:

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from teleport_core.nullspace.gram import gram_basis
+from teleport_core.nullspace.gram import Basis, gram_bases
 from teleport_core.problem import Problem
-from teleport_core.stack import Elementwise, Stack, StackLayer
+from teleport_core.stack import Elementwise, Stack
 
 # Weights of at least a quarter of a million entries, 1 MiB in float32.
 _LARGE = 2**18
@@ -40,9 +40,7 @@ class FrozenLayer:
         along: D M [out, n].
         z_tangent: R{z} [out, n].
         halves: the two halves of the product that gives D [2, n, out], where it is split.
-        tangent: R{X}, and its free part after ``keep_free_part`` [in, n].
-        update: the free part of D R{X}^T [out, in], for a layer with fewer outputs than samples.
-        coefficients: Q^T R{X} [k, n].
+        tangent: R{X} [in, n], and its free part once it was projected.
     """
 
     name: str
@@ -62,8 +60,6 @@ class FrozenLayer:
     z_tangent: Tensor
     halves: Tensor | None
     tangent: Tensor
-    coefficients: Tensor | None = None
-    update: Tensor | None = None
 
     @property
     def features(self) -> int:
@@ -95,13 +91,6 @@ class FrozenLayer:
         self.along_gradient()
         return torch.dot(_flat(self.D), _flat(self.along))
 
-    def has_free_inputs(self) -> bool:
-        """Whether the inputs leave a direction free, for a layer whose basis was not computed."""
-        if self.features > self.inputs.shape[1]:
-            return True
-        found = gram_basis(self.inputs.T, ones=self.bias_name is not None)
-        return found.shape[1] < self.features
-
     def along_gradient(self) -> Tensor:
         """D M: what z gains when W and b move along their gradients."""
         if self.gram is not None:
@@ -115,50 +104,12 @@ class FrozenLayer:
             self.along.add_(self.D.sum(1, keepdim=True))
         return self.along
 
-    def keep_free_part(self) -> None:
-        """R{X} <- P R{X}; for a thin layer its product with D instead."""
-        Q, k = self._basis()
-        if self.update is not None:
-            torch.mm(self.D, self.tangent.T, out=self.update)
-            torch.mm(self.update, Q, out=k)
-            self.update.addmm_(k, Q.T, alpha=-1)
-            return
-        torch.mm(Q.T, self.tangent, out=k)
-        self.tangent.addmm_(Q, k, alpha=-1)
-
-    def write(self, lr: float, D: Tensor) -> None:
-        """W <- W + lr D (P R{X})^T, the bias with it; Eq. 5 of the paper."""
-        if self.update is not None:
-            self.weight.add_(self.update, alpha=lr)
-        else:
-            self.weight.addmm_(D, self.tangent.T, alpha=lr)
-        if self.bias is not None:
-            # The tangent of the ones row is zero, so all of its free part is -q^T (Q^T R{X}).
-            self.bias.add_(self._bias_update(D), alpha=lr)
-
-    def whole_norm(self) -> Tensor:
-        """Size of what ``keep_free_part`` projects, before it does."""
-        whole = self.D @ self.tangent.T if self.update is not None else self.tangent
-        size: Tensor = torch.linalg.vector_norm(whole)
-        return size
-
-    def free_norm(self) -> Tensor:
-        """Size of what ``keep_free_part`` left."""
-        left = self.update if self.update is not None else self.tangent
-        size: Tensor = torch.linalg.vector_norm(left)
-        return size
-
-    def _basis(self) -> tuple[Tensor, Tensor]:
-        assert self.basis is not None
-        assert self.coefficients is not None
-        return self.basis[: self.weight.shape[1]], self.coefficients
-
-    def _bias_update(self, D: Tensor) -> Tensor:
-        _, k = self._basis()
-        assert self.basis is not None
-        q = self.basis[-1]
-        product: Tensor = k @ q if self.update is not None else D @ (q @ k)
-        return product.neg_()
+    def has_free_inputs(self) -> bool:
+        """Whether the inputs leave a direction free, for a layer whose basis was not computed."""
+        if self.features > self.inputs.shape[1]:
+            return True
+        (found,) = gram_bases([self.inputs.T], ones=self.bias_name is not None)
+        return found.vectors.shape[1] < self.features
 
 
 def _flat(matrix: Tensor) -> Tensor:
@@ -166,107 +117,136 @@ def _flat(matrix: Tensor) -> Tensor:
     return matrix.as_strided((matrix.numel(),), (1,))
 
 
+@dataclass
+class _Pass:
+    """What the forward pass leaves: of each layer inputs X [in, n] and slopes s'(z) [out, n]."""
+
+    inputs: list[Tensor]
+    slopes: list[Tensor]
+    loss: Tensor
+    top: Tensor
+
+
 def freeze(problem: Problem, stack: Stack) -> tuple[list[FrozenLayer], Tensor, Tensor]:
     """Run the stack once; the layers, the loss, and dL/dz of the last layer [out, n]."""
+    values = problem.parameters()
+    forward = _forward(problem, stack, values)
+    layers = _layers(stack, values, forward)
+    _find_bases(layers)
+    return layers, forward.loss, forward.top
+
+
+def _forward(problem: Problem, stack: Stack, values: dict[str, nn.Parameter]) -> _Pass:
+    """Each layer's z is a leaf of its own, so that one call of autograd gives all derivatives.
+
+    The derivative of an elementwise map is that of the sum of its values.
+    """
     x = problem.tensors()[0].detach()
     for flatten in stack.flattens:
         x = flatten(x)
     leading = x.shape[:-1]
     x = x.reshape(-1, x.shape[-1]).T
-    values = problem.parameters()
-    frozen: list[FrozenLayer] = []
-    data_fed = True
-    for layer in stack.layers:
-        bias = None if layer.bias is None else values[layer.bias].detach()
-        z = values[layer.weight].detach() @ x
-        if bias is not None:
-            z += bias[:, None]
-        last = layer is stack.layers[-1]
-        y, slope = (z, torch.ones_like(z)) if last else _through(z, layer.activations)
-        above = stack.layers[len(frozen) + 1].weight if not last else None
-        split = above is not None and _pays_to_split(values[above], x.shape[1])
-        one = _frozen(values, layer, x, slope, data_fed=data_fed, split=split)
-        data_fed = data_fed and not any(one.counts)
-        frozen.append(one)
-        x = y
-    loss, top = _loss_and_top(problem, x, leading)
-    return frozen, loss, top
-
-
-def _through(z: Tensor, activations: tuple[Elementwise, ...]) -> tuple[Tensor, Tensor]:
-    """s(z) and s'(z); the derivative of an elementwise map is that of the sum of its values."""
+    inputs: list[Tensor] = []
+    leaves: list[Tensor] = []
+    ends: list[Tensor] = []
     with torch.enable_grad():
-        leaf = z.requires_grad_(True)
-        y = leaf
-        for sigma in activations:
-            y = sigma(y)
-        if y is leaf:
-            return z.detach(), torch.ones_like(z)
-        (slope,) = torch.autograd.grad(y, leaf, torch.ones_like(y))
-    return y.detach(), slope
-
-
-def _loss_and_top(problem: Problem, z: Tensor, leading: tuple[int, ...]) -> tuple[Tensor, Tensor]:
-    with torch.enable_grad():
+        for layer in stack.layers:
+            inputs.append(x)
+            z = values[layer.weight].detach() @ x
+            if layer.bias is not None:
+                z += values[layer.bias].detach()[:, None]
+            if layer is not stack.layers[-1]:
+                leaves.append(z.requires_grad_(True))
+                ends.append(_through(leaves[-1], layer.activations))
+                x = ends[-1].detach()
         output = z.T.reshape(*leading, z.shape[0]).requires_grad_(True)
         loss = problem.loss_fn(output, problem.targets)
-        (gradient,) = torch.autograd.grad(loss, output, allow_unused=True, materialize_grads=True)
-    return loss.detach(), gradient.reshape(-1, z.shape[0]).T
+        *slopes, top = torch.autograd.grad(
+            [*ends, loss],
+            [*leaves, output],
+            [torch.ones_like(end) for end in [*ends, loss]],
+            allow_unused=True,
+            materialize_grads=True,
+        )
+    top = top.reshape(-1, z.shape[0]).T
+    return _Pass(inputs, [*slopes, torch.ones_like(top)], loss.detach(), top)
+
+
+def _through(z: Tensor, activations: tuple[Elementwise, ...]) -> Tensor:
+    for sigma in activations:
+        z = sigma(z)
+    return z
+
+
+def _layers(stack: Stack, values: dict[str, nn.Parameter], forward: _Pass) -> list[FrozenLayer]:
+    """The layers with their buffers, bases not yet found."""
+    layers: list[FrozenLayer] = []
+    data_fed = True
+    for position, layer in enumerate(stack.layers):
+        weight, x = values[layer.weight], forward.inputs[position]
+        bias = None if layer.bias is None else values[layer.bias]
+        counts = (weight.requires_grad, bias is not None and bias.requires_grad)
+        (features, n), out = x.shape, weight.shape[0]
+        above = [values[upper.weight] for upper in stack.layers[position + 1 : position + 2]]
+        split = any(_pays_to_split(upper, n) for upper in above)
+        slope = forward.slopes[position]
+        one = FrozenLayer(
+            name=layer.weight,
+            bias_name=layer.bias if all(counts) else None,
+            weight=weight.detach(),
+            bias=bias.detach() if all(counts) and bias is not None else None,
+            slope=slope,
+            slope_in_place=slope.T.contiguous().T if split else slope,
+            inputs=x,
+            gram=None,
+            counts=counts,
+            data_fed=data_fed,
+            basis=None,
+            D=_empty(x, out, n, by_rows=split),
+            D_before=_empty(x, out, n, by_rows=split),
+            along=_empty(x, out, n, by_rows=split),
+            z_tangent=x.new_empty((0, 0) if data_fed else (out, n)),
+            halves=x.new_empty(2, n, out) if split else None,
+            tangent=x.new_empty((0, 0) if data_fed else (features, n)),
+        )
+        data_fed = data_fed and not any(counts)
+        layers.append(one)
+    return layers
 
 
 def _pays_to_split(above: Tensor, n: int) -> bool:
     """Whether W^T D is split: W too large for the nearest cache, D much thinner than W."""
     out = above.shape[0]
-    return out % 2 == 0 and 8 * n <= out and above.numel() >= _LARGE and above.is_contiguous()
-
-
-def _frozen(
-    parameters: dict[str, nn.Parameter],
-    layer: StackLayer,
-    x: Tensor,
-    slope: Tensor,
-    *,
-    data_fed: bool,
-    split: bool,
-) -> FrozenLayer:
-    weight = parameters[layer.weight]
-    bias = None if layer.bias is None else parameters[layer.bias]
-    counts = (weight.requires_grad, bias is not None and bias.requires_grad)
-    bias_moves = all(counts)
-    (features, n), out = x.shape, weight.shape[0]
-    basis = None
-    if counts[0] and not data_fed:
-        found = gram_basis(x.T, ones=bias_moves)
-        basis = found if found.shape[1] < found.shape[0] else None
-    one = FrozenLayer(
-        name=layer.weight,
-        bias_name=layer.bias if bias_moves else None,
-        weight=weight.detach(),
-        bias=bias.detach() if bias_moves and bias is not None else None,
-        slope=slope,
-        slope_in_place=slope.T.contiguous().T if split else slope,
-        inputs=x,
-        gram=_gram(x, counts) if n < 2 * features else None,
-        counts=counts,
-        data_fed=data_fed,
-        basis=basis,
-        D=_empty(x, out, n, by_rows=split),
-        D_before=_empty(x, out, n, by_rows=split),
-        along=_empty(x, out, n, by_rows=split),
-        z_tangent=x.new_empty((0, 0) if data_fed else (out, n)),
-        halves=x.new_empty(2, n, out) if split else None,
-        tangent=x.new_empty(features, n),
-    )
-    if basis is not None:
-        rank, thin = basis.shape[1], out < n
-        one.coefficients = x.new_empty((out, rank) if thin else (rank, n))
-        one.update = x.new_empty(out, features) if thin else None
-    return one
+    wide = out % 2 == 0 and 8 * n <= out and above.numel() >= _LARGE
+    return wide and above.is_contiguous() and above.device.type == "cpu"
 
 
 def _empty(x: Tensor, out: int, n: int, *, by_rows: bool) -> Tensor:
     """An [out, n] matrix; ``by_rows`` stores the n-rows of its transpose one after another."""
     return x.new_empty(n, out).T if by_rows else x.new_empty(out, n)
+
+
+def _find_bases(layers: list[FrozenLayer]) -> None:
+    """Bases of all layers that may move, those with inputs of one shape together; then M."""
+    alike: dict[tuple[int, bool], list[FrozenLayer]] = {}
+    for layer in layers:
+        if layer.counts[0] and not layer.data_fed:
+            key = (layer.inputs.shape[0], layer.bias_name is not None)
+            alike.setdefault(key, []).append(layer)
+    for (_, ones), same in alike.items():
+        found = gram_bases([layer.inputs.T for layer in same], ones=ones)
+        for layer, basis in zip(same, found, strict=True):
+            layer.basis = basis.vectors if basis.vectors.shape[1] < layer.features else None
+            if layer.counts[1] == ones:
+                layer.gram = _as_gram(layer, basis)
+    for layer in layers:
+        if layer.gram is None and layer.inputs.shape[1] < 2 * layer.inputs.shape[0]:
+            layer.gram = _gram(layer.inputs, layer.counts)
+
+
+def _as_gram(layer: FrozenLayer, basis: Basis) -> Tensor | None:
+    """The Gram matrix of the samples that came with the basis, where there is one."""
+    return None if basis.gram is None else basis.gram.to(layer.inputs.dtype)
 
 
 def _gram(x: Tensor, counts: tuple[bool, bool]) -> Tensor:

@@ -4,7 +4,12 @@ K = X X^T for inputs X [n, features] with n < features, else X^T X. Where Choles
 K = L L^T proves that no sample depends on the others, Q = X^T L^{-T}. Else K = V S V^T and the
 leading left singular vectors of X^T are Q = X^T V S^{-1/2}. A Gram matrix in float64 cannot tell
 sigma / sigma_1 below 1e-7 from nothing; where the rank depends on such values the SVD decides.
+
+Layers whose inputs have the same shape are done together, in one call each for K, L, L^{-1}, Q.
 """
+
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,53 +22,70 @@ _RESOLUTION = 1e-7
 _EPS = torch.finfo(torch.float64).eps
 
 
-def gram_basis(inputs: Tensor, *, ones: bool) -> Tensor:
-    """Orthonormal Q [features (+1), k] of the space that the rows of ``inputs`` span.
+class Basis(NamedTuple):
+    """Orthonormal ``vectors`` Q [features (+1), k]; ``gram`` X X^T [n, n] where it was formed."""
+
+    vectors: Tensor
+    gram: Tensor | None
+
+
+def gram_bases(inputs: Sequence[Tensor], *, ones: bool) -> list[Basis]:
+    """For each X of one shape an orthonormal basis of the space that its rows span.
 
     Args:
-        inputs: X [n, features].
+        inputs: X [n, features] of each layer.
         ones: append a column of ones, for a bias that moves with its weight.
 
     The rank is the numerical one (``teleport_core.rank.numerical``); exact null space only.
     """
-    X = inputs.double()
+    X = torch.stack([x.double() for x in inputs])
     if ones:
-        X = torch.cat([X, X.new_ones(len(X), 1)], dim=1)
+        X = torch.cat([X, X.new_ones(*X.shape[:2], 1)], dim=2)
+    _, n, features = X.shape
+    dtype = inputs[0].dtype
+    if n >= features:
+        return [Basis(_by_eigenvectors(one, one.T @ one, dtype), None) for one in X]
+    gram = X @ X.mT
+    inverse, certain, lowest = _independent(gram, numerical_cut((features, n), dtype))
+    if all(certain):
+        # X^T first: its columns lie in memory one after another.
+        Q = X.mT @ inverse.mT
+        eps = torch.finfo(dtype).eps
+        vectors = [_orthonormal(q, low, eps).to(dtype) for q, low in zip(Q, lowest, strict=True)]
+        return [Basis(q, k) for q, k in zip(vectors, gram, strict=True)]
+    if len(X) > 1:
+        return [gram_bases([x], ones=ones)[0] for x in inputs]
+    return [Basis(_by_eigenvectors(X[0], gram[0], dtype), gram[0])]
+
+
+def _independent(gram: Tensor, cut: float) -> tuple[Tensor, list[bool], list[float]]:
+    """L^-1 [layers, n, n]; of each layer whether its rank is n for certain, and a lower bound.
+
+    The bound is one of sigma_min / sigma_1 of X: sigma_min >= 1 / ||L^-1||_F, and
+    sigma_1 <= ||X||_F = sqrt(trace K). Where Cholesky breaks down, nothing is certain.
+    """
+    factor, info = torch.linalg.cholesky_ex(gram)
+    identity = torch.eye(gram.shape[1], dtype=gram.dtype, device=gram.device)
+    inverse = torch.linalg.solve_triangular(factor, identity.expand_as(gram), upper=False)
+    traces = gram.diagonal(dim1=1, dim2=2).sum(1)
+    bounds = (inverse.square().sum((1, 2)) * traces).rsqrt()
+    lowest: list[float] = torch.where(info == 0, bounds, 0.0).tolist()
+    return inverse, [low > 10 * max(cut, _RESOLUTION) for low in lowest], lowest
+
+
+def _by_eigenvectors(X: Tensor, gram: Tensor, dtype: torch.dtype) -> Tensor:
     n, features = X.shape
-    cut = numerical_cut((features, n), inputs.dtype)
-    eps = torch.finfo(inputs.dtype).eps
-    if n < features:
-        gram = X @ X.T
-        independent = _independent(gram)
-        if independent is not None and independent[1] > 10 * max(cut, _RESOLUTION):
-            inverse, lowest = independent
-            return _orthonormal(X.T @ inverse.T, lowest, eps).to(inputs.dtype)
-    else:
-        gram = X.T @ X
+    cut, eps = numerical_cut((features, n), dtype), torch.finfo(dtype).eps
     values, vectors = torch.linalg.eigh(gram)
     sigma = values.clamp_min(0).sqrt()
     share = sigma / sigma[-1].clamp_min(torch.finfo(torch.float64).tiny)
     if _undecided(share, cut):
-        return basis_of(X.T.to(inputs.dtype), "numerical", 1.0).vectors
+        return basis_of(X.T.to(dtype), "numerical", 1.0).vectors
     keep = share > cut
     Q: Tensor = vectors[:, keep]
     if n < features and keep.any():
         Q = _orthonormal(X.T @ (Q / sigma[keep]), float(share[keep].min()), eps)
-    return Q.to(inputs.dtype)
-
-
-def _independent(gram: Tensor) -> tuple[Tensor, float] | None:
-    """L^-1, and a lower bound of sigma_min / sigma_1 of X; None where Cholesky breaks down.
-
-    sigma_min >= 1 / ||L^-1||_F and sigma_1 <= ||X||_F = sqrt(trace K).
-    """
-    factor, info = torch.linalg.cholesky_ex(gram)
-    if int(info):
-        return None
-    identity = torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
-    inverse = torch.linalg.solve_triangular(factor, identity, upper=False)
-    bound = 1 / (torch.linalg.vector_norm(inverse) * gram.trace().sqrt())
-    return inverse, float(bound)
+    return Q.to(dtype)
 
 
 def _undecided(share: Tensor, cut: float) -> bool:

@@ -15,39 +15,46 @@ hold for all steps of a batch. A step is one pass down for D and one pass up for
 
 with M_l = X_l^T X_l, plus 1 where the bias counts. ||g||^2 = sum_l <D_l, D_l M_l>.
 Here, as in the papers, **columns are samples**.
+
+The next batch cannot be prepared while this one's steps run: its activations above the first
+moving layer depend on the weights these steps write.
 """
 
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import pairwise
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from teleport_core.ascent import Ascent
 from teleport_core.interface import State, Status
+from teleport_core.nullspace.capture import Loop, Recordings
 from teleport_core.nullspace.frozen import FrozenLayer, freeze
-from teleport_core.problem import Parameters, Problem
-from teleport_core.projection import is_rounding
+from teleport_core.nullspace.projecting import Movers, movers
+from teleport_core.nullspace.schedule import Schedule
+from teleport_core.problem import Problem
 from teleport_core.stack import Stack
 
-# A weight is copied before a step only where the step could be hard to take back: one that moves
-# it by several times its own norm, or any step once ||g||^2 has grown a thousandfold.
-_LARGE_STEP = 10.0
-_LARGE_GROWTH = 1e3
+
+class Climb(NamedTuple):
+    """How the steps are to be taken: learning rate, number, and the bound on ||g||^2."""
+
+    lr: float
+    steps: int
+    cap: float
 
 
 @dataclass
 class HalfHvpState(State):
-    """The frozen forward pass of one batch, with the buffers of the steps."""
+    """The frozen forward pass of one batch, and the loop that takes its steps."""
 
     layers: list[FrozenLayer]
     loss: Tensor
-    top_norm_sq: Tensor
-    lr: float = field(default=math.nan)
-    saved: Parameters | None = None
-    pending: bool = False
+    loop: Loop | None = None
+    start: "Start | None" = None
+    taken: int = field(default=0)
 
     @property
     def moving(self) -> list[FrozenLayer]:
@@ -72,119 +79,84 @@ class HalfHvpState(State):
         return any(layer.has_free_inputs() for layer in fed_by_data)
 
     def step_back(self, problem: Problem) -> bool:
-        """Take the last step back: from a copy where there is one, else by subtraction."""
-        if self.saved is not None:
-            problem.write(self.saved)
-        else:
-            for layer in self.moving:
-                layer.write(-self.lr, layer.D)
+        """Take the last step back: from the start again, with one step less."""
+        del problem
+        if self.loop is None or self.start is None:
+            return False
+        self.taken -= 1
+        with torch.no_grad():
+            _again(self.loop, self.start, self.taken)
         return True
 
 
-def prepare(problem: Problem, stack: Stack) -> HalfHvpState:
+class Start:
+    """The moving weights as they were before the first step, to go back to bit for bit."""
+
+    def __init__(self, moving: Movers) -> None:
+        layers = [layer for mover in moving for layer in mover.layers]
+        self._weights = [layer.weight for layer in layers]
+        self._weights += [layer.bias for layer in layers if layer.bias is not None]
+        self._copies = [weight.clone() for weight in self._weights]
+        self._versions = self._present()
+
+    def renew(self) -> None:
+        """Copy again what was written since."""
+        if self._versions != self._present():
+            torch._foreach_copy_(self._copies, self._weights)
+            self._versions = self._present()
+
+    def restore(self) -> None:
+        """Put the weights back."""
+        torch._foreach_copy_(self._weights, self._copies)
+
+    def _present(self) -> list[int]:
+        return [weight._version for weight in self._weights]
+
+
+def prepare(problem: Problem, stack: Stack, climb: Climb, recordings: Recordings) -> HalfHvpState:
     """One forward pass, the gradient at the last layer, slopes, Gram matrices and bases."""
     layers, loss, top = freeze(problem, stack)
-    last = layers[-1]
-    last.D.copy_(top)
-    last.D_before = last.D  # it never changes
-    return HalfHvpState(layers, loss, last.gradient_norm_sq())
+    with torch.no_grad():
+        last = layers[-1]
+        last.D.copy_(top)
+        last.D_before = last.D  # it never changes
+        moving = movers(layers)
+        state = HalfHvpState(layers, loss)
+        if moving:
+            schedule = Schedule(layers, moving, last.gradient_norm_sq(), climb.lr, climb.steps)
+            state.loop = recordings.loop_for(schedule, climb.cap, state)
+            state.start = Start(moving)
+    return state
 
 
-def advance(problem: Problem, state: HalfHvpState, lr: float, steps: int, cap: float) -> Ascent:
+def advance(state: HalfHvpState, climb: Climb) -> Ascent:
     """All steps, written into the model as they are taken; undone bit for bit by an exception."""
+    assert state.loop is not None
+    assert state.start is not None
     with torch.no_grad():
-        before = _copy(state)
-    try:
-        return _advance(problem, state, lr, steps, cap)
-    except BaseException:
-        problem.write(before)
-        raise
-
-
-def _advance(problem: Problem, state: HalfHvpState, lr: float, steps: int, cap: float) -> Ascent:
-    state.lr = lr
-    norms: list[float] = []
-    status, taken = Status.DONE, 0
-    with torch.no_grad():
-        for step in range(steps):
-            norm_sq = _down(state)
-            if not math.isfinite(norm_sq):
-                status = Status.NON_FINITE
-                if taken:
-                    taken -= _take_back(problem, state)
-                break
-            norms.append(norm_sq)
-            if norm_sq >= cap:
-                status = Status.CAPPED
-                break
-            _up(state)
-            whole = [layer.whole_norm() for layer in state.moving] if step == 0 else []
-            for layer in state.moving:
-                layer.keep_free_part()
-            if step == 0 and all(
-                is_rounding(layer.free_norm(), size, layer.weight.dtype)
-                for layer, size in zip(state.moving, whole, strict=True)
-            ):
-                status = Status.NO_ASCENT_DIRECTION
-                break
-            state.saved = _copy(state) if _risky(state, norms) else None
-            state.pending = True
-            taken += 1
-        if state.pending:
-            for layer in state.moving:
-                layer.write(lr, layer.D)
-    unknown = [math.nan] * (len(norms) - 1 + (status is Status.DONE))
+        state.start.renew()
+        try:
+            outcome = state.loop.run(climb.steps)
+            if outcome.status is Status.NON_FINITE:
+                _again(state.loop, state.start, outcome.steps_done)
+        except BaseException:
+            state.start.restore()
+            raise
+    state.taken, norms = outcome.steps_done, outcome.norms
+    whole = outcome.status is Status.DONE
+    unknown = [math.nan] * (len(norms) - 1 + whole)
     return Ascent(
-        status=status,
-        steps_done=taken,
+        status=outcome.status,
+        steps_done=outcome.steps_done,
         parameters=None,
         previous=None,
         loss=[float(state.loss), *unknown],
-        grad_norm_sq=[*norms, math.nan] if status is Status.DONE else norms or [math.nan],
+        grad_norm_sq=[*norms, math.nan] if whole else norms or [math.nan],
     )
 
 
-def _down(state: HalfHvpState) -> float:
-    """D of every layer at the present weights, and ||g||^2; the last layer's D never changes.
-
-    The step before is written here, each weight just before it is read again.
-    """
-    layers = state.layers
-    norm_sq = state.top_norm_sq
-    for lower, upper in zip(layers[-2::-1], layers[:0:-1], strict=True):
-        if state.pending and upper.basis is not None:
-            upper.write(state.lr, upper.D_before)
-        lower.take_gradient_from(upper)
-        norm_sq = norm_sq + lower.gradient_norm_sq()
-    state.pending = False
-    return float(norm_sq)
-
-
-def _up(state: HalfHvpState) -> None:
-    """R{X} of every layer: how its inputs move when all parameters move along the gradient."""
-    for lower, upper in pairwise(state.layers):
-        lower.push_tangent_to(upper)
-
-
-def _take_back(problem: Problem, state: HalfHvpState) -> int:
-    """Take back the last step after a pass down has replaced its D."""
-    for layer in state.layers[:-1]:
-        layer.D, layer.D_before = layer.D_before, layer.D
-    state.step_back(problem)
-    return 1
-
-
-def _risky(state: HalfHvpState, norms: list[float]) -> bool:
-    """Whether a step might not be taken back by subtraction."""
-    if norms[-1] > _LARGE_GROWTH * norms[0]:
-        return True
-    if len(norms) > 1:
-        return False
-    sizes = [(layer.D.norm() * layer.free_norm(), layer.weight.norm()) for layer in state.moving]
-    return any(not state.lr * float(move) <= _LARGE_STEP * float(size) for move, size in sizes)
-
-
-def _copy(state: HalfHvpState) -> Parameters:
-    copies = {layer.name: layer.weight.clone() for layer in state.moving}
-    biases = [(layer.bias_name, layer.bias) for layer in state.moving]
-    return copies | {name: bias.clone() for name, bias in biases if name and bias is not None}
+def _again(loop: Loop, start: Start, steps: int) -> None:
+    """Go back to the start and take the first ``steps`` steps, the same to the last bit."""
+    start.restore()
+    if steps:
+        loop.run(steps)

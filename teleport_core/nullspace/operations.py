@@ -5,6 +5,7 @@ from functools import partial
 from itertools import pairwise
 from typing import Any
 
+from teleport_core.nullspace.projecting import projects_product
 from teleport_core.operations import (
     NOTHING,
     Operations,
@@ -51,30 +52,29 @@ def half_hvp(widths: Sequence[int], n: int, bias: bool, itemsize: int) -> Phases
     mm = partial(product, itemsize=itemsize)
     layers = list(pairwise(widths))
     prepare, step = NOTHING, NOTHING
+    moves = any(n < i + bias for i in widths[1:-1])
     for position, (i, o) in enumerate(layers):
         last, by_gram = position == len(layers) - 1, n < 2 * i
         along = mm(o, n, n) if by_gram else mm(o, n, i) * 2  # D M with M = X^T X
         prepare += mm(i, o, n)  # z = W X
-        if by_gram:
-            prepare += mm(n, i, n)
+        if by_gram and not (position > 0 and n < i + bias):
+            prepare += mm(n, i, n)  # else it comes with the basis
         if last:
-            prepare += along  # the last D never changes
+            prepare += along if moves else NOTHING  # the last D never changes
         else:
             step += along
         if position > 0:  # nothing moves beneath the first layer
             prepare += _gram_basis(i + bias, n, itemsize)
             step += mm(i, o, n) * (1 if last else 2)  # W^T D, and W R{X} where it is passed on
         if position > 0 and n < i + bias:
-            prepare += mm(i, o, n) if o < n else NOTHING  # ||D R{X}^T||, before the first step
             step += _update(i, o, n, bias, itemsize)
-    moves = any(n < i + bias for i in widths[1:-1])
     return {"prepare": prepare, "step": step if moves else NOTHING}
 
 
 def _update(i: int, o: int, n: int, bias: bool, itemsize: int) -> Operations:
-    """D (P R{X})^T with a basis of n columns; the narrower side is projected, and the bias."""
+    """D (P R{X})^T with a basis of n columns, and the bias; D R{X}^T is projected if thin."""
     mm = partial(product, itemsize=itemsize)
-    if o < n:
+    if projects_product(i, o, n, n):
         return mm(i, o, n) * 3 + (mm(o, n, 1) if bias else NOTHING)
     return mm(i, n, n) * 2 + mm(i, o, n) + (mm(n, n, 1) + mm(o, n, 1) if bias else NOTHING)
 

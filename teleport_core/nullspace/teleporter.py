@@ -1,6 +1,6 @@
 """The null-space method as users see it: options, engines, guarantee."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from torch import Tensor
@@ -16,7 +16,8 @@ from teleport_core.interface import (
 )
 from teleport_core.layers import LinearLayer
 from teleport_core.nullspace import half_hvp, textbook
-from teleport_core.nullspace.half_hvp import HalfHvpState
+from teleport_core.nullspace.capture import Recordings
+from teleport_core.nullspace.half_hvp import Climb, HalfHvpState
 from teleport_core.nullspace.textbook import TextbookState
 from teleport_core.problem import Problem
 from teleport_core.rank import resolve_rule
@@ -45,6 +46,9 @@ class NullSpaceTeleporter(Teleporter):
     tau: float = 1.0
     rank_rule: str | None = None
     engine: str = "auto"
+    _recordings: Recordings = field(
+        default_factory=Recordings, init=False, repr=False, compare=False
+    )
 
     def __post_init__(self) -> None:
         """Refuse values outside their range."""
@@ -70,7 +74,7 @@ class NullSpaceTeleporter(Teleporter):
         if self.engine != "textbook" and self.rule == "numerical":
             stack = read_stack(problem)
             if isinstance(stack, Stack):
-                return half_hvp.prepare(problem, stack)
+                return half_hvp.prepare(problem, stack, self._climb(), self._recordings)
             if self.engine == "half_hvp":
                 raise ModelError(
                     "expected a stack of nn.Linear and elementwise activations for "
@@ -92,7 +96,7 @@ class NullSpaceTeleporter(Teleporter):
         if isinstance(state, HalfHvpState):
             if not state.moving:
                 return self._result(_nowhere(Status.NO_ASCENT_DIRECTION), null_dims)
-            ascent = half_hvp.advance(problem, state, self.lr, self.steps, self.cap)
+            ascent = half_hvp.advance(state, self._climb())
             return self._result(ascent, null_dims)
         ascent = textbook.advance(problem, state, self.lr, self.steps, self.cap)
         if ascent.parameters is not None:
@@ -100,6 +104,9 @@ class NullSpaceTeleporter(Teleporter):
         if ascent.previous is not None:
             state.previous = _moved(ascent.previous, state.layers)
         return self._result(ascent, null_dims)
+
+    def _climb(self) -> Climb:
+        return Climb(self.lr, self.steps, self.cap)
 
     def _result(self, ascent: Ascent, null_dims: dict[str, list[int] | None]) -> TeleportResult:
         return TeleportResult(

@@ -57,6 +57,7 @@ def test_half_hvp(widths: list[int], n: int, bias: bool, dtype: torch.dtype) -> 
         ([4, 40, 3], 12),  # layer 1 by way of X
         ([40, 64, 6, 30, 7], 13),  # layer 3 is full and by way of X, the last is thin
         ([6, 512, 512], 8),  # W^T D in two halves
+        ([6, 300, 11], 256),  # D R{X}^T is projected
     ],
 )
 def test_half_hvp_with_full_layers_and_more_samples_than_inputs(

@@ -1,0 +1,141 @@
+"""Whether another step is taken: decided by the host, or on the device without asking it.
+
+Algorithm 1, line 6, of the paper: no step once ||g||^2 has reached CAP. On a GPU reading ||g||^2
+would make the host wait in every step, and a captured graph cannot branch. There all steps run,
+and what they write is masked from the first one on that must not be taken.
+"""
+
+import math
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from teleport_core.interface import Status
+from teleport_core.projection import ROUNDING_EPS
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How the steps ended; ``norms`` holds ||g||^2 before each step, and where they stopped."""
+
+    status: Status
+    steps_done: int
+    norms: list[float]
+
+
+class Decision(Protocol):
+    """Sees the norms as they come."""
+
+    def begin(self, steps: int) -> None:
+        """A run of at most ``steps`` steps begins."""
+
+    def go_on(self, step: int, norm_sq: Tensor) -> bool:
+        """Whether to carry out ``step``, given ||g||^2 before it."""
+
+    def has_direction(self, free: list[Tensor], whole: list[Tensor]) -> bool:
+        """Whether the first step is more than rounding, by norms after and before projection."""
+
+    def admit(self, value: Tensor) -> Tensor:
+        """What may be added to the weights in place of ``value``."""
+
+    def outcome(self) -> Outcome:
+        """How it ended; the one place where the host may wait for the device."""
+
+
+@dataclass
+class HostDecision:
+    """Reads every norm as soon as it is there; nothing is computed in vain."""
+
+    cap: float
+    norms: list[float] = field(default_factory=list)
+    lost: bool = False
+    steps: int = 0
+
+    def begin(self, steps: int) -> None:
+        """Forget what was."""
+        self.norms, self.lost, self.steps = [], False, steps
+
+    def go_on(self, step: int, norm_sq: Tensor) -> bool:
+        """Stop at CAP, and at a norm that is not finite."""
+        if step >= self.steps:
+            return False
+        norm = float(norm_sq)
+        self.norms.append(norm)
+        return math.isfinite(norm) and norm < self.cap
+
+    def has_direction(self, free: list[Tensor], whole: list[Tensor]) -> bool:
+        """Any layer's will do."""
+        self.lost = not bool(_any_direction(free, whole))
+        return not self.lost
+
+    def admit(self, value: Tensor) -> Tensor:
+        """Everything: a step that must not be taken was never begun."""
+        return value
+
+    def outcome(self) -> Outcome:
+        """How it ended."""
+        return outcome_of(self.norms, self.cap, self.steps, lost=self.lost)
+
+
+class DeviceDecision:
+    """Masks what is written; the host asks once, at the end."""
+
+    def __init__(self, cap: float, steps: int, device: torch.device) -> None:
+        self._cap = cap
+        self._limit = torch.zeros((), dtype=torch.int64, device=device)
+        self._norms = torch.zeros(steps, dtype=torch.float64, device=device)
+        self._active = torch.zeros((), dtype=torch.bool, device=device)
+        self._lost = torch.zeros((), dtype=torch.bool, device=device)
+        self._steps = steps
+
+    def begin(self, steps: int) -> None:
+        """Set how many steps may be taken: a captured graph always runs through all of them."""
+        self._steps = steps
+        self._limit.fill_(steps)
+
+    def go_on(self, step: int, norm_sq: Tensor) -> bool:
+        """Note the norm; stay active while it is below CAP, which infinity and NaN never are."""
+        norm = self._norms[step]
+        norm.copy_(norm_sq)
+        below = (norm < self._cap) & (norm < math.inf) & (self._limit > step)
+        self._active.copy_(below if step == 0 else self._active & below)
+        return True
+
+    def has_direction(self, free: list[Tensor], whole: list[Tensor]) -> bool:
+        """Note it, and go on."""
+        found = _any_direction(free, whole)
+        self._lost.copy_(~found)
+        self._active.logical_and_(found)
+        return True
+
+    def admit(self, value: Tensor) -> Tensor:
+        """The value while steps are taken, then zeros: even infinities must not come through."""
+        return torch.where(self._active, value, 0.0)
+
+    def outcome(self) -> Outcome:
+        """Read everything at once and decide again, by the same rule."""
+        read = torch.cat([self._norms, self._lost.double().reshape(1)]).tolist()
+        norms = read[: self._steps]
+        return outcome_of(norms, self._cap, self._steps, lost=bool(read[-1]))
+
+
+def outcome_of(norms: list[float], cap: float, steps: int, *, lost: bool) -> Outcome:
+    """The rule: a norm that is not finite takes the step before it back; then CAP."""
+    for taken, norm in enumerate(norms[:steps]):
+        if not math.isfinite(norm):
+            return Outcome(Status.NON_FINITE, max(taken - 1, 0), norms[:taken])
+        if norm >= cap:
+            return Outcome(Status.CAPPED, taken, norms[: taken + 1])
+        if lost:
+            return Outcome(Status.NO_ASCENT_DIRECTION, 0, norms[:1])
+    return Outcome(Status.DONE, steps, norms[:steps])
+
+
+def _any_direction(free: list[Tensor], whole: list[Tensor]) -> Tensor:
+    """Whether projection left more than rounding of any layer; an overflow is no rounding."""
+    after, before = torch.cat(free), torch.cat(whole)
+    share = ROUNDING_EPS * torch.finfo(after.dtype).eps
+    rounding = (after / before <= share) | (before == 0)
+    return ~rounding.all()
