@@ -17,6 +17,7 @@ from reports.clean import shortened
 from reports.evidence import Evidence
 from reports.figures import Drawing, Entry, Style, legend, styles
 from reports.html_tables import Table
+from reports.ratios import ratio_table
 from reports.run import SGD, Record, Run
 from reports.schedule import CostTable
 from reports.sweeps import Setting, settings, unfinished
@@ -33,6 +34,7 @@ class Material:
     base: dict[str, int]
     runtime: Sequence[Record]
     scaling: Sequence[Record]
+    ratios: Sequence[Record]
     costs: list[CostTable]
     cost_notes: list[str]
     files: list[str]
@@ -128,6 +130,7 @@ def _context(material: Material) -> dict[str, Any]:
         "base": formatting.point(material.base),
         "runtime_sections": _runtime_sections(material),
         "scaling": sections.scaling_table(material.scaling),
+        "ratios": ratio_table(material.ratios, material.base),
         "preservation_groups": figures_error.preservation_groups(run.preservation),
         "preservation": sections.preservation_table(run.preservation),
         "spectrum_groups": figures_error.spectrum_groups(run.spectrum),

@@ -6,19 +6,21 @@ from pathlib import Path
 import pandas as pd
 
 from reports import csv_files, error_tables, page, sweeps, tables
+from reports.ratios import ratios
 from reports.run import Run, load
 from reports.schedule import cost_tables
 
 
 @dataclass(frozen=True)
 class Tables:
-    """The five tables of a run, by the names of their files."""
+    """The tables of a run, by the names of their files."""
 
     runtime: pd.DataFrame
     samples: pd.DataFrame
     preservation: pd.DataFrame
     spectrum: pd.DataFrame
     scaling: pd.DataFrame
+    ratios: pd.DataFrame
 
 
 def write_report(run_dir: Path) -> Path:
@@ -52,6 +54,7 @@ def derive(run: Run) -> Tables:
         preservation=error_tables.preservation(run.preservation),
         spectrum=error_tables.spectrum(run.spectrum),
         scaling=sweeps.scaling(run.cells, base),
+        ratios=ratios(run.cells),
     )
 
 
@@ -65,6 +68,7 @@ def render(run: Run, derived: Tables) -> str:
             base=base,
             runtime=tables.records(derived.runtime),
             scaling=tables.records(derived.scaling),
+            ratios=tables.records(derived.ratios),
             costs=costs,
             cost_notes=cost_notes,
             files=[f"{name}.csv" for name in vars(derived)],

@@ -14,11 +14,12 @@ from reports import csv_files, write_report
 from reports import page as page_module
 
 SECTIONS = [
-    *("runtime", "scaling", "preservation", "spectrum", "schedule", "claims", "cells"),
+    *("runtime", "ratios", "scaling", "preservation", "spectrum", "schedule", "claims", "cells"),
     *("environment", "failures", "reading", "repeat"),
 ]
 CSV_FILES = [
-    f"{name}.csv" for name in ("runtime", "samples", "preservation", "spectrum", "scaling")
+    f"{name}.csv"
+    for name in ("runtime", "samples", "preservation", "spectrum", "scaling", "ratios")
 ]
 SOURCES = ("src", "srcset", "href", "xlink:href", "action", "data", "poster", "background")
 
