@@ -58,6 +58,11 @@ def gram_bases(inputs: Sequence[Tensor], *, ones: bool) -> list[Basis]:
     return [Basis(_by_eigenvectors(X[0], gram[0], dtype), gram[0])]
 
 
+def gram_basis(inputs: Tensor, *, ones: bool) -> Tensor:
+    """The basis of one layer; see ``gram_bases``."""
+    return gram_bases([inputs], ones=ones)[0].vectors
+
+
 def _independent(gram: Tensor, cut: float) -> tuple[Tensor, list[bool], list[float]]:
     """L^-1 [layers, n, n]; of each layer whether its rank is n for certain, and a lower bound.
 
@@ -83,8 +88,10 @@ def _by_eigenvectors(X: Tensor, gram: Tensor, dtype: torch.dtype) -> Tensor:
         return basis_of(X.T.to(dtype), "numerical", 1.0).vectors
     keep = share > cut
     Q: Tensor = vectors[:, keep]
-    if n < features and keep.any():
-        Q = _orthonormal(X.T @ (Q / sigma[keep]), float(share[keep].min()), eps)
+    if n < features:
+        # Inputs that are all zero span nothing: Q is [features, 0].
+        lowest = float(share[keep].min()) if keep.any() else 1.0
+        Q = _orthonormal(X.T @ (Q / sigma[keep]), lowest, eps)
     return Q.to(dtype)
 
 

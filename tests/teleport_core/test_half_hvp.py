@@ -335,6 +335,11 @@ def test_gram_bases_span_the_inputs(shape: tuple[int, int], ones: bool, dtype: t
     assert (rows.T - Q @ (Q.T @ rows.T)).norm() < 20 * eps * rows.norm()
 
 
+@pytest.mark.parametrize("n", [3, 9])
+def test_inputs_that_are_all_zero_span_nothing(n: int) -> None:
+    assert gram_bases([torch.zeros(n, 5)], ones=False)[0].vectors.shape == (5, 0)
+
+
 @pytest.mark.parametrize(
     ("gap", "dtype", "rank"),
     [
