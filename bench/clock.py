@@ -7,6 +7,8 @@ events, which leave launch latency at both ends out. They are never mixed.
 from time import perf_counter
 from typing import Any, Protocol
 
+from bench.errors import SpecError
+
 
 class Clock(Protocol):
     """Something that can mark moments."""
@@ -65,3 +67,22 @@ def clocks_for(device: str) -> list[Clock]:
     """The clocks to read on a device; events first, since wall time waits for them."""
     wall = WallClock(device)
     return [EventClock(), wall] if device.startswith("cuda") else [wall]
+
+
+def flush_l2(device: str) -> None:
+    """Leave nothing of the last sample in the L2 cache: overwrite as many bytes as it holds.
+
+    Call it off the clock; it returns when the device has finished.
+
+    Raises:
+        SpecError: a device that is not a CUDA device.
+    """
+    import torch
+
+    if not device.startswith("cuda"):
+        raise SpecError(
+            f"expected a CUDA device for sampling.cache = 'cold'; got {device!r}: write 'hot'"
+        )
+    size = torch.cuda.get_device_properties(device).L2_cache_size
+    torch.zeros(size, dtype=torch.uint8, device=device)
+    torch.cuda.synchronize(device)

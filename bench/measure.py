@@ -9,7 +9,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from bench.clock import Clock
-from bench.spec import Sampling
+from bench.sampling import Stopping, Warmup, warmed_up
+from bench.settings import Sampling
 
 if TYPE_CHECKING:
     import torch
@@ -27,6 +28,7 @@ class Entrant:
     """One variant in the interleaved measurement of a point.
 
     ``call`` does one whole sample between the clocks and answers (samples, steps done, facts).
+    ``warmup`` and ``seconds`` are the wall times of the rounds so far.
     """
 
     cell_id: str
@@ -34,7 +36,13 @@ class Entrant:
     call: Callable[[], tuple[list[Sample], int, dict[str, Any]]]
     facts: dict[str, Any] = field(default_factory=dict)
     steps_done: int = 0
-    rounds: int = 0
+    warmup: list[float] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+
+    def take(self, number: int, samples: list[Sample]) -> None:
+        """Note the wall time of round ``number``; what the stopping rule goes by."""
+        wall = [sample["seconds"] for sample in samples if sample["clock"] == "wall"]
+        (self.warmup if number < 0 else self.seconds).extend(wall)
 
 
 def teleport_call(
@@ -113,29 +121,52 @@ def quiet_collector() -> Iterator[None]:
             gc.enable()
 
 
-def rounds(
-    entrants: list[Entrant],
-    sampling: Sampling,
-    seed: int,
-    now: Callable[[], float],
-) -> Iterator[tuple[int, Entrant]]:
+class Rounds:
     """The order of measurement: in each round every entrant once, in a new seeded order.
 
-    Warm-up rounds have negative numbers. Entrants may be taken out of the list in between.
-    Sampling stops after ``max_samples`` rounds, or after ``min_samples`` once the block has had
-    ``block_seconds``.
+    Yields (number of the round, entrant). Warm-up rounds are numbered -1, -2, ...; the others from
+    0. Entrants may be taken out of the list in between. ``warmup`` and ``stopping`` say afterwards
+    why the warm-up and the sampling ended; see ``bench.sampling``.
+
+    Args:
+        entrants: who takes part; whoever measures calls ``take`` on them.
+        sampling: the bounds.
+        seed: of the orders.
+        now: a clock in seconds.
     """
-    order = random.Random(seed)
-    started = now()
-    for number in range(-sampling.warmup, sampling.max_samples):
-        if number == 0:
-            started = now()
-        if number >= sampling.min_samples and now() - started >= sampling.block_seconds:
-            return
-        for entrant in order.sample(entrants, len(entrants)):
+
+    def __init__(
+        self, entrants: list[Entrant], sampling: Sampling, seed: int, now: Callable[[], float]
+    ) -> None:
+        self._entrants, self._sampling, self._now = entrants, sampling, now
+        self._order = random.Random(seed)
+        self.stopping = Stopping(sampling)
+        self.warmup = Warmup(0, "")
+
+    def __iter__(self) -> Iterator[tuple[int, Entrant]]:
+        yield from self._warm_up()
+        started, number = self._now(), 0
+        while self._entrants:
+            yield from self._round(number)
+            number += 1
+            series = {entrant.cell_id: entrant.seconds for entrant in self._entrants}
+            if self.stopping.decide(series, number, self._now() - started):
+                return
+
+    def _warm_up(self) -> Iterator[tuple[int, Entrant]]:
+        started, number, why = self._now(), 0, ""
+        while self._entrants:
+            series = [entrant.warmup for entrant in self._entrants]
+            why = warmed_up(series, number, self._now() - started, self._sampling)
+            if why:
+                break
+            number += 1
+            yield from self._round(-number)
+        self.warmup = Warmup(number, why)
+
+    def _round(self, number: int) -> Iterator[tuple[int, Entrant]]:
+        for entrant in self._order.sample(self._entrants, len(self._entrants)):
             yield number, entrant
-        if not entrants:
-            return
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from bench.errors import SpecError
 from bench.variants import Variant, parse_variant, refuse_reserved
 
 STARTS = ("init", "trained")
+CACHES = ("hot", "cold")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,18 +16,27 @@ class Sampling:
     """How often the cells of a block are timed; one round times each of them once.
 
     Attributes:
-        warmup: rounds that are thrown away.
+        warmup: rounds that are always thrown away; more are, until no cell gets faster any more
+            (see ``bench.sampling``).
+        max_warmup: rounds after which the warm-up always ends.
         min_samples: rounds that are always kept. Default 7: the range of 6 samples covers the
             median with 95 %, and an odd count makes the median one of the samples.
         max_samples: rounds after which a block always stops.
         block_seconds: once a block has its minimum, no round is begun after this time; it counts
             from the end of the warm-up.
+        target: a block stops as soon as every median is known to this half width of its interval,
+            relative to the median. Default 2 %.
+        cache: "hot", or "cold": the L2 cache of a GPU is flushed before every sample, off the
+            clock.
     """
 
     warmup: int = 2
+    max_warmup: int = 60
     min_samples: int = 7
     max_samples: int = 25
     block_seconds: float = 10.0
+    target: float = 0.02
+    cache: str = "hot"
 
     def __post_init__(self) -> None:
         """Refuse values outside their range."""
@@ -38,6 +48,10 @@ class Sampling:
                 f"expected sampling.max_samples >= sampling.min_samples ({self.min_samples}); "
                 f"got {self.max_samples}: raise the one or lower the other"
             )
+        require.whole("sampling.max_warmup", self.max_warmup, at_least=self.warmup)
+        target = require.number("sampling.target", self.target, above=0)
+        object.__setattr__(self, "target", target)
+        require.choice("sampling.cache", self.cache, CACHES)
         seconds = require.number("sampling.block_seconds", self.block_seconds, above=0)
         object.__setattr__(self, "block_seconds", seconds)
 

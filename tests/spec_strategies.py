@@ -3,7 +3,7 @@
 from hypothesis import strategies as st
 
 from bench.axes import AXES, Axis
-from bench.settings import STARTS, Preservation, Sampling
+from bench.settings import CACHES, STARTS, Preservation, Sampling
 from bench.spec import DTYPES, Spec
 from bench.variants import Variant
 
@@ -39,8 +39,12 @@ def variant_tuples(least=1):
 @st.composite
 def samplings(draw):
     least = draw(st.integers(1, 50))
+    warmup = draw(st.integers(0, 9))
     return Sampling(
-        warmup=draw(st.integers(0, 9)),
+        warmup=warmup,
+        max_warmup=warmup + draw(st.integers(0, 50)),
+        target=draw(st.floats(0, 1, exclude_min=True)),
+        cache=draw(st.sampled_from(CACHES)),
         min_samples=least,
         max_samples=least + draw(st.integers(0, 50)),
         block_seconds=draw(st.floats(1e-3, 1e6)),

@@ -1,5 +1,6 @@
 """The measuring loop on a clock that only moves when told to."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,9 +10,9 @@ from small_problems import classification
 
 from bench.measure import (
     Entrant,
+    Rounds,
     quiet_collector,
     restore,
-    rounds,
     settled,
     sgd_call,
     teleport_call,
@@ -97,19 +98,30 @@ def sampling(**values: Any) -> Sampling:
     return Sampling(**{**defaults, **values})
 
 
+def timed(rounds: Rounds, clock: FakeClock, seconds: Callable[[int], float]) -> list[int]:
+    """Go through the rounds, each entrant's sample taking ``seconds(round)``; the numbers seen."""
+    seen = []
+    for number, entrant in rounds:
+        spent = seconds(number)
+        clock.time += spent
+        entrant.take(number, [{"clock": "wall", "seconds": spent}])
+        seen.append(number)
+    return seen
+
+
 def test_every_round_has_every_entrant_once_and_warm_up_is_negative() -> None:
     seen: dict[int, list[str]] = {}
-    for number, entrant in rounds(entrants(), sampling(), 1, lambda: 0.0):
+    for number, entrant in Rounds(entrants(), sampling(max_warmup=2), 1, lambda: 0.0):
         seen.setdefault(number, []).append(entrant.cell_id)
 
-    assert list(seen) == [-1, 0, 1, 2, 3, 4]
+    assert list(seen) == [-1, -2, 0, 1, 2, 3, 4]
     assert all(sorted(names) == ["0", "1", "2"] for names in seen.values())
     assert len({tuple(names) for names in seen.values()}) > 1
 
 
 def test_the_order_is_a_function_of_the_seed() -> None:
     def order(seed: int) -> list[str]:
-        return [e.cell_id for _, e in rounds(entrants(6), sampling(), seed, lambda: 0.0)]
+        return [e.cell_id for _, e in Rounds(entrants(6), sampling(), seed, lambda: 0.0)]
 
     assert order(1) == order(1)
     assert order(1) != order(2)
@@ -120,28 +132,43 @@ def test_sampling_stops_when_the_time_is_spent_but_never_below_the_minimum(
     block_seconds: float, kept: int
 ) -> None:
     clock = FakeClock()
-    numbers = set()
-    for number, _ in rounds(entrants(1), sampling(block_seconds=block_seconds), 1, clock.mark):
-        numbers.add(number)
-        clock.time += 1.0
+    rounds = Rounds(entrants(1), sampling(block_seconds=block_seconds), 1, clock.mark)
 
-    assert numbers - {-1} == set(range(kept))
+    seen = timed(rounds, clock, lambda _: 1.0)
+
+    assert [number for number in seen if number >= 0] == list(range(kept))
+    assert rounds.stopping.reason == ("time spent" if kept < 5 else "samples spent")
 
 
 def test_warm_up_does_not_spend_the_time_of_the_block() -> None:
     clock = FakeClock()
-    numbers = []
-    for number, _ in rounds(entrants(1), sampling(block_seconds=3.0), 1, clock.mark):
-        numbers.append(number)
-        clock.time += 1000.0 if number < 0 else 1.0
+    rounds = Rounds(entrants(1), sampling(block_seconds=2.5), 1, clock.mark)
 
-    assert numbers == [-1, 0, 1, 2]
+    seen = timed(rounds, clock, lambda number: 1000.0 if number < 0 else 1.0 + number % 2)
+
+    assert seen == [-1, 0, 1]
+    assert rounds.warmup == (1, "time")
+
+
+def test_warm_up_lasts_until_nobody_gets_faster() -> None:
+    """One of two cells needs nine rounds to warm up."""
+    clock = FakeClock()
+    field = entrants(2)
+    rounds = Rounds(field, sampling(block_seconds=1e4), 1, clock.mark)
+    for number, entrant in rounds:
+        slow = entrant.cell_id == "1" and number < 0
+        entrant.take(
+            number, [{"clock": "wall", "seconds": max(10.0 + number, 1.0) if slow else 1.0}]
+        )
+
+    assert rounds.warmup == (12, "steady")  # from round 9 on it is as fast as it gets
+    assert max(field[1].seconds) == 1.0
 
 
 def test_an_entrant_taken_out_is_not_measured_again() -> None:
     field = entrants(2)
     seen = []
-    for number, entrant in rounds(field, sampling(), 1, lambda: 0.0):
+    for number, entrant in Rounds(field, sampling(max_warmup=1), 1, lambda: 0.0):
         seen.append((number, entrant.cell_id))
         if entrant.cell_id == "0" and number == 1:
             field.remove(entrant)
@@ -150,14 +177,16 @@ def test_an_entrant_taken_out_is_not_measured_again() -> None:
     assert [number for number, name in seen if name == "1"] == [-1, 0, 1, 2, 3, 4]
 
 
-def test_rounds_end_when_nobody_is_left() -> None:
+@pytest.mark.parametrize("last", [-1, 0])
+def test_rounds_end_when_nobody_is_left(last: int) -> None:
     field = entrants(1)
     seen = []
-    for number, entrant in rounds(field, sampling(), 1, lambda: 0.0):
+    for number, entrant in Rounds(field, sampling(max_warmup=1), 1, lambda: 0.0):
         seen.append(number)
-        field.remove(entrant)
+        if number == last:
+            field.remove(entrant)
 
-    assert seen == [-1]
+    assert seen == [-1, 0][: last + 2]
 
 
 def test_restore_puts_parameters_and_buffers_back_into_the_same_objects() -> None:

@@ -42,7 +42,15 @@ CHANGES = {
     "preservation": (Preservation(steps=3), True),
     "budget": (60.0, False),
 }
-SAMPLING_CHANGES = {"warmup": 3, "min_samples": 8, "max_samples": 99, "block_seconds": 9.0}
+SAMPLING_CHANGES = {
+    "warmup": 3,
+    "max_warmup": 9,
+    "min_samples": 8,
+    "max_samples": 99,
+    "block_seconds": 9.0,
+    "target": 0.01,
+    "cache": "cold",
+}
 PRESERVATION_CHANGES = {
     "enabled": False,
     "variants": (Variant("identity"),),
