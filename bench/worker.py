@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from bench.counts import sample_counts
 from bench.errors import BenchError, SpecError
+from bench.health import Health, gpu_reader, sample_flags
 from bench.idle import ForeignLoad
 from bench.measure import (
     Entrant,
+    Rounds,
     Sample,
     quiet_collector,
     restore,
-    rounds,
     settled,
     sgd_call,
     teleport_call,
@@ -98,7 +99,7 @@ def _built(command: Message) -> Any:
 
 def run_block(command: Message, emit: Emit) -> None:
     """Measure the cells of one point, interleaved."""
-    from bench.clock import clocks_for
+    from bench.clock import clocks_for, flush_l2
     from teleport_core import Problem
 
     point, built = _built(command)
@@ -115,20 +116,32 @@ def run_block(command: Message, emit: Emit) -> None:
     order = seed_for(command["seed"], "rounds", command["block_id"])
     sampling = Sampling(**command["sampling"])
     others = ForeignLoad()
+    health = Health(gpu_reader(point.device))
+    rounds = Rounds(entrants, sampling, order, monotonic)
     with settled():
-        for number, entrant in rounds(entrants, sampling, order, monotonic):
+        for number, entrant in rounds:
             emit({"event": "note", "cell_id": entrant.cell_id})
+            health.read()
             restore(built.model, start)
+            if sampling.cache == "cold":
+                flush_l2(point.device)
             if not _one_sample(entrant, number, emit):
                 entrants.remove(entrant)
-    flags = others.flags()
+    health.read(at_once=True)
+    flags = [*others.flags(), *health.flags()]
     restore(built.model, start)
     variants = {cell["cell_id"]: cell["variant"] for cell in command["cells"]}
     for entrant in entrants:
         memory = _peak_memory(entrant, point.device)
         restore(built.model, start)
-        facts = sample_counts(variants[entrant.cell_id], problems, point.t)
-        emit(_finished(entrant, "ok", "", flags=flags, peak_memory_bytes=memory, **facts))
+        facts: dict[str, Any] = dict(sample_counts(variants[entrant.cell_id], problems, point.t))
+        facts |= {
+            "flags": [*flags, *sample_flags(entrant.seconds)],
+            "health": health.facts(),
+            "warmup": rounds.warmup._asdict(),
+            "stop": rounds.stopping.facts(entrant.seconds),
+        }
+        emit(_finished(entrant, "ok", "", peak_memory_bytes=memory, **facts))
 
 
 def check_batches(problems: list["Problem"]) -> None:
@@ -169,6 +182,7 @@ def _one_sample(entrant: Entrant, number: int, emit: Emit) -> bool:
         )
         emit(_finished(entrant, "invalid", reason))
         return False
+    entrant.take(number, samples)
     if number >= 0:
         stamped: list[Sample] = [{"round": number, **sample} for sample in samples]
         emit({"event": "sample", "cell_id": entrant.cell_id, "samples": stamped})

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.statistics import Estimate, median_interval, paired_ratio
+from bench.statistics import LEVEL, Estimate, median_interval, paired_ratio
 from reports.run import AXES, SGD, Record, number
 
 RUNTIME_COLUMNS = (
@@ -22,12 +22,14 @@ RUNTIME_COLUMNS = (
     *("sgd_steps_low", "sgd_steps_high"),
     *("call_sgd_steps", "call_sgd_steps_low", "call_sgd_steps_high"),
     *("guarantee", "flags", "block_id"),
+    *("stop_reason", "effective_samples", "warmup_rounds"),
 )
 SAMPLE_COLUMNS = ("cell_id", "round", "seconds", "prepare_s", "steps_s", "clock")
 
 _WHOLE = (
     *(*AXES, "steps_done", "samples", "peak_memory_bytes", "operations", "bytes", "round"),
     *("levels", "lowest", "highest", "step", "index", "position", "rows", "columns"),
+    "warmup_rounds",
 )
 
 Seconds = Callable[[Record], float]
@@ -88,9 +90,19 @@ def per_step(cell: Record) -> Seconds:
     return lambda sample: number(sample.get("steps_s")) / steps if steps > 0 else float("nan")
 
 
-def summary(seconds: Sequence[float]) -> Estimate:
-    """Median and 95 % interval of what is known among ``seconds``."""
-    return median_interval([value for value in seconds if isfinite(value)])
+def summary(seconds: Sequence[float], level: float = LEVEL) -> Estimate:
+    """Median and interval of what is known among ``seconds``."""
+    return median_interval([value for value in seconds if isfinite(value)], level)
+
+
+def interval_level(cell: Record) -> float:
+    """The level at which the order statistics of a cell cover its median with 95 %.
+
+    Above 95 % where the samples were looked at in between, or resemble each other; older journals
+    do not tell.
+    """
+    level = number((cell.get("stop") or {}).get("interval_level"))
+    return level if 0 < level < 1 else LEVEL
 
 
 def paired(cell: Record, sgd: Record | None, above: Seconds) -> Estimate:
@@ -98,12 +110,13 @@ def paired(cell: Record, sgd: Record | None, above: Seconds) -> Estimate:
     under = {s.get("round"): per_step(sgd)(s) for s in wall_samples(sgd)} if sgd else {}
     pairs = [(above(s), under.get(s.get("round"), 0.0)) for s in wall_samples(cell)]
     known = [(a, u) for a, u in pairs if isfinite(a) and isfinite(u) and u > 0]
-    return paired_ratio([a for a, _ in known], [u for _, u in known])
+    return paired_ratio([a for a, _ in known], [u for _, u in known], interval_level(cell))
 
 
 def _runtime_row(cell: Record, sgd: Record | None) -> Record:
     wall = wall_samples(cell)
-    total = summary([number(s.get("seconds")) for s in wall])
+    level = interval_level(cell)
+    total = summary([number(s.get("seconds")) for s in wall], level)
     batches = number(cell.get("b"))
     prepare = summary([number(s.get("prepare_s")) for s in wall])
     step = summary([per_step(cell)(s) for s in wall])
@@ -123,6 +136,9 @@ def _runtime_row(cell: Record, sgd: Record | None) -> Record:
         "call_sgd_steps_low": call.low,
         "call_sgd_steps_high": call.high,
         "guarantee": cell.get("guarantee") or "",
+        "stop_reason": (cell.get("stop") or {}).get("reason") or "",
+        "effective_samples": (cell.get("stop") or {}).get("effective_samples"),
+        "warmup_rounds": (cell.get("warmup") or {}).get("rounds"),
         "flags": ";".join(str(flag) for flag in cell.get("flags") or []),
     }
 

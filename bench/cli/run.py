@@ -132,8 +132,8 @@ def _explain(summary: Summary, directory: RunDirectory) -> None:
     """Say on standard error what is not as planned; exit with the contract's code."""
     if summary.flagged:
         typer.echo(
-            f"{summary.flagged} cells were measured while other processes used the machine: their "
-            "ratios mean little; see the column flags, and measure again alone",
+            f"{summary.flagged} cells are flagged, for example because other processes used the "
+            "machine: see the column flags, and measure again where a flag says that times mislead",
             err=True,
         )
     if summary.complete:

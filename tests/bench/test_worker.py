@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from bench import worker
+from bench.errors import SpecError
 from bench.plan import make_plan
 from bench.preset import load_preset
 from bench.units import make_units
@@ -65,9 +66,34 @@ def test_warm_up_leaves_no_samples(command: dict[str, Any]) -> None:
     rounds = {s["round"] for e in events if e["event"] == "sample" for s in e["samples"]}
     assert min(rounds) == 0
     assert len(rounds) >= 7
+    ended = [event for event in events if event["event"] == "cell"]
+    warmup = {event["warmup"]["rounds"] for event in ended}
     notes = sum(event["event"] == "note" for event in events)
     samples = sum(event["event"] == "sample" for event in events)
-    assert notes == samples + command["sampling"]["warmup"] * len(command["cells"])
+    assert notes == samples + warmup.pop() * len(command["cells"])
+    assert not warmup
+
+
+def test_every_cell_says_why_its_sampling_ended_and_how_the_machine_was(
+    command: dict[str, Any],
+) -> None:
+    events: list[dict[str, Any]] = []
+
+    worker.run_block(command, events.append)
+
+    for cell in (event for event in events if event["event"] == "cell"):
+        assert cell["stop"]["reason"] in ("precise", "samples spent", "time spent")
+        assert cell["stop"]["looks"] == [7]
+        assert cell["stop"]["interval_level"] >= 0.95
+        assert cell["warmup"]["why"] in ("steady", "time", "rounds")
+        assert "load" in cell["health"]
+
+
+def test_a_cold_cache_takes_a_gpu(command: dict[str, Any]) -> None:
+    command["sampling"]["cache"] = "cold"
+
+    with pytest.raises(SpecError, match=r"expected a CUDA device .* got 'cpu': write 'hot'"):
+        worker.run_block(command, lambda _: None)
 
 
 @pytest.mark.parametrize(
