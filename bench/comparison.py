@@ -26,13 +26,12 @@ This module imports neither torch nor pandas.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 from statistics import median
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bench.rank_tests import (
     Array,
@@ -43,7 +42,10 @@ from bench.rank_tests import (
     least_samples,
     paired_shift,
 )
+from bench.sides import Side, are_paired, common_rounds, fault, logs
 from bench.statistics import LEVEL, Estimate
+
+__all__ = ["CellComparison", "Side", "Verdict", "compare_cells"]
 
 MIN_EFFECT = 0.05  # ours: what two processes running the same code differ by stays below it
 FALSE_ALARMS = 0.02  # two-sided: 1 % of suites of identical code show any SLOWER, 1 % any FASTER
@@ -62,42 +64,6 @@ class Verdict(Enum):
     MISSING = "only base has it"
     BROKEN = "has no usable time"
     NOT_COMPARABLE = "measured on another machine or by other benchmark code"
-
-
-@dataclass(frozen=True)
-class Side:
-    """A cell as base or head measured it.
-
-    Attributes:
-        label: what to call the cell in a table, for example "nullspace d=512".
-        seconds: the samples; of one clock, all cold or all hot, never mixed.
-        rounds: the round of each sample, in the order of ``seconds``. A round may hold several
-            samples (ABBA: two of each side). Needed for pairs only.
-        session: names the measurement in which base and head took turns. Sides of a cell with the
-            same session that is not empty are compared in pairs; all others as independent.
-        status: "ok", or why there is no time: oom, timeout, crashed, invalid, ...
-        reason: the worker's words on a status that is not ok.
-        environment: key of the machine and its software; two that differ are not compared.
-        benchmark: key of the code that does the measuring and of what it is asked to measure (not
-            of the code measured); two that differ are not compared.
-    """
-
-    label: str
-    seconds: Sequence[float]
-    rounds: Sequence[int] = ()
-    session: str = ""
-    status: str = "ok"
-    reason: str = ""
-    environment: str = ""
-    benchmark: str = ""
-
-    def __post_init__(self) -> None:
-        """Refuse rounds that do not belong to the samples."""
-        if self.session and len(self.rounds) != len(self.seconds):
-            raise ValueError(
-                f"expected the round of each of the {len(self.seconds)} samples of {self.label}; "
-                f"got {len(self.rounds)} rounds: give one a sample, or no session"
-            )
 
 
 @dataclass(frozen=True)
@@ -158,18 +124,18 @@ def compare_cells(
     found = {cell: _untested(cell, base.get(cell), head.get(cell)) for cell in {**base, **head}}
     tested = [cell for cell, comparison in found.items() if comparison.verdict is Verdict.SAME]
     shapes: dict[tuple[int, ...], list[str]] = {}
-    logs = {cell: _logs(base[cell], head[cell]) for cell in tested}
+    numbers = {cell: logs(base[cell], head[cell]) for cell in tested}
     for cell in tested:
-        shapes.setdefault(tuple(map(len, logs[cell])), []).append(cell)
+        shapes.setdefault(tuple(map(len, numbers[cell])), []).append(cell)
     shifts: dict[str, tuple[float, ...]] = {}
     for cells in shapes.values():
-        numbers = _shift([logs[cell] for cell in cells], level)
-        shifts.update(zip(cells, zip(*(n.tolist() for n in numbers), strict=True), strict=True))
+        found_here = _shift([numbers[cell] for cell in cells], level)
+        shifts.update(zip(cells, zip(*(n.tolist() for n in found_here), strict=True), strict=True))
     adjusted = holm(np.array([shifts[cell][3] for cell in tested]))
     for cell, p_value in zip(tested, adjusted.tolist(), strict=True):
         low, value, high = (math.exp(shifts[cell][i]) for i in (1, 0, 2))
         effect = _effect(min_effects, cell)
-        count = min(map(len, logs[cell]))
+        count = min(map(len, numbers[cell]))
         judged = replace(
             found[cell], ratio=Estimate(value, low, high, count), p_value=p_value, min_effect=effect
         )
@@ -181,7 +147,7 @@ def _untested(cell: str, base: Side | None, head: Side | None) -> CellComparison
     """The verdict that needs no test; SAME where one is needed."""
     verdict, reason = _standing(base, head)
     sides = [side for side in (base, head) if side is not None]
-    paired = base is not None and head is not None and _are_paired(base, head)
+    paired = base is not None and head is not None and are_paired(base, head)
     return CellComparison(
         cell_id=cell,
         label=sides[-1].label,
@@ -207,10 +173,10 @@ def _standing(base: Side | None, head: Side | None) -> tuple[Verdict, str]:
         if keys[0] != keys[1]:
             return Verdict.NOT_COMPARABLE, f"the {name} differs: base {keys[0]!r}, head {keys[1]!r}"
     faults = [
-        f"{name}: {_fault(side)}" for name, side in (("base", base), ("head", head)) if _fault(side)
+        f"{name}: {fault(side)}" for name, side in (("base", base), ("head", head)) if fault(side)
     ]
     if faults:
-        recovered = base.status != "ok" and not _fault(head)
+        recovered = base.status != "ok" and not fault(head)
         return (Verdict.NEW if recovered else Verdict.BROKEN), "; ".join(faults)
     reason = _too_coarse(base, head)
     return (Verdict.AMBIGUOUS if reason else Verdict.SAME), reason
@@ -220,64 +186,21 @@ def _too_coarse(base: Side, head: Side) -> str:
     """Why there is no ratio to test although both sides ran; empty if there is."""
     if 0 in base.seconds or 0 in head.seconds:
         return "a sample of 0 s is below the clock's resolution: time more work per sample"
-    if _are_paired(base, head) and not _common_rounds(base, head):
+    if are_paired(base, head) and not common_rounds(base, head):
         return "no round has equally many samples of both sides"
     return ""
 
 
-def _fault(side: Side) -> str:
-    """Why a side has no usable time; empty if it has."""
-    if side.status != "ok":
-        return f"{side.status} ({side.reason})" if side.reason else side.status
-    if not len(side.seconds):
-        return "no samples"
-    wrong = [s for s in side.seconds if not (math.isfinite(s) and s >= 0)]
-    if wrong:
-        return f"{len(wrong)} of {len(side.seconds)} samples are no times, one is {wrong[0]!r}"
-    return ""
-
-
 def _median(side: Side | None) -> float:
-    usable = side is not None and not _fault(side)
+    usable = side is not None and not fault(side)
     return median(side.seconds) if side is not None and usable else math.nan
 
 
-def _are_paired(base: Side, head: Side) -> bool:
-    return bool(base.session) and base.session == head.session
-
-
-def _common_rounds(base: Side, head: Side) -> list[int]:
-    """Rounds with equally many samples of both sides: in others a drift would not cancel."""
-    ours, theirs = list(base.rounds), list(head.rounds)
-    return sorted(r for r in set(ours) if ours.count(r) == theirs.count(r))
-
-
-def _logs(base: Side, head: Side) -> tuple[Array, ...]:
-    """The logarithms to test: the rounds' differences, or both sides' samples."""
-    logs = tuple(np.log(np.asarray(side.seconds, dtype=float)) for side in (base, head))
-    if not _are_paired(base, head):
-        return logs
-    common = _common_rounds(base, head)
-    ours, theirs = (
-        _round_means(np.asarray(side.rounds), log, common)
-        for side, log in zip((base, head), logs, strict=True)
-    )
-    return (theirs - ours,)
-
-
-def _round_means(rounds: NDArray[np.int64], log: Array, common: list[int]) -> Array:
-    position = np.searchsorted(common, rounds)
-    position = np.minimum(position, len(common) - 1)
-    kept = np.asarray(common)[position] == rounds
-    sums = np.bincount(position[kept], weights=log[kept], minlength=len(common))
-    return sums / np.bincount(position[kept], minlength=len(common))
-
-
-def _shift(logs: list[tuple[Array, ...]], level: float) -> Shift:
+def _shift(numbers: list[tuple[Array, ...]], level: float) -> Shift:
     """All cells of one shape at once."""
-    if len(logs[0]) == 1:
-        return paired_shift(np.stack([differences for (differences,) in logs]), level)
-    base, head = (np.stack(side) for side in zip(*logs, strict=True))
+    if len(numbers[0]) == 1:
+        return paired_shift(np.stack([differences for (differences,) in numbers]), level)
+    base, head = (np.stack(side) for side in zip(*numbers, strict=True))
     return independent_shift(base, head, level)
 
 
@@ -301,20 +224,21 @@ def _judge(judged: CellComparison, false_alarms: float, tests: int) -> CellCompa
         return replace(judged, verdict=Verdict.SLOWER)
     if differs and high < 1 / upper:
         return replace(judged, verdict=Verdict.FASTER)
-    reason = _why_ambiguous(judged, differs, false_alarms / tests)
+    reason = _why_ambiguous(judged, differs, false_alarms, tests)
     return replace(judged, verdict=Verdict.AMBIGUOUS, reason=reason)
 
 
-def _why_ambiguous(judged: CellComparison, differs: bool, error: float) -> str:
+def _why_ambiguous(judged: CellComparison, differs: bool, false_alarms: float, tests: int) -> str:
+    error = false_alarms / tests
     needed = least_pairs(error) if judged.paired else least_samples(error)
     if judged.ratio.count < needed:
         what = "rounds" if judged.paired else "samples a side"
-        return f"{judged.ratio.count} {what} are too few to tell among so many cells: take {needed}"
+        return f"{judged.ratio.count} {what} are too few to test {tests} cells: take {needed}"
     if math.isnan(judged.ratio.low):
         return f"{judged.ratio.count} samples are too few for an interval"
-    width = judged.ratio.high / judged.ratio.low - 1
     if differs:
         return "there is a difference, but it may be smaller than the minimum effect"
+    width = judged.ratio.high / judged.ratio.low - 1
     if width > 2 * judged.min_effect:
         return f"the interval is {width:.0%} wide: the noise hides the minimum effect"
     return "the interval reaches beyond the minimum effect"
