@@ -28,7 +28,7 @@ _PROJECT = "teleport-bench"
 _GIT_TIMEOUT_S = 10.0
 
 # Two runs whose entries agree here may be compared; of the driver only the major version counts.
-_COMPARABLE = (
+COMPARABLE = (
     "cpu_model",
     "physical_cores",
     "affinity_cores",
@@ -76,7 +76,7 @@ def comparable_key(environment: Mapping[str, Any]) -> str:
     Args:
         environment: what ``describe`` returned, perhaps read back from ``environment.json``.
     """
-    chosen = {name: environment.get(name) for name in _COMPARABLE}
+    chosen = {name: environment.get(name) for name in COMPARABLE}
     driver = environment.get("driver")
     chosen["driver_major"] = str(driver).partition(".")[0] if driver else None
     text = json.dumps(chosen, sort_keys=True)

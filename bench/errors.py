@@ -5,11 +5,16 @@ BenchError
 ├── DataError      a data set that is absent, truncated or corrupt; names file and byte
 ├── JournalError   a journal that is damaged, of another schema or of another spec
 └── RunError       a run that could not be carried out
+    └── StorageError   the disk took no more; what was written before is whole
 """
+
+from typing import ClassVar
 
 
 class BenchError(Exception):
     """Base of everything the harness raises on purpose."""
+
+    exit_code: ClassVar[int] = 2
 
 
 class SpecError(BenchError):
@@ -26,3 +31,9 @@ class JournalError(BenchError):
 
 class RunError(BenchError):
     """A run that could not be carried out."""
+
+
+class StorageError(RunError):
+    """The disk took no more; the run is incomplete, and what was written before is whole."""
+
+    exit_code: ClassVar[int] = 4

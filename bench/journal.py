@@ -4,50 +4,73 @@ A line that was being written when the machine died is the last one and has no l
 dropped, with a note. Any other unreadable line means that somebody edited the file: an error.
 """
 
+import contextlib
 import json
 import math
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from bench.errors import JournalError
+from bench.atomic import open_plain, sync_directory, write_all
+from bench.errors import JournalError, StorageError
+from bench.require import shown
 
 SCHEMA = 1
 NAME = "journal.jsonl"
+# Thousands of samples fit; a longer line was not written by us.
+MOST_LINE_BYTES = 2**26
 
 Record = dict[str, Any]
+
+_APPEND = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def load(path: Path) -> tuple[list[Record], list[str]]:
     """Read every record of a journal, and notes about what had to be dropped.
 
     Raises:
-        JournalError: no such file, a damaged line before the last, or a schema we do not know.
+        JournalError: no such file, none that may be read, a damaged line before the last, or a
+            schema we do not know.
     """
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise JournalError(
-            f"expected a journal at {path}; there is none: name a directory that "
-            "'teleport-bench run --out DIR' made"
-        ) from None
-    except OSError as error:
-        raise JournalError(f"expected a readable journal at {path}; {error.strerror}") from error
-    *lines, tail = data.split(b"\n")
-    records = [_parse(line, path, number) for number, line in enumerate(lines, 1) if line.strip()]
-    notes = []
-    if tail.strip():
-        notes.append(
-            f"{path.name}: line {len(lines) + 1} was cut short while it was written and is "
-            "left out; --resume measures its cell again"
-        )
+    records, notes = [], []
+    for number, line in enumerate(_lines(path), 1):
+        if not line.endswith(b"\n"):
+            notes.append(
+                f"{path.name}: line {number} was cut short while it was written and is "
+                "left out; --resume measures its cell again"
+            )
+        elif line.strip():
+            records.append(_parse(line, path, number))
     return records, notes
 
 
 def read(path: Path) -> list[Record]:
     """The records of a journal, a torn last line left out; see ``load``."""
     return load(path)[0]
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    """Lines with their ends; the last one may have none."""
+    try:
+        with os.fdopen(open_plain(path), "rb") as file:
+            while line := file.readline(MOST_LINE_BYTES):
+                if len(line) == MOST_LINE_BYTES:
+                    raise JournalError(
+                        f"expected lines of at most {MOST_LINE_BYTES} bytes in {path}; one is "
+                        "longer, so it is no journal of ours: restore the file"
+                    )
+                yield line
+    except FileNotFoundError:
+        raise JournalError(
+            f"expected a journal at {path}; there is none: name a directory that "
+            "'teleport-bench run --out DIR' made"
+        ) from None
+    except OSError as error:
+        raise JournalError(
+            f"expected a journal at {path}, a plain file that may be read; {error.strerror}"
+        ) from error
 
 
 def _parse(line: bytes, path: Path, number: int) -> Record:
@@ -60,9 +83,10 @@ def _parse(line: bytes, path: Path, number: int) -> Record:
         ) from None
     if not isinstance(record, dict) or not isinstance(record.get("kind"), str):
         raise JournalError(f"expected an object with a 'kind' on line {number} of {path}")
-    if record.get("schema") != SCHEMA:
+    schema = record.get("schema")
+    if type(schema) is not int or schema != SCHEMA:
         raise JournalError(
-            f"expected schema {SCHEMA} on line {number} of {path}; got {record.get('schema')!r}: "
+            f"expected schema {SCHEMA} on line {number} of {path}; got {shown(schema)}: "
             "use the version of teleport-bench that wrote it"
         )
     return record
@@ -72,28 +96,46 @@ class Journal:
     """An open journal; use it as a context manager."""
 
     def __init__(self, path: Path) -> None:
-        """Open for appending; a torn last line is cut off first."""
+        """Open for appending; a torn last line is cut off first.
+
+        Raises:
+            JournalError: it cannot be written.
+        """
+        self._path = path
         try:
-            self._file = path.open("ab+")
+            self._file = os.open(path, _APPEND, 0o644)
+            self._size = _whole_size(path)
+            os.ftruncate(self._file, self._size)
+            os.fsync(self._file)
+            sync_directory(path.parent)
         except OSError as error:
             raise JournalError(
                 f"expected to write {path}; {error.strerror}: choose another --out"
             ) from error
-        self._cut_torn_line()
-
-    def _cut_torn_line(self) -> None:
-        self._file.seek(0)
-        data = self._file.read()
-        whole = data.rfind(b"\n") + 1
-        if whole != len(data):
-            self._file.truncate(whole)
 
     def append(self, *records: Record) -> None:
-        """Write records, a line each, and wait until they are on the disk. NaN becomes null."""
+        """Write records, a line each, and wait until they are on the disk. NaN becomes null.
+
+        Raises:
+            StorageError: the disk took no more; what it took of these records is cut off again.
+        """
         lines = [json.dumps(_plain({"schema": SCHEMA, **r}), allow_nan=False) for r in records]
-        self._file.write("".join(f"{line}\n" for line in lines).encode())
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        data = "".join(f"{line}\n" for line in lines).encode()
+        try:
+            write_all(self._file, data)
+            os.fsync(self._file)
+        except BaseException as error:
+            # Also a signal that was raised in between; a torn line would be dropped later anyway.
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._file, self._size)
+            if isinstance(error, OSError):
+                raise StorageError(
+                    f"expected room for a line in {self._path}; {error.strerror}: every cell "
+                    f"before it is safe there; make room, then add --out {self._path.parent} "
+                    "--resume to go on"
+                ) from error
+            raise
+        self._size += len(data)
 
     def __enter__(self) -> Self:
         return self
@@ -104,7 +146,15 @@ class Journal:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._file.close()
+        os.close(self._file)
+
+
+def _whole_size(path: Path) -> int:
+    """Bytes up to the end of the last whole line."""
+    size = 0
+    for line in _lines(path):
+        size += len(line) if line.endswith(b"\n") else 0
+    return size
 
 
 def _plain(value: Any) -> Any:

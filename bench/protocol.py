@@ -11,10 +11,12 @@ standard error:
     ready     once, after start
     note      {"cell_id"}: this cell is being worked on from now on
     sample    {"cell_id", "samples": [...]}
+    timed     {"cell_id", ...}: it has all its samples; what is still measured is not its time
     cell      {"cell_id", "status", "reason", ...}: no more samples of this cell will come
     record    {"record"}: a finished record for the journal, one "of" so many of its command
     environment  {"device", "environment"}
     failed    {"reason"}: the whole command could not be carried out
+    retire    {"reason"}: instead of done; the process is unusable and ends, start another
     done      the command is finished
 """
 

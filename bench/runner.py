@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, Protocol
 
+from bench.attempt import Attempt
 from bench.errors import RunError
 from bench.journal import Journal
 from bench.protocol import Message
-from bench.units import Record, Unit
+from bench.units import Record, Unit, with_reference
 from bench.worker_process import WorkerGoneError, WorkerProcess
 
 # Between two signs of life; the slowest sample of the largest preset takes minutes.
@@ -85,17 +86,19 @@ class Runner:
         summary = Summary()
         started = monotonic()
         self._progress.begin(units)
-        for number, unit in enumerate(units):
-            begun = monotonic()
-            if budget is not None and begun - started >= budget:
-                summary.left = len(units) - number
-                break
-            records = self._block(unit) if unit.is_block else self._beside(unit)
-            journal.append(*records)
-            summary.statuses.update(record.get("status", "ok") for record in records)
-            summary.flagged += sum(bool(record.get("flags")) for record in records)
-            self._progress.unit(unit, records, monotonic() - begun)
-        self._progress.end()
+        try:
+            for number, unit in enumerate(units):
+                begun = monotonic()
+                if budget is not None and begun - started >= budget:
+                    summary.left = len(units) - number
+                    break
+                carry_out = self._block if unit.is_block else self._beside
+                records = carry_out(unit, journal)
+                summary.statuses.update(record.get("status", "ok") for record in records)
+                summary.flagged += sum(bool(record.get("flags")) for record in records)
+                self._progress.unit(unit, records, monotonic() - begun)
+        finally:
+            self._progress.end()
         return summary
 
     def close(self) -> None:
@@ -122,28 +125,32 @@ class Runner:
                 if message["event"] == "done":
                     return
                 yield message
+                if message["event"] == "retire":
+                    self.abort()
+                    return
         except WorkerGoneError:
-            self._worker.kill()
-            self._worker = None
+            self.abort()
             raise
 
-    def _block(self, unit: Unit) -> list[Record]:
+    def _block(self, unit: Unit, journal: Journal) -> list[Record]:
         """Measure a block; cells that outlive a worker's death go to the next worker."""
         cells = unit.command["cells"]
+        wanted = [cell["cell_id"] for cell in cells if not cell.get("reference")]
         records: dict[str, Record] = {}
-        while missing := [cell for cell in cells if cell["cell_id"] not in records]:
-            attempt = _Attempt(unit, missing)
+        while any(cell_id not in records for cell_id in wanted):
+            missing = [cell for cell in cells if cell["cell_id"] not in records]
+            attempt = Attempt(unit.base, with_reference(missing, cells), journal.append)
             try:
-                for message in self._events({**unit.command, "cells": missing}):
+                for message in self._events({**unit.command, "cells": attempt.cells}):
                     attempt.take(message)
             except WorkerGoneError as gone:
                 attempt.lose(gone)
             else:
-                attempt.fail_rest("crashed", "the worker said nothing about this cell")
+                attempt.end()
             records |= attempt.records
-        return [records[cell["cell_id"]] for cell in cells]
+        return [records[cell_id] for cell_id in wanted]
 
-    def _beside(self, unit: Unit) -> list[Record]:
+    def _beside(self, unit: Unit, journal: Journal) -> list[Record]:
         """Carry out a unit that is not timed."""
         records: list[Record] = []
         failure: Record | None = None
@@ -154,64 +161,8 @@ class Runner:
                 elif message["event"] == "failed":
                     failure = {"status": message["status"], "reason": message["reason"]}
         except WorkerGoneError as gone:
-            failure = {"status": gone.status, "reason": gone.reason}
+            failure = gone.facts()
         if failure is not None:
-            return [{**unit.base, "cell_id": unit.cell_ids[0], **failure}]
+            records = [{**unit.base, "cell_id": unit.cell_ids[0], **failure}]
+        journal.append(*records)
         return records
-
-
-class _Attempt:
-    """One try at the cells of a block in one worker."""
-
-    def __init__(self, unit: Unit, cells: list[Message]) -> None:
-        self._base = unit.base
-        self._cells = {cell["cell_id"]: cell for cell in cells}
-        self._samples: dict[str, list[Message]] = {cell_id: [] for cell_id in self._cells}
-        self._working_on: str | None = None
-        self.records: dict[str, Record] = {}
-
-    def take(self, message: Message) -> None:
-        """Note an event."""
-        kind = message["event"]
-        if kind == "note":
-            self._working_on = message["cell_id"]
-        elif kind == "sample":
-            self._samples[message["cell_id"]] += message["samples"]
-        elif kind == "cell":
-            facts = {k: v for k, v in message.items() if k not in ("v", "event")}
-            self._close(message["cell_id"], facts)
-        elif kind == "failed":
-            self.fail_rest(message["status"], message["reason"])
-
-    def lose(self, gone: WorkerGoneError) -> None:
-        """The worker is gone: blame the cell it was working on, or else all of them."""
-        if self._working_on is None or self._working_on in self.records:
-            self.fail_rest(gone.status, gone.reason)
-        else:
-            self._close(self._working_on, {"status": gone.status, "reason": gone.reason})
-
-    def fail_rest(self, status: str, reason: str) -> None:
-        """Close every cell that is still open."""
-        for cell_id in self._cells:
-            if cell_id not in self.records:
-                self._close(cell_id, {"status": status, "reason": reason})
-
-    def _close(self, cell_id: str, facts: Record) -> None:
-        cell = self._cells[cell_id]
-        self.records[cell_id] = {
-            **self._base,
-            "cell_id": cell_id,
-            "method": cell["method"],
-            "variant": cell["variant"],
-            "status": "crashed",
-            "reason": "",
-            "steps_done": 0,
-            "guarantee": None,
-            "null_dims": None,
-            "peak_memory_bytes": None,
-            "operations": None,
-            "bytes": None,
-            "flags": [],
-            "samples": self._samples[cell_id],
-            **facts,
-        }

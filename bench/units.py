@@ -7,8 +7,9 @@ from typing import Any
 
 from bench.plan import Block, Plan, Point, preservation_id
 from bench.seeds import stable_hash
+from bench.shards import WHOLE, Shard
 from bench.spec import Spec
-from bench.variants import Variant
+from bench.variants import SGD, Variant
 
 Record = dict[str, Any]
 
@@ -37,8 +38,12 @@ class Unit:
         return bool(self.command["do"] == "block")
 
 
-def make_units(plan: Plan, records: list[Record]) -> list[Unit]:
-    """Everything of a plan that the journal does not hold yet, in order."""
+def make_units(plan: Plan, records: list[Record], part: Shard = WHOLE) -> list[Unit]:
+    """Everything of a plan that the journal does not hold yet, in order.
+
+    The blocks of the plan are those of ``part`` already; of what is measured beside the clock
+    every part takes its own share.
+    """
     done = {record["cell_id"] for record in records if record["kind"] == "cell"}
     units = [
         block_unit(plan.spec, block, done)
@@ -47,7 +52,8 @@ def make_units(plan: Plan, records: list[Record]) -> list[Unit]:
     ]
     finished = _finished_units(records)
     extra = _preservation_units(plan.spec) + _spectrum_units(plan.spec)
-    return units + [unit for unit in extra if unit.unit not in finished]
+    own = [unit for place, unit in enumerate(extra) if part.owns(place)]
+    return units + [unit for unit in own if unit.unit not in finished]
 
 
 def _finished_units(records: list[Record]) -> set[str]:
@@ -70,12 +76,16 @@ def _common(spec: Spec, point: Point) -> Record:
 
 
 def block_unit(spec: Spec, block: Block, done: set[str]) -> Unit:
-    """The cells of a block that are not in the journal yet."""
-    cells = [
+    """The cells of a block that are not in the journal yet.
+
+    Where ``sgd`` is there already it is timed once more beside them, as a reference: samples pair
+    up only within one process.
+    """
+    every = [
         {"cell_id": cell.cell_id, "variant": str(cell.variant), "method": cell.variant.method}
         for cell in block.cells
-        if cell.cell_id not in done
     ]
+    cells = with_reference([cell for cell in every if cell["cell_id"] not in done], every)
     letters = " ".join(f"{name}={value}" for name, value in block.point.letters().items())
     return Unit(
         unit=block.block_id,
@@ -91,6 +101,14 @@ def block_unit(spec: Spec, block: Block, done: set[str]) -> Unit:
         base={"kind": "cell", "block_id": block.block_id, **asdict(block.point)},
         cell_ids=tuple(cell["cell_id"] for cell in cells),
     )
+
+
+def with_reference(missing: list[Record], cells: list[Record]) -> list[Record]:
+    """The missing cells, led by the block's ``sgd``, marked as a reference if it is not missing."""
+    if not missing or any(cell["method"] == SGD.method for cell in missing):
+        return missing
+    sgd = next((cell for cell in cells if cell["method"] == SGD.method), None)
+    return missing if sgd is None else [{**sgd, "reference": True}, *missing]
 
 
 def _preservation_units(spec: Spec) -> list[Unit]:

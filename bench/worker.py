@@ -16,6 +16,7 @@ from bench.counts import sample_counts
 from bench.errors import BenchError, SpecError
 from bench.health import Health, gpu_reader, sample_flags
 from bench.idle import ForeignLoad
+from bench.lifeline import die_with_runner
 from bench.measure import (
     Entrant,
     Rounds,
@@ -38,8 +39,13 @@ if TYPE_CHECKING:
 Emit = Callable[[Message], None]
 
 
+class PoisonedError(Exception):
+    """The process cannot compute on its device any more: another has to go on."""
+
+
 def main() -> None:
     """Serve commands until told to stop or until standard input ends."""
+    die_with_runner()
     # The measured code may print: its output goes to standard error, ours to the real one.
     events = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
@@ -56,19 +62,48 @@ def serve(commands: TextIO, events: TextIO) -> None:
             return
         try:
             _COMMANDS[command["do"]](command, emit)
+        except PoisonedError as error:
+            emit({"event": "retire", "reason": str(error)})
+            return
         except Exception as error:
             traceback.print_exc()
             emit({"event": "failed", "reason": reason_of(error), "status": status_of(error)})
+            if _is_poisoned():
+                emit({"event": "retire", "reason": reason_of(error)})
+                return
         emit({"event": "done"})
 
 
 def status_of(error: Exception) -> str:
-    """The status of a cell that raised: out of memory, or crashed."""
+    """The status of a cell that raised.
+
+    Skipped: the method cannot move this model. Invalid: the data or the loss are no good. Oom: out
+    of memory. Crashed: anything else.
+    """
     import torch
 
+    from teleport_core.errors import ModelError, ProblemError
+
+    if isinstance(error, ModelError):
+        return "skipped"
+    if isinstance(error, ProblemError):
+        return "invalid"
     oom = isinstance(error, (MemoryError, torch.OutOfMemoryError))
     # The CPU allocator raises a plain RuntimeError.
     return "oom" if oom or "not enough memory" in str(error) else "crashed"
+
+
+def _is_poisoned() -> bool:
+    """Whether an error has left the CUDA context unusable, as an illegal access does."""
+    import torch
+
+    if not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        return False
+    try:
+        torch.cuda.synchronize()
+    except RuntimeError:  # torch.AcceleratorError is one; so is what older versions raise
+        return True
+    return False
 
 
 def reason_of(error: Exception) -> str:
@@ -131,9 +166,8 @@ def run_block(command: Message, emit: Emit) -> None:
     flags = [*others.flags(), *health.flags()]
     restore(built.model, start)
     variants = {cell["cell_id"]: cell["variant"] for cell in command["cells"]}
+    finished = []
     for entrant in entrants:
-        memory = _peak_memory(entrant, point.device)
-        restore(built.model, start)
         facts: dict[str, Any] = dict(sample_counts(variants[entrant.cell_id], problems, point.t))
         facts |= {
             "flags": [*flags, *sample_flags(entrant.seconds)],
@@ -141,7 +175,13 @@ def run_block(command: Message, emit: Emit) -> None:
             "warmup": rounds.warmup._asdict(),
             "stop": rounds.stopping.facts(entrant.seconds),
         }
-        emit(_finished(entrant, "ok", "", peak_memory_bytes=memory, **facts))
+        finished.append(_finished(entrant, "ok", "", **facts))
+        emit({**finished[-1], "event": "timed"})
+    for entrant, message in zip(entrants, finished, strict=True):
+        message.update(_memory_pass(entrant, point.device, emit))
+        restore(built.model, start)
+    for message in finished:
+        emit(message)
 
 
 def check_batches(problems: list["Problem"]) -> None:
@@ -205,9 +245,11 @@ def _finished(entrant: Entrant, status: str, reason: str, **more: Any) -> Messag
 def _fail(cell_id: str, error: Exception, emit: Emit) -> None:
     traceback.print_exc()
     status = status_of(error)
+    emit({"event": "cell", "cell_id": cell_id, "status": status, "reason": reason_of(error)})
+    if _is_poisoned():
+        raise PoisonedError(f"the CUDA context is unusable after: {reason_of(error)}")
     if status == "oom":
         _empty_cache()
-    emit({"event": "cell", "cell_id": cell_id, "status": status, "reason": reason_of(error)})
 
 
 def _empty_cache() -> None:
@@ -217,18 +259,20 @@ def _empty_cache() -> None:
         torch.cuda.empty_cache()
 
 
-def _peak_memory(entrant: Entrant, device: str) -> int | None:
-    """Peak of what the call allocates beyond what was there, in bytes; CUDA only."""
-    import torch
+def _memory_pass(entrant: Entrant, device: str, emit: Emit) -> Message:
+    """Peak memory of one more call; a failure here costs the peak alone, not the times."""
+    from bench.memory import Memory, peak_of
 
-    if not device.startswith("cuda"):
-        return None
-    torch.cuda.synchronize(device)
-    torch.cuda.reset_peak_memory_stats(device)
-    baseline = torch.cuda.memory_allocated(device)
-    entrant.call()
-    torch.cuda.synchronize(device)
-    return torch.cuda.max_memory_allocated(device) - baseline
+    emit({"event": "note", "cell_id": entrant.cell_id})
+    try:
+        return peak_of(entrant.call, device).facts()
+    except Exception as error:
+        traceback.print_exc()
+        if _is_poisoned():
+            raise
+        _empty_cache()
+        note = f"peak memory is not known: {status_of(error)}: {reason_of(error)}"
+        return Memory(None, note=note).facts()
 
 
 def run_preservation(command: Message, emit: Emit) -> None:

@@ -1,35 +1,16 @@
-"""Foreign text made harmless, once, where it enters a report.
+"""Foreign text made harmless, once, where it enters a report (see ``bench.plain_text``).
 
-Names, reasons and environment values come from users' code and from stderr of dead workers. Colour
-codes, control characters and marks that reorder the line are taken out here; HTML escaping is
-jinja2's, and formulas in CSV cells are defused by ``csv_text``.
+HTML escaping is jinja2's, and formulas in CSV cells are defused by ``csv_text``.
 """
 
-import re
-import unicodedata
 from typing import Any
 
-_ANSI = re.compile(
-    r"\x1b\[[0-?]*[ -/]*[@-~]"  # colours and cursor moves
-    r"|\x9b[0-?]*[ -/]*[@-~]"  # the same with the one-byte introducer
-    r"|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?"  # titles and hyperlinks
-    r"|\x1b[ -/]*[0-~]"  # the two-byte rest
-)
-_BREAKS = re.compile(r"[\s\u2028\u2029]+")
-_FORMULA = ("=", "+", "-", "@")
+from bench.plain_text import plain as text
 
+__all__ = ["csv_text", "shortened", "text", "values"]
 
-def text(value: str) -> str:
-    """One line without colour codes, control, direction or invisible characters."""
-    line = _BREAKS.sub(" ", _ANSI.sub("", value)).strip()
-    return "".join(_visible(character) for character in line)
-
-
-def _visible(character: str) -> str:
-    category = unicodedata.category(character)
-    if category == "Cs":  # a lone surrogate cannot be written as UTF-8
-        return "\N{REPLACEMENT CHARACTER}"
-    return "" if category in ("Cc", "Cf") else character
+# What a spreadsheet takes for the beginning of a formula, in narrow and in wide characters.
+_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 def values(value: Any) -> Any:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from bench.atomic import write_whole
 from reports import csv_files, error_tables, page, sweeps, tables
 from reports.ratios import ratios
 from reports.run import Run, load
@@ -34,14 +35,15 @@ def write_report(run_dir: Path) -> Path:
 
     Raises:
         bench.errors.JournalError: the journal is missing or damaged.
+        bench.errors.StorageError: a file cannot be written; those from before are still there.
     """
     run = load(run_dir)
     derived = derive(run)
     html = render(run, derived)
     for name, table in vars(derived).items():
-        csv_files.write(run_dir / f"{name}.csv", csv_files.csv(table))
+        write_whole(run_dir / f"{name}.csv", csv_files.csv(table))
     target = run_dir / "report.html"
-    csv_files.write(target, html)
+    write_whole(target, html)
     return target
 
 

@@ -19,9 +19,11 @@ ALLOWED = {
 }
 # What reports may know of bench; none of it imports torch.
 TORCH_FREE = {
+    "bench.atomic",
     "bench.comparison",
     "bench.errors",
     "bench.journal",
+    "bench.plain_text",
     "bench.scaling",
     "bench.statistics",
 }

@@ -1,16 +1,18 @@
 """The top of the command line: which commands there are, and how errors reach the user."""
 
+import contextlib
 import sys
 
 import typer
 
 from bench.cli import data
 from bench.cli.env import env
+from bench.cli.merge import merge
 from bench.cli.report import report
 from bench.cli.run import run
 from bench.errors import BenchError
+from bench.plain_text import plain_lines
 
-USAGE = 2
 INTERRUPTED = 130
 
 app = typer.Typer(
@@ -22,6 +24,7 @@ app = typer.Typer(
 )
 app.command()(run)
 app.command()(report)
+app.command()(merge)
 app.command()(env)
 app.add_typer(data.app, name="data")
 
@@ -31,12 +34,17 @@ def main() -> None:
     try:
         app()
     except BenchError as error:
-        print(f"teleport-bench: {error}", file=sys.stderr)  # noqa: T201
-        sys.exit(USAGE)
-    except KeyboardInterrupt:
-        print(  # noqa: T201
-            "teleport-bench: interrupted; what was measured is in the journal: "
-            "repeat with --out DIR --resume",
-            file=sys.stderr,
+        _say(str(error))
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt as error:
+        how = f" by {error}" if str(error) else ""
+        _say(
+            f"interrupted{how}; what was measured is in the journal: repeat with --out DIR --resume"
         )
-        sys.exit(INTERRUPTED)
+        sys.exit(getattr(error, "exit_code", INTERRUPTED))
+
+
+def _say(text: str) -> None:
+    """One message on standard error; a terminal that is gone hears nothing."""
+    with contextlib.suppress(OSError):
+        print(f"teleport-bench: {plain_lines(text)}", file=sys.stderr, flush=True)  # noqa: T201

@@ -1,10 +1,12 @@
 """How far a run is: a bar with remaining time on a terminal, plain lines elsewhere."""
 
+import contextlib
 import sys
 from collections import Counter
 from time import monotonic
 from typing import Any
 
+from bench.plain_text import plain
 from bench.units import Record, Unit
 
 _PLAIN_SECONDS = 10.0
@@ -69,7 +71,9 @@ class PlainProgress:
         """The run is over."""
 
     def _line(self, text: str) -> None:
-        print(text, file=sys.stderr, flush=True)  # noqa: T201
+        # A run of hours does not end because nobody reads along any more.
+        with contextlib.suppress(OSError):
+            print(plain(text), file=sys.stderr, flush=True)  # noqa: T201
 
 
 class TerminalProgress:
@@ -102,13 +106,15 @@ class TerminalProgress:
         for record in records:
             if record.get("status", "ok") != "ok":
                 text = f"{unit.label}: {record.get('variant', '')}: {record['reason']}"
-                self._bar.console.print(escape(text))
-        label = escape(unit.label)
+                self._bar.console.print(escape(plain(text)))
+        label = escape(plain(unit.label))
         self._bar.update(self._task, advance=1, description=label, left=f"{left} left")
 
     def end(self) -> None:
         """The run is over."""
-        self._bar.stop()
+        # A terminal that was closed takes no last line.
+        with contextlib.suppress(OSError):
+            self._bar.stop()
 
 
 def choose(*, quiet: bool) -> QuietProgress | PlainProgress | TerminalProgress:

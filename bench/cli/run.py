@@ -4,18 +4,22 @@ import shlex
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from bench.axes import parse_axis
 from bench.cli import progress
+from bench.cli.stopping import stoppable
 from bench.errors import SpecError
 from bench.journal import Journal, load
-from bench.plan import describe, make_plan
+from bench.lock import locked
+from bench.plan import Plan, describe, make_plan
 from bench.preset import load_preset
-from bench.rundir import RunDirectory, open_run, write_environment
-from bench.runner import Runner, Summary
+from bench.require import number
+from bench.rundir import RunDirectory, check_environment, open_run, write_environment
+from bench.runner import SILENCE_SECONDS, Runner, Summary
+from bench.shards import Shard, parse_shard, share
 from bench.spec import Spec
 from bench.units import make_units
 from bench.variants import parse_variant
@@ -35,6 +39,8 @@ _HELP = {
     "resume": "Measure only what the journal in --out lacks.",
     "dry_run": "Print the plan and stop.",
     "budget": "Begin nothing new after so many seconds; the exit code is then 4.",
+    "timeout": "Kill a worker that gives no sign of life, a sample or a note, for so many seconds.",
+    "shard": "Run part I of N, such as 1/4; 'merge' joins the parts.",
     "threads": "CPU threads; torch's choice if left out.",
     "seed": "Root of all seeds.",
     "bias": "Give the layers biases.",
@@ -59,6 +65,8 @@ def run(
     resume: Annotated[bool, _option("resume", "--resume")] = False,
     dry_run: Annotated[bool, _option("dry_run", "--dry-run")] = False,
     budget: Annotated[float | None, _option("budget")] = None,
+    timeout: Annotated[float, _option("timeout")] = SILENCE_SECONDS,
+    shard: Annotated[str | None, _option("shard", "--shard")] = None,
     threads: Annotated[int | None, _option("threads")] = None,
     seed: Annotated[int | None, _option("seed")] = None,
     bias: Annotated[bool | None, _option("bias", "--bias/--no-bias")] = None,
@@ -81,10 +89,13 @@ def run(
     where = out or Path("runs") / f"{preset}-{datetime.now():%Y%m%d-%H%M%S}"
     if resume and out is None:
         raise SpecError("expected --out with --resume; got none: name the run to continue")
+    part = parse_shard(shard or "1/1")
     if dry_run:
-        typer.echo(describe(make_plan(spec)))
+        typer.echo(describe(share(make_plan(spec), part)))
         return
-    summary, directory = _carry_out(spec, where, resume=resume, quiet=quiet)
+    runner = Runner(progress.choose(quiet=quiet), silence=number("timeout", timeout, above=0))
+    with stoppable():
+        summary, directory = _carry_out(runner, spec, where, part, resume=resume, quiet=quiet)
     from reports import write_report
 
     typer.echo(str(write_report(directory.path)))
@@ -92,28 +103,42 @@ def run(
 
 
 def _carry_out(
-    spec: Spec, where: Path, *, resume: bool, quiet: bool
+    runner: Runner, spec: Spec, where: Path, part: Shard, *, resume: bool, quiet: bool
 ) -> tuple[Summary, RunDirectory]:
     """Measure everything of a spec that its run directory does not hold yet."""
-    runner = Runner(progress.choose(quiet=quiet))
     try:
         device, environment = runner.environment(spec.device, spec.threads)
         spec = spec.with_overrides(device=device)
-        plan = make_plan(spec)
+        plan = share(make_plan(spec), part)
         if not quiet:
             typer.echo(describe(plan), err=True)
-        directory = open_run(where, spec, _command(), resume=resume)
-        records, notes = load(directory.journal) if directory.journal.exists() else ([], [])
-        for note in notes:
-            typer.echo(note, err=True)
-        write_environment(directory, environment)
-        with Journal(directory.journal) as journal:
-            summary = runner.run(make_units(plan, records), journal, spec.budget)
+        with locked(where) as note:
+            directory = open_run(where, spec, _command(), resume=resume)
+            summary = _measure(runner, plan, part, directory, environment, note)
     except BaseException:
         runner.abort()
         raise
     runner.close()
     return summary, directory
+
+
+def _measure(
+    runner: Runner,
+    plan: Plan,
+    part: Shard,
+    directory: RunDirectory,
+    environment: dict[str, Any],
+    note: str | None,
+) -> Summary:
+    """Carry out what the journal lacks; its directory is locked."""
+    records, notes = load(directory.journal) if directory.journal.exists() else ([], [])
+    for text in filter(None, [note, *notes]):
+        typer.echo(text, err=True)
+    check_environment(directory, environment, measured=bool(records))
+    write_environment(directory, environment)
+    with Journal(directory.journal) as journal:
+        units = make_units(plan, records, part)
+        return runner.run(units, journal, plan.spec.budget)
 
 
 def _command() -> str:

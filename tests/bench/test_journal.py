@@ -29,8 +29,8 @@ def test_a_record_is_on_the_disk_before_append_returns(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synced: list[int] = []
-    monkeypatch.setattr("bench.journal.os.fsync", synced.append)
     with Journal(tmp_path / "journal.jsonl") as journal:
+        monkeypatch.setattr("bench.journal.os.fsync", synced.append)
         journal.append({"kind": "cell", "cell_id": "a"})
 
         assert len(synced) == 1

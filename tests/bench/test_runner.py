@@ -248,8 +248,13 @@ def test_resuming_after_a_torn_line_measures_that_cell_only(
     carry_out(spec, tmp_path)
 
     again = journal.read_text().splitlines(keepends=True)
-    assert again[:-1] == whole[:-1]
-    assert json.loads(again[-1])["cell_id"] == json.loads(whole[-1])["cell_id"]
+    assert again[:-2] == whole[:-1]
+    reference, cell, before = map(json.loads, (again[-2], again[-1], whole[-1]))
+    assert cell["cell_id"] == before["cell_id"]
+    # SGD beside it, in the same process, and not a second record of that cell.
+    assert (reference["kind"], reference["variant"]) == ("reference", "sgd")
+    assert reference["session"] == cell["session"] != before["session"]
+    assert [s["round"] for s in reference["samples"]] == [s["round"] for s in cell["samples"]]
 
 
 def test_environment_of_a_device_that_is_not_there_is_refused() -> None:

@@ -10,8 +10,8 @@ import synthetic_run as synthetic
 from page_reading import Page, svg
 
 from bench.errors import JournalError
-from reports import csv_files, write_report
 from reports import page as page_module
+from reports import write_report
 
 SECTIONS = [
     *("runtime", "ratios", "scaling", "preservation", "spectrum", "schedule", "claims", "cells"),
@@ -261,20 +261,6 @@ def test_an_error_while_rendering_leaves_the_old_files(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="no template"):
         write_report(directory)
     assert {path.name: path.read_bytes() for path in directory.iterdir()} == old
-
-
-def test_a_write_that_fails_leaves_the_old_file_and_no_draft(tmp_path, monkeypatch):
-    target = tmp_path / "runtime.csv"
-    target.write_text("old")
-
-    def fail(self, other):
-        raise OSError("disk full")
-
-    monkeypatch.setattr(type(target), "replace", fail)
-    with pytest.raises(OSError, match="disk full"):
-        csv_files.write(target, "new")
-    assert target.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [target]
 
 
 def test_500_cells_fit_in_5_megabytes(report_of):
