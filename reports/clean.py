@@ -3,25 +3,36 @@
 HTML escaping is jinja2's, and formulas in CSV cells are defused by ``csv_text``.
 """
 
+import sys
 from typing import Any
 
 from bench.plain_text import plain as text
 
 __all__ = ["csv_text", "shortened", "text", "values"]
 
+_DEEPEST = 12
+# Names that come again in every record are kept once.
+_SHORT = 64
 # What a spreadsheet takes for the beginning of a formula, in narrow and in wide characters.
 _FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
-def values(value: Any) -> Any:
-    """The same JSON value with every string in it, keys included, passed through ``text``."""
-    if isinstance(value, str):
-        return text(value)
-    if isinstance(value, dict):
-        return {text(str(key)): values(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [values(item) for item in value]
-    return value
+def values(value: Any, depth: int = _DEEPEST) -> Any:
+    """The same JSON value with every string in it, keys included, passed through ``text``.
+
+    Raises:
+        ValueError: lists or objects nested deeper than anything of ours.
+    """
+    kind = type(value)
+    if kind is str:
+        return sys.intern(text(value)) if len(value) < _SHORT else text(value)
+    if kind is not dict and kind is not list:
+        return value
+    if not depth:
+        raise ValueError(f"expected values nested at most {_DEEPEST} deep; got deeper ones")
+    if kind is dict:
+        return {sys.intern(text(key)): values(item, depth - 1) for key, item in value.items()}
+    return [values(item, depth - 1) for item in value]
 
 
 def csv_text(value: Any) -> Any:

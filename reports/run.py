@@ -1,28 +1,25 @@
 """A run directory as a report sees it: records by kind, environment, spec, and what is missing."""
 
 import json
+import os
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bench import journal
+from bench.atomic import open_plain
 from bench.errors import JournalError
 from reports import clean
+from reports.records import AXES, Record, check
 
-Record = dict[str, Any]
+__all__ = ["AXES", "SGD", "Record", "Run", "load", "number"]
 
-AXES = ("t", "d", "n", "l", "b")
 SGD = "sgd"
 
-_SETTING = ("model", "dataset", "device", "dtype")
-_REQUIRED = {
-    "cell": ("cell_id", "block_id", "method", "variant", *_SETTING, "status"),
-    "preservation": ("method", "variant", "model", "dataset", "status", "rows"),
-    "spectrum": ("model", "dataset"),
-    "training": ("samples_per_epoch", "epochs", "teleport_epochs", "teleport_batches", "t"),
-}
+# Larger than anything of ours; the journal is read line by line and has a limit of its own.
+_MOST_BYTES = 2**24
 
 
 @dataclass(frozen=True)
@@ -32,7 +29,7 @@ class Run:
     Attributes:
         directory: where the run lies.
         cells: one record per cell, the last one where a cell was measured again.
-        partners: cell -> the record of the SGD steps it was sampled in turn with.
+        partners: cell -> the record of the SGD steps it was sampled in turn with, in one process.
         preservation: loss and gradient along the steps, one record per variant, tau and start.
         spectrum: eigenvalues of one layer's input, one record per layer.
         training: schedules whose cost is to be reported.
@@ -61,10 +58,10 @@ def load(run_dir: Path) -> Run:
         JournalError: no journal, a damaged one, or a record without a field it must have.
     """
     records, notes = journal.load(run_dir / journal.NAME)
-    records = [clean.values(record) for record in records]
-    _require_fields(records)
+    for index, record in enumerate(records):
+        records[index] = _cleaned(record, index + 1)
     environment, missing_environment = _read_file(run_dir / "environment.json", json.loads)
-    spec, missing_spec = _read_file(run_dir / "spec.toml", tomllib.loads)
+    spec, missing_spec = _read_file(run_dir / "spec.toml", _spec)
     kinds: dict[str, list[Record]] = {}
     for record in records:
         kinds.setdefault(record["kind"], []).append(record)
@@ -73,7 +70,7 @@ def load(run_dir: Path) -> Run:
     return Run(
         directory=run_dir,
         cells=cells,
-        partners=_sgd_partners(kinds.get("cell", [])),
+        partners=_sgd_partners(kinds.get("cell", []), kinds.get("reference", [])),
         preservation=kinds.get("preservation", []),
         spectrum=[record for record in kinds.get("spectrum", []) if record.get("eigenvalues")],
         training=kinds.get("training", []),
@@ -84,14 +81,13 @@ def load(run_dir: Path) -> Run:
     )
 
 
-def _require_fields(records: list[Record]) -> None:
-    for number, record in enumerate(records, 1):
-        absent = [key for key in _REQUIRED.get(record["kind"], ()) if record.get(key) is None]
-        if absent:
-            raise JournalError(
-                f"expected {', '.join(absent)} in record {number} of the journal, "
-                f"a {record['kind']}; got only {', '.join(sorted(record))}"
-            )
+def _cleaned(record: Record, number: int) -> Record:
+    try:
+        clean_record: Record = clean.values(record)
+    except ValueError as error:
+        raise JournalError(f"record {number} of the journal: {error}") from None
+    check(clean_record, number)
+    return clean_record
 
 
 def _last_of_each_cell(cells: Iterable[Record]) -> list[Record]:
@@ -99,29 +95,58 @@ def _last_of_each_cell(cells: Iterable[Record]) -> list[Record]:
     return list({cell["cell_id"]: cell for cell in cells}.values())
 
 
-def _sgd_partners(cells: Iterable[Record]) -> dict[str, Record]:
-    """Rounds pair up only within one attempt at a block, whose first record is that of ``sgd``."""
-    latest: dict[str, Record] = {}
+def _sgd_partners(cells: Iterable[Record], references: Iterable[Record]) -> dict[str, Record]:
+    """Rounds pair up only within one session, which is one attempt at a block in one process."""
+    timed = {
+        (record["block_id"], record.get("session")): record
+        for record in (*cells, *references)
+        if record["method"] == SGD
+    }
     partners = {}
     for cell in cells:
-        if cell["method"] == SGD:
-            latest[cell["block_id"]] = cell
-        partner = latest.get(cell["block_id"])
+        partner = timed.get((cell["block_id"], cell.get("session")))
         if partner and partner["status"] == "ok":
             partners[cell["cell_id"]] = partner
     return partners
 
 
-def _read_file(path: Path, parse: Any) -> tuple[Record | None, list[str]]:
+def _read_file(path: Path, parse: Callable[[str], Any]) -> tuple[Record | None, list[str]]:
     try:
-        content = parse(path.read_text(encoding="utf-8"))
+        with os.fdopen(open_plain(path), "rb") as file:
+            content = parse(file.read(_MOST_BYTES).decode("utf-8"))
+        if not isinstance(content, dict):
+            return None, [f"{path.name} holds no table of names and values"]
+        return clean.values(content), []
     except FileNotFoundError:
         return None, [f"{path.name} is missing from the run directory"]
-    except (OSError, ValueError) as error:
-        return None, [f"{path.name} could not be read: {error}"]
-    if not isinstance(content, dict):
-        return None, [f"{path.name} holds no table of names and values"]
-    return clean.values(content), []
+    except (OSError, ValueError, RecursionError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        return None, [f"{path.name} could not be read: {reason}"]
+
+
+def _spec(toml: str) -> Record:
+    """A spec as far as a report uses it.
+
+    Raises:
+        ValueError: no TOML, or a value in it that no spec has.
+    """
+    spec = tomllib.loads(toml)
+    base, axes, methods = (spec.get(name) for name in ("base", "axes", "methods"))
+    levels = [*_entries(base), *(level for values in _entries(axes) for level in _entries(values))]
+    if not all(type(level) is int for level in levels):
+        raise ValueError("expected whole numbers in [base] and [axes]")
+    if not all(isinstance(name, str) for name in [*_entries(methods), spec.get("command", "")]):
+        raise ValueError("expected texts in command and methods")
+    return spec
+
+
+def _entries(value: Any) -> list[Any]:
+    """The values of a table or a list; of a key that is not there none."""
+    if isinstance(value, dict):
+        return list(value.values())
+    if value is not None and not isinstance(value, list):
+        raise ValueError(f"expected a table or a list; got {clean.shortened(repr(value), 60)}")
+    return list(value or ())
 
 
 def number(value: Any) -> float:

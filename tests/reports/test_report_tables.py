@@ -145,13 +145,25 @@ def test_a_cell_measured_again_counts_once_with_its_last_record(report_of):
     assert list(table.status) == ["ok", "ok"]
 
 
-def test_each_attempt_at_a_block_is_paired_with_its_own_sgd(tmp_path):
-    sgd, early, late = CELLS[0], CELLS[1], CELLS[2]
-    again = {**sgd, "samples": [{**s, "steps_s": 2 * s["steps_s"]} for s in sgd["samples"]]}
-    directory = synthetic.write(tmp_path, [sgd, early, again, late])
-    partners = load(directory).partners
-    assert partners[early["cell_id"]]["samples"] == sgd["samples"]
-    assert partners[late["cell_id"]]["samples"] == again["samples"]
+def test_samples_pair_up_only_within_one_session(tmp_path):
+    """A resumed block: one cell of the first process is there, SGD ran again beside the other."""
+    sgd, early, late, lone = ({**cell, "session": "first"} for cell in CELLS[:4])
+    late["session"] = "second"
+    lone["session"] = "third"
+    reference = {
+        **sgd,
+        "kind": "reference",
+        "session": "second",
+        "samples": [{**s, "steps_s": 2 * s["steps_s"]} for s in sgd["samples"]],
+    }
+    directory = synthetic.write(tmp_path, [early, sgd, reference, late, lone])
+
+    run = load(directory)
+
+    assert run.partners[early["cell_id"]]["samples"] == sgd["samples"]
+    assert run.partners[late["cell_id"]]["samples"] == reference["samples"]
+    assert lone["cell_id"] not in run.partners
+    assert len(run.cells) == 4
 
 
 def test_a_sweep_holds_the_cells_whose_other_letters_are_the_base(run_dir):
