@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,19 +19,23 @@ from reports.html_tables import Table
 from reports.ratios import ratio_table
 from reports.run import SGD, Record, Run
 from reports.schedule import CostTable
-from reports.sweeps import Setting, settings, unfinished
+from reports.sweeps import Setting, settings
 
 _TEMPLATES = Path(__file__).parent / "templates"
+_MOST_FAILURES = 50
+_MOST_NAMES = 40
 _VIEW_NAMES = {"seconds": "Seconds", "sgd_steps": "SGD steps"}
 
 
 @dataclass(frozen=True)
 class Material:
-    """Everything the page shows."""
+    """Everything the page shows; ``runtime`` is drawn, ``cells`` are the rows of the last table."""
 
     run: Run
     base: dict[str, int]
+    counts: str
     runtime: Sequence[Record]
+    cells: Sequence[Record]
     scaling: Sequence[Record]
     ratios: Sequence[Record]
     costs: list[CostTable]
@@ -125,8 +128,13 @@ def _context(material: Material) -> dict[str, Any]:
     evidence = Evidence(material.scaling, run.preservation, run.spectrum, material.costs)
     return {
         "title": summary.title(material.runtime),
-        "paragraph": summary.paragraph(material.runtime, run.preservation, material.base),
-        "notes": [*run.notes, *unfinished(run.cells, run.spec)],
+        "paragraph": " ".join(
+            [
+                material.counts,
+                summary.paragraph(material.runtime, run.preservation, material.base),
+            ]
+        ),
+        "notes": run.notes,
         "base": formatting.point(material.base),
         "runtime_sections": _runtime_sections(material),
         "scaling": sections.scaling_table(material.scaling),
@@ -139,7 +147,7 @@ def _context(material: Material) -> dict[str, Any]:
         "schedules": [_schedule(table) for table in material.costs],
         "cost_notes": material.cost_notes,
         "claims": claims(evidence),
-        "cells": sections.cells_table(material.runtime),
+        "cells": sections.cells_table(material.cells),
         "environment": sections.environment_table(run.environment or {}),
         "failures": _failures(run.failures),
         "command": (run.spec or {}).get("command", ""),
@@ -179,8 +187,17 @@ def _failures(records: Sequence[Record]) -> list[Failed]:
     for record in records:
         key = (str(record["status"]), shortened(str(record.get("reason") or "no reason recorded")))
         what.setdefault(key, []).append(_name(record))
-    counts = Counter({key: len(names) for key, names in what.items()})
-    return [Failed(*key, sorted(what[key])) for key, _ in counts.most_common()]
+    frequent = sorted(what, key=lambda key: -len(what[key]))
+    shown = [Failed(*key, _some(sorted(what[key]))) for key in frequent[:_MOST_FAILURES]]
+    left = sum(len(what[key]) for key in frequent[_MOST_FAILURES:])
+    if left:
+        shown.append(Failed("more", f"{left} with other reasons are in runtime.csv", []))
+    return shown
+
+
+def _some(names: list[str]) -> list[str]:
+    left = len(names) - _MOST_NAMES
+    return names if left <= 0 else [*names[:_MOST_NAMES], f"and {left} more, see runtime.csv"]
 
 
 def _name(record: Record) -> str:

@@ -16,6 +16,7 @@ AXES = ("t", "d", "n", "l", "b")
 
 _LARGEST = 2**53  # whole numbers up to here are exact as floats
 _MOST_LEVEL = 2**31 - 1
+_MOST_SAMPLES = 100_000
 _SECONDS = ("seconds", "prepare_s", "steps_s")
 
 
@@ -42,7 +43,7 @@ def _is_level(value: Any) -> bool:
 
 
 def _are_samples(value: Any) -> bool:
-    return type(value) is list and all(map(_is_sample, value))
+    return type(value) is list and len(value) <= _MOST_SAMPLES and all(map(_is_sample, value))
 
 
 def _is_sample(value: Any) -> bool:
@@ -74,6 +75,21 @@ def _are_dims(value: Any) -> bool:
     )
 
 
+def _is_stop(value: Any) -> bool:
+    return (
+        type(value) is dict
+        and type(value.get("reason", "")) is str
+        and all(
+            (number := value.get(name)) is None or is_number(number)
+            for name in ("interval_level", "effective_samples")
+        )
+    )
+
+
+def _is_warmup(value: Any) -> bool:
+    return type(value) is dict and is_whole(value.get("rounds", 0))
+
+
 TEXT = Check("a text", lambda value: type(value) is str)
 NUMBER = Check("a number", is_number)
 WHOLE = Check("a whole number from 0 on", is_whole)
@@ -94,6 +110,8 @@ FIELDS: Mapping[str, Mapping[str, Check]] = {
         **_TEXTS,
         "memory_note": TEXT,
         **dict.fromkeys(_COUNTS, WHOLE),
+        "stop": Check("an object with a reason and numbers", _is_stop),
+        "warmup": Check("an object with a number of rounds", _is_warmup),
         "flags": Check("a list", lambda value: type(value) is list),
         "samples": Check("a list of samples with numbers", _are_samples),
     },

@@ -6,9 +6,10 @@ from pathlib import Path
 import pandas as pd
 
 from bench.atomic import write_whole
-from reports import csv_files, error_tables, page, sweeps, tables
+from reports import csv_files, error_tables, page, summary, sweeps, tables
+from reports.excerpt import excerpt
 from reports.ratios import ratios
-from reports.run import Run, load
+from reports.run import Record, Run, load
 from reports.schedule import cost_tables
 
 
@@ -61,18 +62,34 @@ def derive(run: Run) -> Tables:
 
 
 def render(run: Run, derived: Tables) -> str:
-    """The page of a run."""
+    """The page of a run; of a large one the part that matters (see ``reports.excerpt``)."""
     base = sweeps.base_point(run.cells, run.spec)
-    costs, cost_notes = cost_tables(run.cells, run.partners, run.training, base)
+    part = excerpt(run, base)
+    shown = part.run
+    drawn = {cell["cell_id"] for cell in shown.cells}
+    costs, cost_notes = cost_tables(shown.cells, shown.partners, shown.training, base)
     return page.render(
         page.Material(
-            run=run,
+            run=shown,
             base=base,
-            runtime=tables.records(derived.runtime),
-            scaling=tables.records(derived.scaling),
-            ratios=tables.records(derived.ratios),
+            runtime=tables.records(_rows(derived.runtime, drawn)),
+            counts=summary.counts(derived.runtime),
+            cells=tables.records(_rows(derived.runtime, part.rows)),
+            scaling=tables.records(_of_settings(derived.scaling, shown.cells)),
+            ratios=tables.records(_rows(derived.ratios, drawn)),
             costs=costs,
             cost_notes=cost_notes,
             files=[f"{name}.csv" for name in vars(derived)],
         )
     )
+
+
+def _rows(runtime: pd.DataFrame, cell_ids: set[str]) -> pd.DataFrame:
+    return runtime[runtime["cell_id"].isin(cell_ids)]
+
+
+def _of_settings(scaling: pd.DataFrame, cells: list[Record]) -> pd.DataFrame:
+    """The rows of the variants that are drawn."""
+    names = [*sweeps.Setting._fields, "variant"]
+    drawn = {tuple(cell[name] for name in names) for cell in cells}
+    return scaling[[place in drawn for place in zip(*(scaling[n] for n in names), strict=True)]]

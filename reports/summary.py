@@ -4,6 +4,8 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
+import pandas as pd
+
 from reports.claims_error import gain, largest
 from reports.evidence import NULLSPACE
 from reports.formatting import interval, listed, number, point, seconds_interval, small
@@ -26,17 +28,17 @@ def paragraph(
     runtime: Sequence[Record], preservation: Sequence[Record], base: dict[str, int]
 ) -> str:
     """A few sentences; only what was measured is said."""
-    sentences = [_counts(runtime), *_at_base(runtime, base), *_drift(preservation)]
-    return " ".join(sentences)
+    return " ".join([*_at_base(runtime, base), *_drift(preservation)])
 
 
-def _counts(runtime: Sequence[Record]) -> str:
-    if not runtime:
+def counts(runtime: pd.DataFrame) -> str:
+    """How many variants, points and cells a whole run holds, whatever of it a page shows."""
+    if runtime.empty:
         return "The journal holds no cells: nothing was timed."
-    variants = {row["variant"] for row in runtime if row["method"] != SGD}
-    points = {tuple(row[name] for name in (*Setting._fields, *AXES)) for row in runtime}
-    statuses = Counter(row["status"] for row in runtime)
-    dtypes = listed(sorted({str(row["dtype"]) for row in runtime}))
+    variants = runtime.loc[runtime["method"] != SGD, "variant"].unique()
+    points = runtime[[*Setting._fields, *AXES]].drop_duplicates()
+    statuses = Counter(runtime["status"])
+    dtypes = listed(sorted(runtime["dtype"].unique()))
     failed = [f"{count} {status}" for status, count in sorted(statuses.items()) if status != "ok"]
     rest = f"; the others: {listed(failed)}" if failed else ""
     return (
