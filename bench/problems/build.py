@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from bench.errors import SpecError
 from bench.plan import Point
+from bench.problems.datasets.dataset import Task
+from bench.problems.networks.network import Shape, network_for, refuse_swept
 from bench.seeds import seed_for
 
 if TYPE_CHECKING:
@@ -39,7 +41,7 @@ class Built:
 def build(
     point: Point, *, seed: int, bias: bool, data_dir: str | None, swept: Sequence[str] = ()
 ) -> Built:
-    """Build what a point names: the sweep's MLP on a data set, or the user's own factory.
+    """Build what a point names: a network on a data set, or the user's own factory.
 
     The seed depends on the point's data and shape alone, so that all variants share it. A factory
     has to take every letter in ``swept``.
@@ -47,38 +49,65 @@ def build(
     import torch
 
     dtype: torch.dtype = getattr(torch, point.dtype)
-    if point.model == "mlp":
-        built = _mlp(point, seed, bias=bias, data_dir=data_dir)
-    else:
+    if ":" in point.model:
         built = _from_factory(point, seed, swept)
+    else:
+        refuse_swept(point.model, swept)
+        built = _by_name(point, seed, bias=bias, data_dir=data_dir)
     model = built.model.to(device=point.device, dtype=dtype)
     batches = [_move(batch, point.device, dtype) for batch in built.batches]
     heldout = None if built.heldout is None else _move(built.heldout, point.device, dtype)
     return Built(model, built.loss_fn, batches, heldout)
 
 
-def _mlp(point: Point, seed: int, *, bias: bool, data_dir: str | None) -> Built:
+def _by_name(point: Point, seed: int, *, bias: bool, data_dir: str | None) -> Built:
     import torch
-    from torch.nn import functional as F
 
     from bench.problems.datasets import load_dataset
-    from bench.problems.networks import mlp
 
+    make = network_for(point.model)
     data = load_dataset(point.dataset, Path(data_dir) if data_dir else None)
-    samples, features = data.inputs.shape
-    if point.n > samples:
+    if point.n > len(data):
         raise SpecError(
-            f"expected n <= {samples}, the training samples of {data.name}; got n={point.n}"
+            f"expected n <= {len(data)}, the training samples of {data.name}; got n={point.n}"
         )
-    model_seed = seed_for(seed, "model", point.d, point.l)
-    model = mlp(features, data.classes, point.d, point.l, bias=bias, seed=model_seed)
+    shape = Shape(data.name, data.sample_shape, data.outputs, data.task, point.d, point.l, bias)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_for(seed, "model", point.d, point.l))
+        model = make(shape)
     generator = torch.Generator().manual_seed(seed_for(seed, "batches", point.n))
     batches = []
     for _ in range(point.b):
-        rows = torch.randperm(samples, generator=generator)[: point.n]
-        batches.append((data.inputs[rows], data.targets[rows]))
-    heldout = (data.heldout_inputs[:_HELDOUT_SAMPLES], data.heldout_targets[:_HELDOUT_SAMPLES])
-    return Built(model, F.cross_entropy, batches, heldout)
+        rows = torch.randperm(len(data), generator=generator)[: point.n]
+        batches.append(data.batch(rows))
+    # No more than the teleport batch where a sample is a whole sequence.
+    heldout = data.heldout_batch(_HELDOUT_SAMPLES if data.task == "classes" else point.n)
+    if point.model.startswith("mlp"):
+        batches = [_flat(batch) for batch in batches]
+        heldout = _flat(heldout)
+    return Built(model, loss_for(data.task), batches, heldout)
+
+
+def _flat(batch: Batch) -> Batch:
+    """A perceptron takes vectors, whatever the samples are."""
+    inputs, targets = batch
+    return inputs.flatten(1), targets
+
+
+def loss_for(task: Task) -> Callable[[Any, Any], "torch.Tensor"]:
+    """Cross-entropy for classes and tokens, mean squared error for values."""
+    from torch.nn import functional as F
+
+    if task == "values":
+        return F.mse_loss
+    return F.cross_entropy if task == "classes" else next_token_loss
+
+
+def next_token_loss(scores: "torch.Tensor", targets: "torch.Tensor") -> "torch.Tensor":
+    """Mean cross-entropy over all places of ``[samples, length, words]``."""
+    from torch.nn import functional as F
+
+    return F.cross_entropy(scores.flatten(0, 1), targets.flatten())
 
 
 def load_factory(address: str) -> Callable[..., Any]:
@@ -89,7 +118,7 @@ def load_factory(address: str) -> Callable[..., Any]:
     """
     module_name, _, function = address.rpartition(":")
     if not module_name or not function:
-        raise SpecError(f"expected a model to be 'mlp' or 'pkg.module:factory'; got {address!r}")
+        raise SpecError(f"expected a model to be a name or 'pkg.module:factory'; got {address!r}")
     if str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
     try:

@@ -15,6 +15,7 @@ from bench.problems.datasets.dataset import SPLIT_SEED, Dataset, split_indices
 SAMPLES = 1797
 CLASSES = 10
 _LARGEST = 16.0
+_SHAPE = (8, 8)
 
 
 def read_arrays() -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -43,14 +44,15 @@ def load(data_dir: Path | None = None) -> Dataset:
     import torch
 
     pixels, digits = read_arrays()
+    images = torch.from_numpy(pixels).reshape(-1, 1, *_SHAPE)
     train, heldout = split_indices(len(digits))
     return Dataset(
         name="digits",
-        inputs=torch.from_numpy(pixels[train]),
+        inputs=images[train],
         targets=torch.from_numpy(digits[train]),
-        heldout_inputs=torch.from_numpy(pixels[heldout]),
+        heldout_inputs=images[heldout],
         heldout_targets=torch.from_numpy(digits[heldout]),
-        classes=CLASSES,
+        outputs=CLASSES,
         source=f"scikit-learn's digits, {len(train)} for training, {len(heldout)} held out "
         f"(seed {SPLIT_SEED})",
     )

@@ -1,20 +1,32 @@
 """Downloads from the official addresses, with pinned hashes, only when asked to.
 
 The MD5 sums are those that the official torchvision loader (MNIST) and the data set's own README
-(Fashion-MNIST) publish beside the files. A downloaded file is hashed, then parsed; never unpickled.
+(Fashion-MNIST) publish beside the files; for exchange_rate, which publishes none, it is that of the
+file. A downloaded file is hashed, then parsed; never unpickled. What has no known hash is not
+downloaded: the user is told what to put where.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bench.errors import DataError
+from bench.problems.datasets import cifar, mnist, ptb, series, tiny_imagenet
 from bench.problems.datasets.dataset import resolve_name
-from bench.problems.datasets.locations import Place, shown, user_cache
+from bench.problems.datasets.locations import FileSet, Place, shown, user_cache
 
 _TIMEOUT_S = 30.0
 _CHUNK_BYTES = 65536
 # Twice the largest official file; a server that sends more is not the official one.
 _MAX_BYTES = 2**26
+
+FILE_SETS: dict[str, FileSet[Any]] = {
+    **cifar.FILE_SETS,
+    **mnist.FILE_SETS,
+    **ptb.FILE_SETS,
+    **series.FILE_SETS,
+    **tiny_imagenet.FILE_SETS,
+}
 
 
 @dataclass(frozen=True)
@@ -44,6 +56,11 @@ REMOTES = {
             "t10k-labels-idx1-ubyte.gz": "bb300cfdad3c16e7a12a480ee83cd310",
         },
     ),
+    "exchange_rate": Remote(
+        "https://raw.githubusercontent.com/laiguokun/multivariate-time-series-data/master/"
+        "exchange_rate/",
+        {"exchange_rate.txt.gz": "9dd5a9c8f8f324e234938400f232fa08"},
+    ),
 }
 
 
@@ -51,27 +68,33 @@ def fetch(name: str, data_dir: Path | None = None) -> list[Path]:
     """Download every file of a data set that is not there yet with the right hash.
 
     Args:
-        name: a data set with an official address: ``mnist`` or ``fashion-mnist``.
+        name: a data set with an address and known hashes, a key of ``REMOTES``, or one made from
+            the same files.
         data_dir: root under which the data set's folder is made; the user's cache if None.
 
     Returns:
-        The files, in the order train images, train labels, t10k images, t10k labels.
+        The files, in the order of ``REMOTES``.
 
     Raises:
         DataError: nothing to fetch under that name, no connection, a wrong hash, a folder that
             cannot be written; no partial file is left behind.
     """
     name = resolve_name(name)
-    if name not in REMOTES:
+    source = FILE_SETS[name].folder if name in FILE_SETS else name
+    place = user_cache() if data_dir is None else Place("--data-dir", data_dir)
+    folder = place.folder(source)
+    if source not in REMOTES:
+        why = "needs no download"
+        if name in FILE_SETS:
+            where = f" into {shown(folder)}" if folder else ""
+            why = f"has no known hash, so do it yourself{where}: {FILE_SETS[name].advice}"
         raise DataError(
             f"expected a data set that can be fetched, one of {', '.join(sorted(REMOTES))}; "
-            f"got {name!r}, which needs no download"
+            f"got {name!r}, which {why}"
         )
-    place = user_cache() if data_dir is None else Place("--data-dir", data_dir)
-    folder = place.folder(name)
     if folder is None:
         raise DataError(f"expected a folder to download to; {place.note}: give --data-dir")
-    remote = REMOTES[name]
+    remote = REMOTES[source]
     return [_fetch_file(remote.address + file, md5, folder) for file, md5 in remote.md5.items()]
 
 

@@ -9,28 +9,19 @@ the uncompressed contents, unless they say "packed".
 """
 
 import math
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.errors import DataError
+from bench.problems.datasets.sources import MAX_BYTES, Source, damaged, opened
 
-# 20 times MNIST's training images; nothing the bench runs on is larger.
-MAX_BYTES = 2**30
 # Samples, channels, rows, columns.
 MAX_DIMENSIONS = 4
 
 _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-_GZIP_MAGIC = b"\x1f\x8b"
-# A deflate code of 2 bits stands for at most 258 bytes, hence no file inflates further.
-_MAX_INFLATION = 1032
-_CHUNK = 16384
 
 
 @dataclass(frozen=True)
@@ -62,7 +53,7 @@ def read_header(path: Path) -> IdxHeader:
     Raises:
         DataError: see ``read_idx``.
     """
-    with _opened(path) as source:
+    with opened(path) as source:
         return _header(source)
 
 
@@ -76,7 +67,7 @@ def read_idx(path: Path) -> NDArray[Any]:
         DataError: no such file, not IDX, truncated, corrupt, longer than it says, or larger than
             ``MAX_BYTES``; names the file, what was expected and what was found at which byte.
     """
-    with _opened(path) as source:
+    with opened(path) as source:
         header = _header(source)
         values = source.read(header.payload + 1)
         if len(values) < header.payload:
@@ -97,92 +88,7 @@ def read_idx(path: Path) -> NDArray[Any]:
     return array.astype(header.dtype.newbyteorder("="), copy=False)
 
 
-def damaged(path: Path, expected: str, found: str) -> DataError:
-    """The error for a file whose contents are wrong."""
-    return DataError(f"{path}: expected {expected}; found {found}: replace the file")
-
-
-class _PlainSource:
-    """An uncompressed file."""
-
-    def __init__(self, file: BinaryIO, path: Path, size: int) -> None:
-        self.path = path
-        self.size = size
-        self.capacity = size
-        self._file = file
-
-    def read(self, count: int) -> bytearray:
-        return bytearray(self._file.read(count))
-
-    def check_end(self) -> None:
-        """Nothing to check: reading one byte too many has shown the end."""
-
-
-class _GzipSource:
-    """A gzip file, inflated no further than asked for."""
-
-    def __init__(self, file: BinaryIO, path: Path, size: int) -> None:
-        self.path = path
-        self.size = size
-        self.capacity = size * _MAX_INFLATION
-        self._file = file
-        self._inflater = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
-
-    def read(self, count: int) -> bytearray:
-        """Up to ``count`` bytes, fewer only at the end, where the checksum has been compared."""
-        inflated = bytearray()
-        while len(inflated) < count and not self._inflater.eof:
-            packed = self._inflater.unconsumed_tail or self._file.read(_CHUNK)
-            if not packed:
-                raise damaged(
-                    self.path,
-                    "the gzip stream to go on",
-                    f"its end at packed byte {self.size}, {len(inflated)} of {count} bytes "
-                    "inflated: the file is truncated",
-                )
-            inflated += self._inflate(packed, count - len(inflated))
-        return inflated
-
-    def _inflate(self, packed: bytes, count: int) -> bytes:
-        try:
-            return self._inflater.decompress(packed, count)
-        except zlib.error as error:
-            last = self._file.tell()
-            raise damaged(
-                self.path,
-                "a gzip stream",
-                f"corruption between packed bytes {last - len(packed)} and {last} ({error})",
-            ) from error
-
-    def check_end(self) -> None:
-        """Refuse what follows the gzip stream."""
-        extra = len(self._inflater.unused_data) + self.size - self._file.tell()
-        if extra:
-            raise damaged(
-                self.path,
-                f"the gzip stream to end the file at packed byte {self.size - extra}",
-                f"{extra} bytes after it",
-            )
-
-
-_Source = _PlainSource | _GzipSource
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[_Source]:
-    if not path.is_file():
-        raise DataError(f"expected an IDX file at {path}; there is no such file")
-    try:
-        with path.open("rb") as file:
-            is_gzip = file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
-            size = file.seek(0, 2)
-            file.seek(0)
-            yield (_GzipSource if is_gzip else _PlainSource)(file, path, size)
-    except OSError as error:
-        raise DataError(f"{path}: expected a readable file; {error.strerror}") from error
-
-
-def _header(source: _Source) -> IdxHeader:
+def _header(source: Source) -> IdxHeader:
     start = bytes(source.read(4))
     if len(start) < 4:
         raise damaged(source.path, "an IDX header of at least 4 bytes", f"{len(start)} bytes")
@@ -209,7 +115,7 @@ def _header(source: _Source) -> IdxHeader:
     return header
 
 
-def _check_fits(header: IdxHeader, source: _Source) -> None:
+def _check_fits(header: IdxHeader, source: Source) -> None:
     if 0 in header.shape:
         byte = 4 + 4 * header.shape.index(0)
         raise damaged(source.path, "dimensions of at least 1", f"a 0 at byte {byte}")

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Literal
 
 from bench.errors import DataError
-from bench.problems.datasets import digits, mnist
+from bench.problems.datasets import digits
 from bench.problems.datasets.dataset import addresses, load_dataset, resolve_name
-from bench.problems.datasets.fetch import REMOTES
-from bench.problems.datasets.idx import read_header
-from bench.problems.datasets.locations import Pair, find, locate, shown
+from bench.problems.datasets.fetch import FILE_SETS, REMOTES
+from bench.problems.datasets.locations import find, locate, shown
 
 
 @dataclass(frozen=True)
@@ -60,9 +59,10 @@ def check(name: str, data_dir: Path | None = None) -> list[Checked]:
     name = resolve_name(name)
     if name == "digits":
         return [_check_digits()]
-    if name in mnist.NAMES:
-        pairs = locate(name, data_dir).pairs
-        return [file for pair in pairs for file in _check_pair(name, pair)]
+    if name in FILE_SETS:
+        wanted = FILE_SETS[name]
+        checked = wanted.check(locate(wanted, data_dir).files)
+        return [_checked(name, wanted.folder, path, shape) for path, shape in checked]
     loaded = load_dataset(name, data_dir)
     return [Checked(name, loaded.source, tuple(loaded.inputs.shape), "-", "loaded")]
 
@@ -72,13 +72,13 @@ def _entry(name: str, address: str, data_dir: Path | None) -> Entry:
         if find_spec("sklearn") is None:
             return Entry(name, "no", "scikit-learn is not installed", None)
         return Entry(name, "yes", "with scikit-learn", digits.SAMPLES)
-    if name not in mnist.NAMES:
+    if name not in FILE_SETS:
         return Entry(name, "yes", address, None)
     try:
-        located = find(name, data_dir)
+        located = find(FILE_SETS[name], data_dir)
         if located is None:
             return Entry(name, "no", f"teleport-bench data fetch {name}", None)
-        samples = sum(read_header(pair.labels).shape[0] for pair in located.pairs)
+        samples = FILE_SETS[name].count(located.files)
     except DataError as error:
         return Entry(name, "damaged", str(error), None)
     return Entry(name, "yes", shown(located.folder), samples)
@@ -90,19 +90,16 @@ def _check_digits() -> Checked:
     return Checked("digits", "with scikit-learn", pixels.shape, md5, "pixels as float32")
 
 
-def _check_pair(name: str, pair: Pair) -> list[Checked]:
-    images, labels = mnist.read_pair(pair)
-    return [
-        _checked(name, pair.images, images.shape),
-        _checked(name, pair.labels, labels.shape),
-    ]
-
-
-def _checked(name: str, path: Path, shape: tuple[int, ...]) -> Checked:
+def _checked(name: str, folder: str, path: Path, shape: tuple[int, ...]) -> Checked:
+    if path.is_dir():
+        return Checked(name, shown(path), shape, "-", "whole; no official hash of a folder")
     with path.open("rb") as file:
         md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-    official = REMOTES[name].md5.get(path.name)
-    if official is None:
+    known = REMOTES[folder].md5 if folder in REMOTES else {}
+    official = known.get(path.name)
+    if not known:
+        note = "whole; no official hash is known"
+    elif official is None:
         note = "not packed, no official hash"
     elif md5 == official:
         note = "the official file"

@@ -1,19 +1,22 @@
-"""Where data files are looked for, and which files of a data set are there.
+"""Where data files are looked for, and which place has those of a data set.
 
 A root holds one folder a data set, ``ROOT/mnist``; a root that itself carries the data set's name
 is taken as that folder, since MNIST and Fashion-MNIST have files of the same names.
 """
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from bench.errors import DataError
 
 VARIABLE = "TELEPORT_DATA"
-PARTS = ("train", "t10k")
 _CHECKOUT = Path(__file__).resolve().parents[3]
 _DEBIAN = Path("/usr/share/datasets")
+
+FilesT = TypeVar("FilesT")
 
 
 @dataclass(frozen=True)
@@ -32,21 +35,42 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Pair:
-    """Images and labels of one part of a data set."""
+class FileSet(Generic[FilesT]):
+    """How the files of a data set are found, counted and checked.
 
-    part: str
-    images: Path
-    labels: Path
+    Attributes:
+        name: the data set.
+        folder: its folder below a root, by its official name.
+        example: what the files are called, for messages.
+        advice: how to get them, for messages.
+        find: the files in a folder, or None where there is none of them.
+        count: number of samples, from sizes and headers alone.
+        check: every file with the shape of its contents, read from end to end.
+    """
+
+    name: str
+    folder: str
+    example: str
+    advice: str
+    find: Callable[[Path], FilesT | None]
+    count: Callable[[FilesT], int | None]
+    check: Callable[[FilesT], list[tuple[Path, tuple[int, ...]]]]
 
 
 @dataclass(frozen=True)
-class Located:
-    """A data set's files: at least one pair, the training part first."""
+class Located(Generic[FilesT]):
+    """A data set's files, and where they are."""
 
     place: Place
     folder: Path
-    pairs: tuple[Pair, ...]
+    files: FilesT
+
+    @property
+    def where(self) -> str:
+        """The folder for a report; for one beside a checkout not where the checkout is."""
+        if self.place.label.startswith(".."):
+            return f"{self.place.label}/{self.folder.name}"
+        return shown(self.folder)
 
 
 def places(data_dir: Path | None) -> list[Place]:
@@ -79,35 +103,35 @@ def user_cache() -> Place:
     return Place("user cache", Path(pooch.os_cache("teleport-bench")))
 
 
-def find(name: str, data_dir: Path | None) -> Located | None:
-    """The first place that holds files of data set ``name``, or None.
+def find(wanted: FileSet[FilesT], data_dir: Path | None) -> Located[FilesT] | None:
+    """The first place that holds files of a data set, or None.
 
     Raises:
-        DataError: the first that does has images without labels or labels without images.
+        DataError: what the first place holds is incomplete.
     """
     for place in places(data_dir):
-        folder = place.folder(name)
-        if folder is None:
+        folder = place.folder(wanted.folder)
+        if folder is None or not folder.is_dir():
             continue
-        pairs = tuple(pair for part in PARTS if (pair := _pair(name, folder, part)))
-        if pairs:
-            return Located(place, folder, pairs)
+        files = wanted.find(folder)
+        if files is not None:
+            return Located(place, folder, files)
     return None
 
 
-def locate(name: str, data_dir: Path | None) -> Located:
-    """The first place that holds files of data set ``name``.
+def locate(wanted: FileSet[FilesT], data_dir: Path | None) -> Located[FilesT]:
+    """The first place that holds files of a data set.
 
     Raises:
         DataError: none does (lists the places), or what is there is incomplete.
     """
-    found = find(name, data_dir)
+    found = find(wanted, data_dir)
     if found:
         return found
-    looked = "\n".join(f"  {_line(place, name)}" for place in places(data_dir))
+    looked = "\n".join(f"  {_line(place, wanted.folder)}" for place in places(data_dir))
     raise DataError(
-        f"expected the files of data set {name!r}, {PARTS[0]}-images-idx3-ubyte.gz and the like; "
-        f"they are in none of\n{looked}\ndownload them with: teleport-bench data fetch {name}"
+        f"expected the files of data set {wanted.name!r}, {wanted.example}; "
+        f"they are in none of\n{looked}\n{wanted.advice}"
     )
 
 
@@ -122,21 +146,8 @@ def _line(place: Place, name: str) -> str:
     return f"{place.label}: {place.note if folder is None else shown(folder)}"
 
 
-def _pair(name: str, folder: Path, part: str) -> Pair | None:
-    names = (f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte")
-    images, labels = (_existing(folder, file) for file in names)
-    if images and labels:
-        return Pair(part, images, labels)
-    if images or labels:
-        missing = names[0] if labels else names[1]
-        raise DataError(
-            f"expected {missing}(.gz) beside {images or labels}; there is none: "
-            f"teleport-bench data fetch {name}"
-        )
-    return None
-
-
-def _existing(folder: Path, file: str) -> Path | None:
+def existing(folder: Path, file: str) -> Path | None:
+    """``file`` in a folder, packed (.gz) or not; None where it is not there."""
     for path in (folder / f"{file}.gz", folder / file):
         if path.is_file():
             return path

@@ -4,6 +4,7 @@ Sources: Y. LeCun, C. Cortes, C. Burges, "The MNIST database of handwritten digi
 H. Xiao, K. Rasul, R. Vollgraf, "Fashion-MNIST" (2017), arXiv:1708.07747.
 """
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,18 +13,33 @@ from numpy.typing import NDArray
 
 from bench.errors import DataError
 from bench.problems.datasets.dataset import SPLIT_SEED, Dataset, split_indices
-from bench.problems.datasets.idx import damaged, read_idx
-from bench.problems.datasets.locations import Located, Pair, locate, shown
+from bench.problems.datasets.idx import read_header, read_idx
+from bench.problems.datasets.locations import FileSet, Located, existing, locate
+from bench.problems.datasets.sources import damaged
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-NAMES = ("fashion-mnist", "mnist")
+SEQUENTIAL = "sequential-mnist"
 CLASSES = 10
 _SIDE = 28
 _LABELS_START = 8
 
+PARTS = ("train", "t10k")
+
 Samples = tuple[NDArray[np.uint8], NDArray[np.uint8]]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Images and labels of one part of a data set."""
+
+    part: str
+    images: Path
+    labels: Path
+
+
+Pairs = tuple[Pair, ...]  # at least one, the training part first
 
 
 def load_mnist(data_dir: Path | None = None) -> Dataset:
@@ -34,6 +50,20 @@ def load_mnist(data_dir: Path | None = None) -> Dataset:
 def load_fashion_mnist(data_dir: Path | None = None) -> Dataset:
     """Fashion-MNIST; see ``_load``."""
     return _load("fashion-mnist", data_dir)
+
+
+def load_sequential_mnist(data_dir: Path | None = None) -> Dataset:
+    """MNIST as sequences ``[784, 1]``, a pixel at a time.
+
+    The null-space paper has "a sequence length of 28 x 28 and a data dimension 1".
+    """
+    images = _load("mnist", data_dir)
+    return replace(
+        images,
+        name=SEQUENTIAL,
+        inputs=images.inputs[:].reshape(len(images), -1, 1),
+        heldout_inputs=images.heldout_inputs[:].reshape(len(images.heldout_targets), -1, 1),
+    )
 
 
 def read_pair(pair: Pair) -> Samples:
@@ -76,7 +106,7 @@ def _load(name: str, data_dir: Path | None) -> Dataset:
     Raises:
         DataError: the files are nowhere, or damaged.
     """
-    located = locate(name, data_dir)
+    located = locate(FILE_SETS[name], data_dir)
     train, heldout, how = _parts(located)
     inputs, targets = _tensors(train)
     heldout_inputs, heldout_targets = _tensors(heldout)
@@ -86,16 +116,16 @@ def _load(name: str, data_dir: Path | None) -> Dataset:
         targets=targets,
         heldout_inputs=heldout_inputs,
         heldout_targets=heldout_targets,
-        classes=CLASSES,
-        source=f"{_where(located)}, {how}",
+        outputs=CLASSES,
+        source=f"{located.where}, {how}",
     )
 
 
-def _parts(located: Located) -> tuple[Samples, Samples, str]:
-    if len(located.pairs) == 2:
-        train, heldout = (read_pair(pair) for pair in located.pairs)
+def _parts(located: Located[Pairs]) -> tuple[Samples, Samples, str]:
+    if len(located.files) == 2:
+        train, heldout = (read_pair(pair) for pair in located.files)
         return train, heldout, f"{len(train[0])} training samples, {len(heldout[0])} test samples"
-    (pair,) = located.pairs
+    (pair,) = located.files
     images, labels = read_pair(pair)
     try:
         ours, theirs = split_indices(len(labels))
@@ -108,17 +138,52 @@ def _parts(located: Located) -> tuple[Samples, Samples, str]:
     return (images[ours], labels[ours]), (images[theirs], labels[theirs]), how
 
 
-def _where(located: Located) -> str:
-    """The folder; for the one beside a checkout not where the checkout is."""
-    if located.place.label.startswith(".."):
-        return f"{located.place.label}/{located.folder.name}"
-    return shown(located.folder)
+def _pairs(folder: Path) -> Pairs | None:
+    return tuple(pair for part in PARTS if (pair := _pair(folder, part))) or None
+
+
+def _pair(folder: Path, part: str) -> Pair | None:
+    names = (f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte")
+    images, labels = (existing(folder, file) for file in names)
+    if images and labels:
+        return Pair(part, images, labels)
+    if images or labels:
+        missing = names[0] if labels else names[1]
+        raise DataError(
+            f"expected {missing}(.gz) beside {images or labels}; there is none: "
+            f"teleport-bench data fetch {folder.name}"
+        )
+    return None
+
+
+def _count(pairs: Pairs) -> int:
+    return sum(read_header(pair.labels).shape[0] for pair in pairs)
+
+
+def _check(pairs: Pairs) -> list[tuple[Path, tuple[int, ...]]]:
+    files = []
+    for pair in pairs:
+        images, labels = read_pair(pair)
+        files += [(pair.images, images.shape), (pair.labels, labels.shape)]
+    return files
+
+
+def _file_set(name: str, folder: str) -> FileSet[Pairs]:
+    example = f"{PARTS[0]}-images-idx3-ubyte.gz and the like"
+    advice = f"download them with: teleport-bench data fetch {folder}"
+    return FileSet(name, folder, example, advice, _pairs, _count, _check)
+
+
+FILE_SETS = {
+    "fashion-mnist": _file_set("fashion-mnist", "fashion-mnist"),
+    "mnist": _file_set("mnist", "mnist"),
+    SEQUENTIAL: _file_set(SEQUENTIAL, "mnist"),
+}
 
 
 def _tensors(samples: Samples) -> tuple["Tensor", "Tensor"]:
-    """Inputs ``[samples, 784]`` in [0, 1] and targets ``[samples]``."""
+    """Pixels ``[samples, 1, 28, 28]`` and targets ``[samples]``."""
     import torch
 
     images, labels = samples
-    pixels = torch.from_numpy(images.reshape(len(images), -1))
-    return pixels.float().div_(255.0), torch.from_numpy(labels).long()
+    return torch.from_numpy(images).unsqueeze(1), torch.from_numpy(labels).long()

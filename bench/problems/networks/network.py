@@ -1,0 +1,136 @@
+"""What a network is built for, and the networks by name."""
+
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, NamedTuple
+
+from bench.errors import SpecError
+from bench.problems.datasets.dataset import Task
+from bench.require import unknown_name
+
+if TYPE_CHECKING:
+    from torch import nn
+
+# name -> the module below this package whose ``build`` makes it
+MODELS = ("mlp", "cnn", "resnet", "transformer", "decoder")
+
+
+class Shape(NamedTuple):
+    """What a network is built for.
+
+    Attributes:
+        dataset: for messages.
+        sample: shape of one input, see ``Dataset``.
+        outputs: classes, values or words to be told.
+        task: which of the three.
+        d: hidden width; each network says what it is the width of.
+        l: depth; each network says what it counts.
+        bias: whether its linear maps and convolutions have biases.
+    """
+
+    dataset: str
+    sample: tuple[int, ...]
+    outputs: int
+    task: Task
+    d: int
+    l: int  # noqa: E741  (the letter of the papers)
+    bias: bool
+
+
+Build = Callable[[Shape], "nn.Module"]
+
+
+def network_for(model: str) -> Build:
+    """The function that builds a network, drawing its weights from torch's generator.
+
+    Raises:
+        SpecError: an unknown name.
+    """
+    name, *widths = model.split("-")
+    if name not in MODELS or (widths and name != "mlp"):
+        known = (*MODELS, "mlp-16-10 (widths of your own)", "pkg.module:factory")
+        raise unknown_name("a model", model, known)
+    module = import_module(f"bench.problems.networks.{name}")
+    if widths:
+        return module.with_widths(model)  # type: ignore[no-any-return]
+    build: Build = module.build
+    return build
+
+
+def refuse_swept(model: str, letters: Sequence[str]) -> None:
+    """Refuse to sweep the sizes of a network whose name fixes them.
+
+    Raises:
+        SpecError: d or l is swept.
+    """
+    for letter in letters:
+        if model.startswith("mlp-") and letter in ("d", "l"):
+            raise SpecError(
+                f"expected no axis {letter} with --model {model}, whose widths are in its name: "
+                f"write --model mlp, or drop --axis {letter}=..."
+            )
+
+
+def require_images(model: str, shape: Shape) -> tuple[int, int, int]:
+    """(channels, height, width).
+
+    Raises:
+        SpecError: the data set holds something else.
+    """
+    if len(shape.sample) != 3 or shape.task != "classes":
+        raise SpecError(
+            f"expected a data set of images for --model {model}; {shape.dataset} holds "
+            f"{_held(shape)}: write for example --dataset cifar-10"
+        )
+    channels, height, width = shape.sample
+    return channels, height, width
+
+
+def require_sequences(model: str, shape: Shape) -> tuple[int, int]:
+    """(length, values at each place).
+
+    Raises:
+        SpecError: the data set holds something else.
+    """
+    if len(shape.sample) != 2 or shape.task == "tokens":
+        hint = "--model decoder" if shape.task == "tokens" else "--dataset sequential-mnist"
+        raise SpecError(
+            f"expected a data set of sequences for --model {model}; {shape.dataset} holds "
+            f"{_held(shape)}: write for example {hint}"
+        )
+    length, values = shape.sample
+    return length, values
+
+
+def require_text(model: str, shape: Shape) -> int:
+    """The length of a sequence of tokens.
+
+    Raises:
+        SpecError: the data set holds something else.
+    """
+    if shape.task != "tokens":
+        raise SpecError(
+            f"expected a data set of text for --model {model}; {shape.dataset} holds "
+            f"{_held(shape)}: write for example --dataset ptb"
+        )
+    return shape.sample[0]
+
+
+def require_numbers(model: str, shape: Shape) -> None:
+    """Refuse text for a network that takes numbers.
+
+    Raises:
+        SpecError: the data set holds text.
+    """
+    if shape.task == "tokens":
+        raise SpecError(
+            f"expected a data set of numbers for --model {model}; {shape.dataset} holds "
+            f"{_held(shape)}: write --model decoder"
+        )
+
+
+def _held(shape: Shape) -> str:
+    size = " x ".join(map(str, shape.sample))
+    kinds = {1: "vectors", 2: "sequences", 3: "images"}
+    kind = "text" if shape.task == "tokens" else kinds.get(len(shape.sample), "arrays")
+    return f"{kind} of {size}"
