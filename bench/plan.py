@@ -78,7 +78,7 @@ class Plan:
 
 def make_plan(spec: Spec) -> Plan:
     """Expand a spec; the order of the blocks is a pure function of its seed."""
-    blocks = [_block(spec, point) for point in _points(spec)]
+    blocks = [_block(spec, point) for point in _points(spec)] if spec.variants else []
     # Each block's own hash is its place, so that leaving one out does not shuffle the others.
     blocks.sort(key=lambda block: seed_for(spec.seed, "order", block.block_id))
     return Plan(spec, tuple(blocks))
@@ -93,6 +93,21 @@ def shard(plan: Plan, index: int, count: int) -> Plan:
     return replace(plan, blocks=plan.blocks[index - 1 :: count])
 
 
+def places(spec: Spec) -> list[Spec]:
+    """A spec for each place whose preservation is measured: every pair, or the spec's own."""
+    section = spec.preservation
+    return [
+        replace(
+            spec,
+            model=pair.model,
+            dataset=pair.dataset,
+            variants=spec.variants or section.variants,
+            preservation=replace(section, d=pair.d, n=pair.n, l=pair.l, pairs=()),
+        )
+        for pair in section.pairs
+    ] or [spec]
+
+
 def preservation_id(spec: Spec, variant: Variant, tau: float, start: str) -> str:
     """Id of one preservation record: a variant at one threshold from one start."""
     place = {name: getattr(spec.preservation, name) for name in ("d", "n", "l", "steps", "growth")}
@@ -103,12 +118,11 @@ def preservation_id(spec: Spec, variant: Variant, tau: float, start: str) -> str
 def describe(plan: Plan) -> str:
     """What is printed before a run: levels, counts and a rough time."""
     spec = plan.spec
+    what = f"model {spec.model}, dataset {spec.dataset}, " if spec.variants else ""
     lines = [
-        f"preset {spec.preset}: model {spec.model}, dataset {spec.dataset}, "
-        f"device {spec.device}, dtype {spec.dtype}, seed {spec.seed}",
-        *_levels(spec),
-        f"{_count(plan.point_count, 'point')}, {_count(plan.cell_count, 'cell')} "
-        f"({_count(len(spec.variants), 'variant')} and sgd at each point)",
+        f"preset {spec.preset}: {what}device {spec.device}, dtype {spec.dtype}, seed {spec.seed}",
+        *(_sweep(plan) if spec.variants else ["nothing is timed"]),
+        *(f"preservation and spectrum of {pair}" for pair in spec.preservation.pairs),
         f"estimated time: {_duration(plan_seconds(plan))} (a rough guess)",
     ]
     crowded = sum(block.point.n >= block.point.d for block in plan.blocks)
@@ -118,6 +132,14 @@ def describe(plan: Plan) -> str:
             "a cell that cannot take every step is invalid"
         )
     return "\n".join(lines)
+
+
+def _sweep(plan: Plan) -> list[str]:
+    return [
+        *_levels(plan.spec),
+        f"{_count(plan.point_count, 'point')}, {_count(plan.cell_count, 'cell')} "
+        f"({_count(len(plan.spec.variants), 'variant')} and sgd at each point)",
+    ]
 
 
 def _levels(spec: Spec) -> list[str]:

@@ -1,12 +1,8 @@
-"""What a teleport does to loss and gradient norm, step by step; never timed.
-
-The point after s steps is reached by one call with ``steps=s`` from the same start, so that a
-basis is as old as it is in use, whatever the method keeps between its steps.
-"""
+"""What a teleport does to loss and gradient norm, step by step; never timed."""
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bench.measure import restore
@@ -22,11 +18,12 @@ Record = dict[str, Any]
 
 _TRAINING_STEPS = 200
 _TRAINING_LR = 0.1
-# The search brackets by factors of 8 over 1e-10 ... 1e+8 and then bisects to 3 %.
-_LOWEST_LR = 1e-10
-_BRACKET = 8.0
-_BRACKET_TRIES = 21
-_BISECTIONS = 7
+# The search brackets by factors of 4 over 1e-14 ... 1e+14 and then bisects to 2 %.
+_FIRST_LR = 1e-2
+_BRACKET = 4.0
+_BRACKET_TRIES = 20
+_BISECTIONS = 6
+_STUCK = ("NO_NULL_SPACE", "NO_ASCENT_DIRECTION")
 
 
 @dataclass
@@ -77,29 +74,68 @@ def advance(where: Subject, variant: Variant, steps: int, **options: Any) -> "Te
     return teleporter.advance(where.problem, teleporter.prepare(where.problem))
 
 
-def find_lr(where: Subject, variant: Variant, steps: int, growth: float) -> float:
+def walk(
+    where: Subject, variant: Variant, steps: int, **options: Any
+) -> Iterator["TeleportResult"]:
+    """The result after each step; the model is at the point in question.
+
+    Each point is reached by one call from the start, so that a basis is as old as it is in use,
+    whatever the method keeps between its steps. Below tau = 1 it keeps nothing but bases: it is
+    prepared once and advanced a step at a time, which is the same and takes a fifth of the time.
+    """
+    from teleport_core import make
+
+    if {**variant.options, **options}.get("tau", 1.0) == 1.0:
+        yield from (advance(where, variant, step, **options) for step in range(1, steps + 1))
+        return
+    where.reset()
+    teleporter = make(variant.method, **{**variant.options, **options, "steps": 1})
+    state = teleporter.prepare(where.problem)
+    for step in range(1, steps + 1):
+        result = teleporter.advance(where.problem, state)
+        yield replace(result, steps_done=step - 1 + result.steps_done)
+
+
+def find_lr(
+    where: Subject, variant: Variant, steps: int, growth: float, taus: Sequence[float] = (1.0,)
+) -> float:
     """The learning rate at which ``steps`` steps multiply ||g||^2 by ``growth``, or just less.
 
-    Methods and thresholds are then compared at the same gain.
+    Methods and thresholds are then compared at the same gain: that of the largest tau at which
+    anything moves.
     """
+    for tau in sorted(taus, reverse=True):
+        options = {"tau": tau} if takes_tau(variant) else {}
+        if advance(where, variant, 1, lr=_FIRST_LR, **options).status.name not in _STUCK:
+            break
+    return _search_lr(where, variant, steps, growth, options)
+
+
+def _search_lr(
+    where: Subject, variant: Variant, steps: int, growth: float, options: dict[str, Any]
+) -> float:
     from teleport_core.objective import loss_and_grad_norm_sq
 
     where.reset()
     wanted = growth * loss_and_grad_norm_sq(where.problem)[1]
 
     def overshoots(lr: float) -> bool:
-        result = advance(where, variant, steps, lr=lr)
+        result = advance(where, variant, steps, lr=lr, **{**options, "cap": wanted})
         if result.steps_done < steps:
-            return result.status.name == "NON_FINITE"
+            return result.status.name in ("NON_FINITE", "CAPPED")
         # NaN counts as too much.
         return not loss_and_grad_norm_sq(where.problem)[1] <= wanted
 
-    high = _LOWEST_LR
+    too_high = overshoots(_FIRST_LR)
+    factor = 1 / _BRACKET if too_high else _BRACKET
+    low = high = _FIRST_LR
     for _ in range(_BRACKET_TRIES):
-        if overshoots(high):
+        if too_high:
+            low, high = low * factor, low
+        else:
+            low, high = high, high * factor
+        if overshoots(low if too_high else high) != too_high:
             break
-        high *= _BRACKET
-    low = high / _BRACKET
     for _ in range(_BISECTIONS):
         middle = (low * high) ** 0.5
         low, high = (low, middle) if overshoots(middle) else (middle, high)
@@ -113,8 +149,7 @@ def trajectory(where: Subject, variant: Variant, steps: int, lr: float, tau: flo
     where.reset()
     rows = [{"step": 0, **observe()}]
     result = None
-    for step in range(1, steps + 1):
-        result = advance(where, variant, step, **options)
+    for step, result in enumerate(walk(where, variant, steps, **options), 1):
         if result.steps_done < step:
             break
         rows.append({"step": step, **observe()})
@@ -202,16 +237,39 @@ def _relative(now: float | None, before: float | None) -> float | None:
     return abs(now - before) / abs(before)
 
 
-def spectra(where: Subject) -> Iterator[Record]:
-    """Singular values of every movable layer's input, squared (the paper's Fig. 6a)."""
+def spectra(where: Subject, taus: Sequence[float] = (1.0,)) -> Iterator[Record]:
+    """Singular values of every movable layer's input, squared (the paper's Fig. 6a).
+
+    Beside them the dimensions that each rank rule leaves free at each of ``taus``.
+    """
+    from teleport_core.layers import linear_layers
     from teleport_core.nullspace.bounds import layer_inputs
 
+    data_fed = {layer.weight: layer.data_fed for layer in linear_layers(where.problem)}
+    dtypes = {name: value.dtype for name, value in where.problem.detached().items()}
     for position, layer in enumerate(layer_inputs(where.problem, 1.0), 1):
-        eigenvalues: Sequence[float] = layer.sigma.square().tolist()
         yield {
             "layer": layer.weight,
             "position": position,
             "rows": layer.shape[0],
             "columns": layer.shape[1],
-            "eigenvalues": list(eigenvalues),
+            "data_fed": data_fed[layer.weight],
+            "free": free_dimensions(layer.sigma, layer.shape, dtypes[layer.weight], taus),
+            "eigenvalues": layer.sigma.square().tolist(),
         }
+
+
+def free_dimensions(
+    sigma: "torch.Tensor", shape: tuple[int, int], dtype: "torch.dtype", taus: Sequence[float]
+) -> list[Record]:
+    """Dimensions of a layer's input that each rank rule leaves free at each threshold.
+
+    Numerical rank has no threshold: it stands once, at tau = 1.
+    """
+    from teleport_core.rank import RULES
+
+    return [
+        {"rule": name, "tau": tau, "dimensions": shape[0] - rule(sigma, shape, dtype, tau)}
+        for name, rule in RULES.items()
+        for tau in ((1.0,) if name == "numerical" else taus)
+    ]

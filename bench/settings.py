@@ -57,6 +57,36 @@ class Sampling:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Pair:
+    """A network on a data set, with its sizes: one of several whose preservation is measured.
+
+    Attributes:
+        model: as in a spec.
+        dataset: as in a spec.
+        d: hidden width.
+        n: batch size.
+        l: depth.
+    """
+
+    model: str
+    dataset: str
+    d: int
+    n: int
+    l: int  # noqa: E741  (the letter of the papers)
+
+    def __post_init__(self) -> None:
+        """Refuse values outside their range."""
+        for name in ("model", "dataset"):
+            require.text(f"{name} of a pair", getattr(self, name))
+        for letter in ("d", "n", "l"):
+            require.whole(f"{letter} of a pair", getattr(self, letter))
+
+    def __str__(self) -> str:
+        """``cnn on cifar-10, d=16, n=64, l=4``."""
+        return f"{self.model} on {self.dataset}, d={self.d}, n={self.n}, l={self.l}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Preservation:
     """How well the loss is kept, measured at one point apart from the clock.
 
@@ -72,6 +102,10 @@ class Preservation:
         d: hidden width.
         n: batch size.
         l: weight layers.
+        pairs: networks, data sets and sizes to measure, one after another, instead of the spec's
+            own model and data set at d, n, l; a run with pairs may have no methods to time.
+        layers: whose spectrum Fig. 6a shows in front, counted from 1. Default: the second, the
+            paper's.
     """
 
     enabled: bool = True
@@ -83,6 +117,8 @@ class Preservation:
     d: int = 128
     n: int = 32
     l: int = 3  # noqa: E741  (the letter of the papers)
+    pairs: tuple[Pair, ...] = ()
+    layers: tuple[int, ...] = (2,)
 
     def __post_init__(self) -> None:
         """Refuse values outside their range."""
@@ -98,6 +134,13 @@ class Preservation:
         require.distinct("preservation.starts", starts)
         object.__setattr__(self, "taus", taus)
         object.__setattr__(self, "starts", starts)
+        object.__setattr__(self, "pairs", _check_pairs(self.pairs))
+        layers = tuple(
+            require.whole("a layer of preservation.layers", layer)
+            for layer in require.items("preservation.layers", self.layers)
+        )
+        require.distinct("preservation.layers", layers)
+        object.__setattr__(self, "layers", layers)
         growth = require.number("preservation.growth", self.growth, above=1)
         object.__setattr__(self, "growth", growth)
         for letter in ("steps", "d", "n", "l"):
@@ -107,6 +150,25 @@ class Preservation:
                 "expected preservation.variants, taus and starts to hold at least one entry each; "
                 "got an empty list: add one, or write enabled = false"
             )
+
+
+def _check_pairs(pairs: object) -> tuple[Pair, ...]:
+    """Pairs as a tuple, each once; tables are read as pairs."""
+    found = tuple(_pair(entry) for entry in require.items("preservation.pairs", pairs))
+    require.distinct("preservation.pairs", found)
+    return found
+
+
+def _pair(entry: object) -> Pair:
+    if isinstance(entry, Pair):
+        return entry
+    names = [f.name for f in fields(Pair)]
+    if not isinstance(entry, dict) or set(entry) != set(names):
+        raise SpecError(
+            f"expected a pair to be a table of {', '.join(names)}; got {require.shown(entry)}: "
+            'write for example {model = "cnn", dataset = "cifar-10", d = 16, n = 64, l = 4}'
+        )
+    return Pair(**entry)
 
 
 def check_variants(name: str, variants: object) -> tuple[Variant, ...]:

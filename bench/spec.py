@@ -2,14 +2,14 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from typing import Any, Self
 
 from bench import require
 from bench.axes import AXES, Axis
 from bench.errors import SpecError
 from bench.seeds import stable_hash
-from bench.settings import Preservation, Sampling, check_variants, section_of
+from bench.settings import Pair, Preservation, Sampling, check_variants, section_of
 from bench.toml_text import dump, parse
 from bench.variants import Variant
 
@@ -86,7 +86,7 @@ class Spec:
         ordered = sorted(self.axes, key=lambda axis: AXES.index(axis.name))
         object.__setattr__(self, "axes", tuple(ordered))
         object.__setattr__(self, "variants", check_variants("the methods", self.variants))
-        if not self.variants:
+        if not self.variants and not self.preservation.pairs:
             raise SpecError(
                 "expected at least one method; got none: write for example --method nullspace"
             )
@@ -111,7 +111,9 @@ class Spec:
         """The spec with what a command line names put in place; None keeps what is there.
 
         The axes given replace all axes of the spec. An axis of one level fixes its letter: it
-        becomes the base's value. The variants given are also those whose preservation is measured.
+        becomes the base's value. The variants given are also those whose preservation is measured;
+        a spec that times none keeps to that. Of the pairs those stay that have the model and the
+        data set given.
 
         Raises:
             SpecError: a value that cannot be run.
@@ -122,10 +124,11 @@ class Spec:
             fixed = {axis.name: axis.values[0] for axis in axes if len(axis.values) == 1}
             wanted["base"] = {**self.base, **wanted.get("base", {}), **fixed}
             wanted["axes"] = tuple(axis for axis in axes if axis.name not in fixed)
+        section = wanted.get("preservation", self.preservation)
         if variants:
-            wanted["variants"] = variants
-            section = wanted.get("preservation", self.preservation)
-            wanted["preservation"] = replace(section, variants=variants)
+            wanted["variants"] = variants if self.variants else ()
+            section = replace(section, variants=variants)
+        wanted["preservation"] = replace(section, pairs=_matching(section.pairs, wanted))
         return replace(self, **wanted)
 
     def to_toml(self, command: str) -> str:
@@ -142,8 +145,10 @@ class Spec:
         for name in ("sampling", "preservation"):
             section = getattr(self, name)
             tree[name] = {f.name: getattr(section, f.name) for f in fields(section)}
-        texts = [str(variant) for variant in self.preservation.variants]
-        tree["preservation"] = {**tree["preservation"], "variants": texts}  # type: ignore[dict-item]
+        tree["preservation"] |= {  # type: ignore[operator]
+            "variants": [str(variant) for variant in self.preservation.variants],
+            "pairs": [asdict(pair) for pair in self.preservation.pairs],
+        }
         return dump(tree)
 
     @classmethod
@@ -172,6 +177,23 @@ class Spec:
 
 _KEYS = ("preset", "command", "methods", *(f.name for f in fields(Spec) if f.name != "variants"))
 _NEEDED = ("preset", "model", "dataset", "methods", "base", "axes")
+
+
+def _matching(pairs: tuple[Pair, ...], wanted: Mapping[str, object]) -> tuple[Pair, ...]:
+    """The pairs that a command line names; all of them where it names none.
+
+    Raises:
+        SpecError: it names one that is not among them.
+    """
+    named = {key: wanted[key] for key in ("model", "dataset") if key in wanted}
+    kept = tuple(p for p in pairs if all(getattr(p, key) == named[key] for key in named))
+    if pairs and not kept:
+        raise SpecError(
+            f"expected one of the preset's pairs, {'; '.join(map(str, pairs))}; got "
+            f"{', '.join(f'{key} {value}' for key, value in named.items())}: add it to "
+            "[preservation] pairs, or use --preset quick"
+        )
+    return kept
 
 
 def _check_keys(tree: Mapping[str, object]) -> None:

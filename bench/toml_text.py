@@ -24,7 +24,7 @@ def parse(text: str, what: str) -> dict[str, Any]:
 
 
 def dump(tree: Mapping[str, object]) -> str:
-    """Write texts, numbers, booleans and lists of them, and tables of these one level deep.
+    """Write texts, numbers, booleans, lists and tables of these.
 
     Plain keys come first, whatever their place in ``tree``: after a table's heading they would
     belong to the table.
@@ -51,9 +51,11 @@ def _value(value: object) -> str:
         return _string(value)
     if isinstance(value, (int, float)) and not (isinstance(value, float) and math.isnan(value)):
         return repr(value)
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{_key(key)} = {_value(v)}" for key, v in value.items()) + "}"
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(map(_value, value))}]"
-    raise TypeError(f"expected a text, number, boolean or list; got {type(value).__name__}")
+    raise TypeError(f"expected a text, number, boolean, list or table; got {type(value).__name__}")
 
 
 def _string(text: str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bench.plan import Block, Plan, Point, preservation_id
+from bench.plan import Block, Plan, Point, places, preservation_id
 from bench.seeds import stable_hash
 from bench.shards import WHOLE, Shard
 from bench.spec import Spec
@@ -51,7 +51,11 @@ def make_units(plan: Plan, records: list[Record], part: Shard = WHOLE) -> list[U
         if any(cell.cell_id not in done for cell in block.cells)
     ]
     finished = _finished_units(records)
-    extra = _preservation_units(plan.spec) + _spectrum_units(plan.spec)
+    extra = [
+        unit
+        for place in places(plan.spec)
+        for unit in (*_spectrum_units(place), *_preservation_units(place))
+    ]
     own = [unit for place, unit in enumerate(extra) if part.owns(place)]
     return units + [unit for unit in own if unit.unit not in finished]
 
@@ -145,7 +149,7 @@ def _preservation_unit(spec: Spec, variant: Variant, start: str) -> Unit:
     unit = stable_hash(["preservation", [item["cell_id"] for item in items]])[:16]
     return Unit(
         unit=unit,
-        label=f"preservation of {variant}, start {start}",
+        label=f"preservation of {variant}, start {start}, {spec.model} on {spec.dataset}",
         command={
             "do": "preservation",
             "unit": unit,
@@ -182,8 +186,13 @@ def _spectrum_units(spec: Spec) -> list[Unit]:
     return [
         Unit(
             unit=unit,
-            label="spectrum of the layer inputs",
-            command={"do": "spectrum", "unit": unit, **_common(spec, point)},
+            label=f"spectrum of the layer inputs, {spec.model} on {spec.dataset}",
+            command={
+                "do": "spectrum",
+                "unit": unit,
+                "taus": list(spec.preservation.taus),
+                **_common(spec, point),
+            },
             base={"kind": "spectrum", "unit": unit, **_place(point)},
             cell_ids=(unit,),
         )

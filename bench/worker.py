@@ -284,7 +284,8 @@ def run_preservation(command: Message, emit: Emit) -> None:
     where = subject(built, command["start"])
     lr = variant.options.get("lr")
     if lr is None:
-        lr = find_lr(where, variant, point.t, command["growth"])
+        taus = [item["tau"] for item in command["items"]]
+        lr = find_lr(where, variant, point.t, command["growth"], taus)
     # A method that knows no tau is followed once.
     items = command["items"] if takes_tau(variant) else [{**command["items"][0], "tau": 1.0}]
     for item in items:
@@ -307,7 +308,7 @@ def run_spectrum(command: Message, emit: Emit) -> None:
     from bench.preservation import spectra, subject
 
     point, built = _built(command)
-    layers = list(spectra(subject(built, "init")))
+    layers = list(spectra(subject(built, "init"), command["taus"]))
     for spectrum in layers:
         cell_id = f"{command['unit']}-{spectrum['position']}"
         record = {**asdict(point), "cell_id": cell_id, "of": len(layers), **spectrum}
