@@ -24,6 +24,8 @@ CALL_SECONDS = {"cpu": 6e-6, "cuda": 1e-5}  # one library call, from Python to i
 BLOCK_SECONDS = 0.5  # building the model, drawing batches, evaluating off the clock
 START_SECONDS = 10.0  # starting the worker, measuring the spectrum, writing the report
 PRESERVATION_SECONDS = 1.0  # one record
+# One record of a network that is no perceptron, at the sizes of the preset spectrum.
+PAIR_SECONDS = {"cnn": 2.0, "resnet": 10.0, "transformer": 10.0, "decoder": 10.0}
 CUDA_START_SECONDS = 10.0
 
 
@@ -113,4 +115,5 @@ def preservation_seconds(settings: Preservation) -> float:
     if not settings.enabled:
         return 0.0
     records = (len(settings.variants) + len(settings.taus)) * len(settings.starts)
-    return PRESERVATION_SECONDS * records
+    seconds = [PAIR_SECONDS.get(pair.model, PRESERVATION_SECONDS) for pair in settings.pairs]
+    return sum(seconds or [PRESERVATION_SECONDS]) * records

@@ -80,8 +80,9 @@ def _by_name(point: Point, seed: int, *, bias: bool, data_dir: str | None) -> Bu
     for _ in range(point.b):
         rows = torch.randperm(len(data), generator=generator)[: point.n]
         batches.append(data.batch(rows))
-    # No more than the teleport batch where a sample is a whole sequence.
-    heldout = data.heldout_batch(_HELDOUT_SAMPLES if data.task == "classes" else point.n)
+    # A sequence costs as much as hundreds of images: no more of them than in a batch.
+    sequences = len(data.sample_shape) == 2 or data.task == "tokens"
+    heldout = data.heldout_batch(point.n if sequences else _HELDOUT_SAMPLES)
     if point.model.startswith("mlp"):
         batches = [_flat(batch) for batch in batches]
         heldout = _flat(heldout)
