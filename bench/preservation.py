@@ -1,8 +1,10 @@
 """What a teleport does to loss and gradient norm, step by step; never timed."""
 
 import copy
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from bench.measure import restore
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     import torch
 
     from teleport_core import Problem, TeleportResult
+    from teleport_core.nullspace.bounds import LayerInputs
 
 Record = dict[str, Any]
 
@@ -37,6 +40,18 @@ class Subject:
     def reset(self) -> None:
         """Go back to the starting point."""
         restore(self.problem.model, self.start)
+
+    @cached_property
+    def inputs(self) -> "list[LayerInputs]":
+        """The inputs of every movable layer at the starting point, in order of first use."""
+        from teleport_core.nullspace.bounds import layer_inputs
+
+        self.reset()
+        return layer_inputs(self.problem, 1.0)
+
+    def dtype_of(self, layer: "LayerInputs") -> "torch.dtype":
+        """The type of a layer's weight."""
+        return self.start[layer.weight].dtype
 
 
 def subject(built: Built, start: str) -> Subject:
@@ -178,16 +193,15 @@ def _observer(where: Subject, variant: Variant, tau: float) -> Callable[[], dict
     import torch
 
     from teleport_core import Problem
-    from teleport_core.nullspace.bounds import layer_inputs, preactivation_bound
+    from teleport_core.nullspace.bounds import preactivation_bound
     from teleport_core.objective import loss_and_grad_norm_sq
 
     problem, heldout = where.problem, where.built.heldout
     double = copy.deepcopy(problem.model).double()
     bounded = None
     if takes_tau(variant):
-        where.reset()
         rule = variant.options.get("rank_rule")
-        bounded = layer_inputs(problem, tau, str(rule) if rule else None)
+        bounded = inputs_at(where, tau, str(rule) if rule else None)
 
     def loss_in(model: "torch.nn.Module", batch: tuple[Any, Any]) -> float:
         with torch.no_grad():
@@ -207,6 +221,19 @@ def _observer(where: Subject, variant: Variant, tau: float) -> Callable[[], dict
         }
 
     return observe
+
+
+def inputs_at(where: Subject, tau: float, rank_rule: str | None) -> "list[LayerInputs]":
+    """The layers' inputs with the singular value that a rule leaves out first."""
+    from teleport_core.rank import RULES, resolve_rule
+
+    rule = RULES[resolve_rule(rank_rule, tau)]
+
+    def residual(layer: "LayerInputs") -> float:
+        kept = rule(layer.sigma, layer.shape, where.dtype_of(layer), tau)
+        return float(layer.sigma[kept]) if kept < layer.sigma.numel() else 0.0
+
+    return [replace(layer, residual=residual(layer)) for layer in where.inputs]
 
 
 def _as_double(batch: tuple[Any, Any]) -> tuple[Any, Any]:
@@ -243,18 +270,21 @@ def spectra(where: Subject, taus: Sequence[float] = (1.0,)) -> Iterator[Record]:
     Beside them the dimensions that each rank rule leaves free at each of ``taus``.
     """
     from teleport_core.layers import linear_layers
-    from teleport_core.nullspace.bounds import layer_inputs
 
     data_fed = {layer.weight: layer.data_fed for layer in linear_layers(where.problem)}
-    dtypes = {name: value.dtype for name, value in where.problem.detached().items()}
-    for position, layer in enumerate(layer_inputs(where.problem, 1.0), 1):
+    parts = Counter(layer.weight for layer in where.inputs)
+    seen: Counter[str] = Counter()
+    for position, layer in enumerate(where.inputs, 1):
+        seen[layer.weight] += 1
+        # A grouped convolution has a space for each group.
+        part = f" ({seen[layer.weight]})" if parts[layer.weight] > 1 else ""
         yield {
-            "layer": layer.weight,
+            "layer": layer.weight + part,
             "position": position,
             "rows": layer.shape[0],
             "columns": layer.shape[1],
             "data_fed": data_fed[layer.weight],
-            "free": free_dimensions(layer.sigma, layer.shape, dtypes[layer.weight], taus),
+            "free": free_dimensions(layer.sigma, layer.shape, where.dtype_of(layer), taus),
             "eigenvalues": layer.sigma.square().tolist(),
         }
 
