@@ -4,7 +4,7 @@ A row states numbers and how to read them. Whether a claim holds is left to the 
 covers one machine, one implementation and the levels it swept.
 """
 
-from reports import claims_error, claims_runtime
+from reports import claims_error, claims_runtime, enough
 from reports.evidence import Claim, Evidence
 
 NOT_MEASURED = "not measured in this run"
@@ -22,6 +22,7 @@ def claims(evidence: Evidence) -> list[Claim]:
         claims_error.above_99(evidence),
         claims_error.gradient(evidence),
         claims_error.variance(evidence),
+        enough.enough(evidence),
         claims_error.symmetry_preserves(evidence),
     ]
     return [row if row.measured else row._replace(measured=[NOT_MEASURED]) for row in rows]

@@ -19,7 +19,7 @@ def preserved(evidence: Evidence) -> Claim:
     return Claim(
         "In the exact null space (τ = 1) the loss stays constant while the gradient norm rises.",
         "Section 4.4, Figure 6b",
-        [f"{_name(r)}: {_drift_words(r)}, ‖g‖² {_gain(r)}" for r in chosen],
+        [f"{_name(r, evidence)}: {_drift_words(r)}, ‖g‖² {_gain(r)}" for r in chosen],
         "Drift is the change of the loss of the teleport batch relative to its first value. "
         "float32 resolves about 10⁻⁷; in float64 the same weights are evaluated again.",
     )
@@ -31,7 +31,7 @@ def above_99(evidence: Evidence) -> Claim:
     return Claim(
         "The loss remains constant for τ above 0.99.",
         "Figure 6 (caption); Section 4.4 says so of τ = 0.99 itself",
-        [f"{_name(r)}, τ = {tau(r['tau'])}: {_drift_words(r)}" for r in chosen],
+        [f"{_name(r, evidence)}, τ = {tau(r['tau'])}: {_drift_words(r)}" for r in chosen],
         "The paper followed a transformer on sMNIST; this run followed what its headings name.",
     )
 
@@ -48,7 +48,7 @@ def gradient(evidence: Evidence) -> Claim:
     return Claim(
         "The gradient norm grows faster for smaller τ.",
         "Section 4.4, Figure 6b",
-        [_family_words(family) for family in families if len(family) > 1],
+        [_family_words(family, evidence) for family in families if len(family) > 1],
         "Growth of ‖g‖² at one learning rate, up to the last step that every τ reached.",
     )
 
@@ -70,7 +70,7 @@ def symmetry_preserves(evidence: Evidence) -> Claim:
     return Claim(
         "Symmetry teleport leaves the loss unchanged.",
         "Zhao et al. 2022 and 2023, the published code",
-        [f"{_name(r)}: {_drift_words(r)}" for r in _followed(evidence, SYMMETRY)],
+        [f"{_name(r, evidence)}: {_drift_words(r)}" for r in _followed(evidence, SYMMETRY)],
         "Variants with published=true repeat the released code step for step; the others use the "
         "group action of the text.",
     )
@@ -85,9 +85,12 @@ def _followed(evidence: Evidence, method: str) -> list[Record]:
     return sorted(chosen, key=curve_order)
 
 
-def _name(record: Record) -> str:
-    start = record.get("start")
-    return f"{record['variant']}, {start}" if start else str(record["variant"])
+def _name(record: Record, evidence: Evidence) -> str:
+    """Variant and start; model and data set too where the run has several."""
+    places = {(r["model"], r["dataset"]) for r in evidence.preservation}
+    where = f"{record['model']} on {record['dataset']}" if len(places) > 1 else ""
+    parts = (where, str(record["variant"]), str(record.get("start") or ""))
+    return ", ".join(part for part in parts if part)
 
 
 def _drift_words(record: Record) -> str:
@@ -116,10 +119,10 @@ def _gain(record: Record) -> str:
     return f"grew {number(gain(record))}-fold"
 
 
-def _family_words(family: list[Record]) -> str:
+def _family_words(family: list[Record], evidence: Evidence) -> str:
     last = min(max(step_line(record, "grad_norm_sq")[0], default=0) for record in family)
     parts = [f"{number(gain(r, last))}-fold at τ = {tau(as_float(r.get('tau')))}" for r in family]
-    return f"{_name(family[0])}, after {last} steps: {listed(parts)}"
+    return f"{_name(family[0], evidence)}, after {last} steps: {listed(parts)}"
 
 
 def _variance_words(record: Record) -> str:

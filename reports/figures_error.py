@@ -22,12 +22,12 @@ from reports.figures import (
     styles,
     symlog_ticks,
 )
-from reports.formatting import number, percent, small, tau
+from reports.formatting import listed, number, percent, small, tau
 from reports.run import Record
 from reports.run import number as as_float
 
 SECOND_LAYER = 2
-_SECOND = Style("#0173b2", "o", (), "solid line with circles")
+_FRONT = Style("#0173b2", "o", (), "solid line with circles")
 _OTHER = Style("0.6", "", (), "thin grey line")
 
 
@@ -53,20 +53,48 @@ LOSS_FLOAT64 = Quantity("drift_float64", "the same drift, evaluated in float64",
 HELD_OUT = Quantity("heldout_drift", "relative drift of the loss, held-out data", drift=True)
 
 
-def spectrum_groups(spectrum: Sequence[Record]) -> list[Group]:
-    """Figure 6a: one panel per model and data set, a line per layer, the second layer in front."""
+def spectrum_overview(
+    spectrum: Sequence[Record], front: Sequence[int] = (SECOND_LAYER,)
+) -> Group | None:
+    """Figure 6a as in the paper: one line for each model and data set; None for a single one."""
+    key = _names("model", "dataset")
+    places = sorted({key(record) for record in spectrum})
+    if len(places) < 2:
+        return None
+    chosen = sorted(
+        (record for record in spectrum if record.get("position") in front),
+        key=lambda record: (places.index(key(record)), record["position"]),
+    )
+    labels = [f"{' on '.join(key(record))}, {record['layer']}" for record in chosen]
+    looks = styles(labels)
+    with look():
+        lines = [(record, looks[label]) for label, record in zip(labels, chosen, strict=True)]
+        return Group("All networks", legend(looks), [_draw_spectra(lines)])
+
+
+def spectrum_groups(
+    spectrum: Sequence[Record], front: Sequence[int] = (SECOND_LAYER,)
+) -> list[Group]:
+    """Figure 6a: one panel per model and data set, a line per layer, those of ``front`` in front.
+
+    ``front`` counts layers from 1, in the order of their first use.
+    """
     key = _names("model", "dataset")
     chosen = sorted(spectrum, key=lambda record: (key(record), record.get("position") or 0))
     with look():
         return [
-            Group(" on ".join(names), [], [_draw_spectrum(list(layers))])
+            Group(" on ".join(names), [], [_draw_layers(list(layers), front)])
             for names, layers in groupby(chosen, key)
         ]
 
 
-def spectrum_legend() -> list[Entry]:
+def spectrum_legend(front: Sequence[int] = (SECOND_LAYER,)) -> list[Entry]:
     """The legend of all panels of Figure 6a."""
-    return legend({"input of the second layer": _SECOND, "inputs of the other layers": _OTHER})
+    words = "input of the second layer"
+    if tuple(front) != (SECOND_LAYER,):
+        numbers = listed([str(number) for number in front])
+        words = f"inputs of {'layer' if len(front) == 1 else 'layers'} {numbers}"
+    return legend({words: _FRONT, "inputs of the other layers": _OTHER})
 
 
 def spectrum_line(record: Record) -> tuple[list[float], list[float]]:
@@ -77,17 +105,21 @@ def spectrum_line(record: Record) -> tuple[list[float], list[float]]:
     return [100 * k / kept for k in range(1, len(shares) + 1)], [100 * s for s in shares]
 
 
-def _draw_spectrum(layers: list[Record]) -> Drawing:
+def _draw_layers(layers: list[Record], front: Sequence[int]) -> Drawing:
+    ordered = sorted(layers, key=lambda record: record.get("position") in front)
+    return _draw_spectra([(r, _FRONT if r.get("position") in front else _OTHER) for r in ordered])
+
+
+def _draw_spectra(lines: list[tuple[Record, Style]]) -> Drawing:
     figure, axes = panel("share of the eigenvectors, %", "cumulative energy, %")
     words = []
-    for record in sorted(layers, key=lambda record: record.get("position") == SECOND_LAYER):
+    for record, style in lines:
         x, y = spectrum_line(record)
         if not x:
             continue
-        second = record.get("position") == SECOND_LAYER
-        style = _SECOND if second else _OTHER
-        extra: dict[str, Any] = {"markevery": max(1, len(x) // 12)} if second else {"lw": 0.9}
-        axes.plot(x, y, **{**style.line(), **extra}, gid="second" if second else "layer")
+        behind = style is _OTHER
+        extra: dict[str, Any] = {"lw": 0.9} if behind else {"markevery": max(1, len(x) // 12)}
+        axes.plot(x, y, **{**style.line(), **extra}, gid="layer" if behind else "second")
         words.append(_spectrum_words(record, y))
     axes.set_xlim(0, 102)
     axes.set_ylim(0, 103)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import jinja2
 from markupsafe import Markup, escape
 
-from reports import figures_error, figures_runtime, formatting, sections, summary
+from reports import figures_error, figures_runtime, formatting, null_dimensions, sections, summary
 from reports.claims import claims
 from reports.clean import shortened
 from reports.evidence import Evidence
@@ -125,6 +125,7 @@ def _hash(text: str) -> str:
 
 def _context(material: Material) -> dict[str, Any]:
     run = material.run
+    front = _front(run.spec)
     evidence = Evidence(material.scaling, run.preservation, run.spectrum, material.costs)
     return {
         "title": summary.title(material.runtime),
@@ -141,8 +142,10 @@ def _context(material: Material) -> dict[str, Any]:
         "ratios": ratio_table(material.ratios, material.base),
         "preservation_groups": figures_error.preservation_groups(run.preservation),
         "preservation": sections.preservation_table(run.preservation),
-        "spectrum_groups": figures_error.spectrum_groups(run.spectrum),
-        "spectrum_legend": figures_error.spectrum_legend(),
+        "spectrum_overview": figures_error.spectrum_overview(run.spectrum, front),
+        "spectrum_groups": figures_error.spectrum_groups(run.spectrum, front),
+        "spectrum_legend": figures_error.spectrum_legend(front),
+        "null_dimensions": null_dimensions.table(run.spectrum),
         "spectrum": sections.spectrum_table(run.spectrum),
         "schedules": [_schedule(table) for table in material.costs],
         "cost_notes": material.cost_notes,
@@ -153,6 +156,14 @@ def _context(material: Material) -> dict[str, Any]:
         "command": (run.spec or {}).get("command", ""),
         "files": material.files,
     }
+
+
+def _front(spec: Record | None) -> list[int]:
+    """The layers whose spectrum was asked for."""
+    section = (spec or {}).get("preservation")
+    asked = section.get("layers") if isinstance(section, dict) else None
+    numbers = asked if isinstance(asked, list) else []
+    return [n for n in numbers if isinstance(n, int)] or [figures_error.SECOND_LAYER]
 
 
 def _runtime_sections(material: Material) -> list[RuntimeSection]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from bench.atomic import write_whole
-from reports import csv_files, error_tables, page, summary, sweeps, tables
+from reports import csv_files, error_tables, null_dimensions, page, summary, sweeps, tables
 from reports.excerpt import excerpt
 from reports.ratios import ratios
 from reports.run import Record, Run, load
@@ -22,6 +22,7 @@ class Tables:
     preservation: pd.DataFrame
     spectrum: pd.DataFrame
     scaling: pd.DataFrame
+    null_dimensions: pd.DataFrame
     ratios: pd.DataFrame
 
 
@@ -57,6 +58,7 @@ def derive(run: Run) -> Tables:
         preservation=error_tables.preservation(run.preservation),
         spectrum=error_tables.spectrum(run.spectrum),
         scaling=sweeps.scaling(run.cells, base),
+        null_dimensions=null_dimensions.null_dimensions(run.spectrum),
         ratios=ratios(run.cells),
     )
 

@@ -27,7 +27,7 @@ def lines(measured, start):
 
 def test_without_measurements_every_claim_says_so(tmp_path):
     rows = claims(evidence_of(synthetic.write(tmp_path, [])))
-    assert len(rows) == 10
+    assert len(rows) == 11
     assert all(row.measured == [NOT_MEASURED] for row in rows)
     assert all(row.source and row.reading for row in rows)
 

@@ -19,7 +19,15 @@ SECTIONS = [
 ]
 CSV_FILES = [
     f"{name}.csv"
-    for name in ("runtime", "samples", "preservation", "spectrum", "scaling", "ratios")
+    for name in (
+        "runtime",
+        "samples",
+        "preservation",
+        "spectrum",
+        "scaling",
+        "null_dimensions",
+        "ratios",
+    )
 ]
 SOURCES = ("src", "srcset", "href", "xlink:href", "action", "data", "poster", "background")
 
