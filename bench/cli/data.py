@@ -38,12 +38,11 @@ def list_datasets(data_dir: DataDir = None) -> None:
 def check(name: OptionalName = None, data_dir: DataDir = None) -> None:
     """Parse and hash the files of a data set; exit code 2 if one is absent or damaged."""
     from bench.problems.datasets.inventory import check as check_dataset
-    from bench.problems.datasets.inventory import inventory
+    from bench.problems.datasets.inventory import present
 
-    here = [entry.name for entry in inventory(data_dir) if entry.state != "no"]
     rows: list[tuple[str, ...]] = []
     problems: list[str] = []
-    for each in here if name is None else [name]:
+    for each in present(data_dir) if name is None else [name]:
         try:
             checked = check_dataset(each, data_dir)
         except DataError as error:

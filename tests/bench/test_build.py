@@ -150,7 +150,7 @@ def test_too_few_batches_are_used_again(folder: Path) -> None:
         ("{}/nowhere.py:f", "it raised FileNotFoundError: no file .*nowhere.py"),
         ("{}/bad_models.py:f", "it raised ModuleNotFoundError: No module named 'not_there_at_all'"),
         ("no.such.module:f", "expected to import 'no.such.module' .*ModuleNotFoundError"),
-        ("resnet", "expected a model to be 'mlp' or 'pkg.module:factory'; got 'resnet'"),
+        ("resent", r"one of mlp, cnn, .*; got 'resent'; did you mean 'resnet'\?"),
     ],
 )
 def test_a_factory_that_does_not_fit_is_told_why(folder: Path, model: str, text: str) -> None:

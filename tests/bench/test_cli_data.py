@@ -48,7 +48,7 @@ def test_list_survives_damage_and_says_what_it_is(roots):
     labels = roots["cache"] / "mnist" / "t10k-labels-idx1-ubyte.gz"
     labels.write_bytes(b"nonsense")
     table = rows(run("list"))
-    assert table["mnist"].startswith("mnist          damaged")
+    assert table["mnist"].startswith("mnist             damaged")
     assert str(labels) in table["mnist"]
     assert table["digits"].split()[1] == "yes"
 

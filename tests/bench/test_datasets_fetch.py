@@ -7,12 +7,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
 import pytest
-from idx_files import DEBIAN, SHARED, isolate, write_part
+from idx_files import DEBIAN, is_here, isolate, write_part
 
 from bench.errors import DataError
 from bench.problems.datasets import fetch as fetch_module
 from bench.problems.datasets import load_dataset
-from bench.problems.datasets.fetch import REMOTES, Remote, fetch
+from bench.problems.datasets.fetch import FILE_SETS, REMOTES, Remote, fetch
+from bench.problems.datasets.locations import find
 
 
 class Server:
@@ -176,7 +177,9 @@ def test_folder_that_cannot_be_made_is_reported(server, tmp_path):
 
 @pytest.mark.parametrize("name", ["digits", "auto"])
 def test_bundled_data_need_no_download(name):
-    with pytest.raises(DataError, match="one of fashion-mnist, mnist; got 'digits', which needs"):
+    with pytest.raises(
+        DataError, match="one of exchange_rate, fashion-mnist, mnist; got 'digits', which needs"
+    ):
         fetch(name)
 
 
@@ -187,9 +190,9 @@ def test_without_pooch_the_message_names_it(monkeypatch, tmp_path):
         fetch("mnist")
 
 
-@pytest.mark.skipif(not (SHARED / "mnist").is_dir(), reason="no MNIST beside this checkout")
+@pytest.mark.skipif(not is_here("mnist"), reason="MNIST is nowhere here")
 def test_pinned_hashes_are_those_of_the_real_files():
-    files = sorted((SHARED / "mnist").glob("*.gz"))
+    files = sorted(find(FILE_SETS["mnist"], None).folder.glob("*.gz"))
     assert files
     for file in files:
         assert hashlib.md5(file.read_bytes()).hexdigest() == REMOTES["mnist"].md5[file.name]

@@ -3,9 +3,9 @@ import pytest
 import torch
 from idx_files import (
     DEBIAN,
-    SHARED,
     idx_bytes,
     images_of,
+    is_here,
     isolate,
     labels_of,
     write,
@@ -40,11 +40,13 @@ def test_train_and_test_files_become_both_parts(root, name, suffix):
     data = load_dataset(name, root)
 
     assert data.name == name
-    assert torch.equal(data.inputs, torch.tensor(images.reshape(12, 784) / 255).float())
+    assert torch.equal(data.inputs, torch.tensor(images).unsqueeze(1))
     assert data.targets.tolist() == labels.tolist()
-    assert torch.equal(data.heldout_inputs, torch.tensor(test_images.reshape(5, 784) / 255).float())
+    assert torch.equal(data.heldout_inputs, torch.tensor(test_images).unsqueeze(1))
     assert data.heldout_targets.tolist() == test_labels.tolist()
-    assert data.inputs.dtype == torch.float32
+    inputs, targets = data.batch(torch.tensor([3, 1]))
+    assert torch.equal(inputs, torch.tensor(images[[3, 1], None] / 255).float())
+    assert targets.tolist() == labels[[3, 1]].tolist()
     assert data.targets.dtype == torch.int64
     assert data.source == f"{root / name}, 12 training samples, 5 test samples"
 
@@ -60,7 +62,7 @@ def test_one_part_alone_is_split_and_the_source_says_so(root, part):
         f"{root / 'mnist'}, only its {part} files: 16 samples for training, 4 held out (seed 0)"
     )
     label_of = {image.tobytes(): label for image, label in zip(images, labels, strict=True)}
-    inputs = torch.cat([data.inputs, data.heldout_inputs]).mul(255).round().to(torch.uint8)
+    inputs = torch.cat([data.inputs, data.heldout_inputs]).squeeze(1)
     targets = torch.cat([data.targets, data.heldout_targets]).tolist()
     kept = {image.numpy().tobytes(): label for image, label in zip(inputs, targets, strict=True)}
     assert kept == label_of
@@ -116,13 +118,13 @@ def test_damaged_file_is_named(root):
     assert f"{path}: expected the gzip stream to go on" in refusal(root)
 
 
-@pytest.mark.skipif(not (SHARED / "mnist").is_dir(), reason="no MNIST beside this checkout")
-def test_real_mnist_beside_the_checkout():
+@pytest.mark.skipif(not is_here("mnist"), reason="MNIST is nowhere here")
+def test_real_mnist():
     from bench.problems.datasets.locations import find
-    from bench.problems.datasets.mnist import read_pair
+    from bench.problems.datasets.mnist import FILE_SETS, read_pair
 
-    located = find("mnist", SHARED)
-    images, labels = read_pair(next(pair for pair in located.pairs if pair.part == "t10k"))
+    located = find(FILE_SETS["mnist"], None)
+    images, labels = read_pair(next(pair for pair in located.files if pair.part == "t10k"))
 
     assert images.shape == (10000, 28, 28)
     # How often each digit occurs in the official test set, and its first labels.
@@ -137,9 +139,9 @@ def test_real_mnist_beside_the_checkout():
 def test_real_fashion_mnist_from_debian():
     data = load_dataset("fashion-mnist", DEBIAN)
 
-    assert data.inputs.shape == (60000, 784)
-    assert data.heldout_inputs.shape == (10000, 784)
+    assert data.inputs.shape == (60000, 1, 28, 28)
+    assert data.heldout_inputs.shape == (10000, 1, 28, 28)
     assert data.targets.bincount().tolist() == [6000] * 10
     assert data.heldout_targets.bincount().tolist() == [1000] * 10
     # The training set's mean that its users normalise with.
-    assert data.inputs.mean().item() == pytest.approx(0.2860, abs=1e-4)
+    assert data.inputs.float().mean().item() / 255 == pytest.approx(0.2860, abs=1e-4)

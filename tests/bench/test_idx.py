@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from idx_files import CODES, header, idx_bytes, write
 
 from bench.errors import DataError
-from bench.problems.datasets import idx
+from bench.problems.datasets import idx, sources
 from bench.problems.datasets.idx import read_header, read_idx
 
 ARRAY = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
@@ -156,7 +156,7 @@ def test_bomb_is_inflated_to_one_byte_more_than_promised(tmp_path, monkeypatch):
             inflated.append(len(out := self._inner.decompress(packed, count)))
             return out
 
-    monkeypatch.setattr(idx.zlib, "decompressobj", Counting)
+    monkeypatch.setattr(sources.zlib, "decompressobj", Counting)
     path = write(tmp_path / "bomb.gz", VALID + b"\0" * 10**7)
 
     assert "at least one byte more" in refusal(path)

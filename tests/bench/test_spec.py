@@ -13,7 +13,7 @@ from spec_strategies import TEXTS, specs
 from bench.axes import Axis
 from bench.errors import SpecError
 from bench.preset import load_preset, preset_names
-from bench.settings import Preservation, Sampling
+from bench.settings import Pair, Preservation, Sampling
 from bench.spec import WITHOUT_EFFECT, Spec
 from bench.toml_text import dump
 from bench.variants import SGD, Variant
@@ -61,6 +61,8 @@ PRESERVATION_CHANGES = {
     "d": 64,
     "n": 16,
     "l": 4,
+    "pairs": (Pair(model="cnn", dataset="cifar-10", d=16, n=8, l=4),),
+    "layers": (2, 3),
 }
 
 
@@ -285,14 +287,14 @@ def test_presets_give_every_key(name):
 
 
 def test_presets_are_those_promised():
-    assert preset_names() == ["paper", "quick", "smoke"]
+    assert preset_names() == ["paper", "quick", "smoke", "spectrum"]
     assert load_preset("quick").swept == load_preset("paper").swept == ("t", "d", "n", "l", "b")
     assert load_preset("paper").base == {"t": 8, "d": 512, "n": 32, "l": 3, "b": 8}
 
 
 def test_unknown_preset():
     with pytest.raises(
-        SpecError, match=r"one of paper, quick, smoke; got 'quik'; did you .*'quick'"
+        SpecError, match=r"one of paper, quick, smoke, spectrum; got 'quik'; did you .*'quick'"
     ):
         load_preset("quik")
 

@@ -50,6 +50,22 @@ def inventory(data_dir: Path | None = None) -> list[Entry]:
     return [_entry(name, address, data_dir) for name, address in sorted(addresses().items())]
 
 
+def present(data_dir: Path | None = None) -> list[str]:
+    """Data sets that are here, damaged or not; of several made from the same files the first.
+
+    Raises:
+        DataError: as ``inventory``.
+    """
+    here = [entry.name for entry in inventory(data_dir) if entry.state != "no"]
+    return [
+        name
+        for name in here
+        if name not in FILE_SETS
+        or FILE_SETS[name].folder not in here
+        or FILE_SETS[name].folder == name
+    ]
+
+
 def check(name: str, data_dir: Path | None = None) -> list[Checked]:
     """Parse and hash everything a data set consists of.
 
