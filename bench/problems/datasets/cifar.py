@@ -191,7 +191,8 @@ def _finder(kind: Kind) -> FileSet[Batches]:
         test = folder / kind.test
         if train or test.is_file():
             return Batches(kind, train, test if test.is_file() else None)
-        if (folder / Path(kind.train[0]).stem).is_file():
+        pickled = Path(kind.train[0]).stem
+        if (folder / pickled).is_file() or (folder.parent / kind.python_folder / pickled).is_file():
             raise DataError(
                 f"expected the binary version of {kind.name} in {folder}; found the Python "
                 f"version, which is pickled and never read: {_advice(kind)}"

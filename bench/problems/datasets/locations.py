@@ -111,7 +111,7 @@ def find(wanted: FileSet[FilesT], data_dir: Path | None) -> Located[FilesT] | No
     """
     for place in places(data_dir):
         folder = place.folder(wanted.folder)
-        if folder is None or not folder.is_dir():
+        if folder is None:
             continue
         files = wanted.find(folder)
         if files is not None:
