@@ -95,7 +95,7 @@ def test_damaged_files_are_refused_by_name(root, contents, text):
 
 
 def test_absent_files_say_where_they_are(root):
-    with pytest.raises(DataError, match=r"(?s)ptb.train.txt, ptb.valid.txt and .*simple-examples.tgz"):
+    with pytest.raises(DataError, match=r"(?s)ptb.train.txt, ptb.valid.txt and .*examples.tgz"):
         load_dataset("ptb", root)
 
 

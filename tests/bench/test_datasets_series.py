@@ -116,7 +116,7 @@ def test_a_bomb_is_not_inflated(tmp_path, monkeypatch):
     monkeypatch.setattr("bench.problems.datasets.sources.MAX_BYTES", 1000)
     path = tmp_path / "exchange_rate.txt.gz"
     path.write_bytes(gzip.compress(b"1,2\n" * 10_000))
-    with pytest.raises(DataError, match="expected at most 1000 bytes .*; found more"):
+    with pytest.raises(DataError, match=r"expected at most 1000 bytes .*; found more"):
         read_series(path)
 
 

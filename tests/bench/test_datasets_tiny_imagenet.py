@@ -39,11 +39,15 @@ def load(folder):
     return load_dataset("tiny-imagenet", folder.parent)
 
 
+def read_all(folder):
+    data = load(folder)
+    data.batch(torch.arange(len(data)))
+    data.heldout_batch(9)
+
+
 def refusal(folder):
     with pytest.raises(DataError) as caught:
-        data = load(folder)
-        data.batch(torch.arange(len(data)))
-        data.heldout_batch(9)
+        read_all(folder)
     return str(caught.value)
 
 
