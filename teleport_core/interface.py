@@ -55,9 +55,10 @@ class TeleportResult:
         loss: one entry per visited point, entry 0 before the first step; NaN where not computed.
         grad_norm_sq: squared norm of the gradient at the same points.
         null_dims: weight name -> free input dimensions, one per independent block; None for a
-            layer that cannot move because only data feeds it.
+            layer that cannot move because only data feeds it (0 for such a block).
         seconds: wall time of ``prepare`` and of the steps.
         guarantee: what this very call promises.
+        held: parameters that count in the gradient and were held fixed -> why.
     """
 
     status: Status
@@ -67,6 +68,7 @@ class TeleportResult:
     null_dims: dict[str, list[int] | None]
     guarantee: Guarantee
     seconds: Seconds = field(default=Seconds(float("nan"), float("nan")))
+    held: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass

@@ -4,6 +4,7 @@ The operator pi of the null-space paper (Eq. 11-12): pi(G) = G - (G B) B^T, B an
 [features, k] of the significant inputs of a layer. The product B B^T is never formed.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -36,11 +37,37 @@ class Basis:
 
 def basis_of(representation: Tensor, rank_rule: str, tau: float) -> Basis:
     """SVD of a representation matrix R [features, columns] (Step 2 of the paper), in float64."""
-    features, columns = representation.shape
-    left, sigma, _ = torch.linalg.svd(representation.double(), full_matrices=False)
-    k = RULES[rank_rule](sigma, (features, columns), representation.dtype, tau)
+    return _basis(representation, tuple(representation.shape), representation.dtype, rank_rule, tau)
+
+
+def basis_of_pieces(
+    pieces: Iterable[Tensor], rank_rule: str, tau: float, *, limit: int
+) -> Basis:
+    """The same for R^T given piece by piece, [columns, features]; R need not fit into memory.
+
+    Up to ``limit`` columns are held at a time, or as many as there are features; more of them are
+    replaced by the triangle of their QR factorisation, which has the same left singular vectors
+    and values.
+    """
+    held: list[Tensor] = []
+    columns, features, dtype = 0, 0, torch.float64
+    for piece in pieces:
+        columns, (_, features), dtype = columns + len(piece), piece.shape, piece.dtype
+        held.append(piece.double())
+        if len(held) > 1 and sum(map(len, held)) > max(limit, features):
+            held = [torch.linalg.qr(torch.cat(held), mode="r").R]
+    stacked = torch.cat(held) if len(held) > 1 else held[0]
+    return _basis(stacked.T, (features, columns), dtype, rank_rule, tau)
+
+
+def _basis(
+    R: Tensor, shape: tuple[int, ...], dtype: torch.dtype, rank_rule: str, tau: float
+) -> Basis:
+    features, columns = shape
+    left, sigma, _ = torch.linalg.svd(R.double(), full_matrices=False)
+    k = RULES[rank_rule](sigma, (features, columns), dtype, tau)
     residual = float(sigma[k]) if k < sigma.numel() else 0.0
-    return Basis(left[:, :k].to(representation.dtype), sigma, features, residual)
+    return Basis(left[:, :k].to(dtype), sigma, features, residual)
 
 
 def project(gradient: Tensor, basis: Tensor) -> Tensor:

@@ -3,8 +3,6 @@
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from torch import Tensor
-
 from teleport_core.ascent import Ascent
 from teleport_core.errors import ModelError, OptionError
 from teleport_core.interface import (
@@ -13,19 +11,20 @@ from teleport_core.interface import (
     Teleporter,
     TeleportResult,
     require_choice,
+    require_int,
 )
-from teleport_core.layers import LinearLayer
-from teleport_core.nullspace import half_hvp, textbook
+from teleport_core.nullspace import half_hvp, textbook, traced
 from teleport_core.nullspace.capture import Recordings
 from teleport_core.nullspace.half_hvp import Climb, HalfHvpState
 from teleport_core.nullspace.textbook import TextbookState
-from teleport_core.problem import Problem
+from teleport_core.nullspace.traced import TracedState
+from teleport_core.problem import Parameters, Problem
 from teleport_core.rank import resolve_rule
 from teleport_core.stack import Stack, read_stack
 
 ENGINES = ("auto", "half_hvp", "textbook")
 
-NullSpaceState = HalfHvpState | TextbookState
+NullSpaceState = HalfHvpState | TracedState | TextbookState
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +36,10 @@ class NullSpaceTeleporter(Teleporter):
         rank_rule: "numerical", "energy", "gpm" or "energy_float32"; default numerical rank at
             tau = 1 and energy (Eq. 3) below.
         engine: how a step is computed. "textbook" is the published double backward; "half_hvp"
-            takes the same step for a fraction of its time, at numerical rank and for stacks of
-            nn.Linear and elementwise activations; "auto" picks it wherever it applies.
+            takes the same step for a fraction of its time, at numerical rank; "auto" picks it
+            wherever it applies.
+        chunk_columns: samples, tokens or patches of a layer's input that are laid out in float64
+            at a time while its null space is found; bounds the memory that this takes.
     """
 
     name: ClassVar[str] = "nullspace"
@@ -46,6 +47,7 @@ class NullSpaceTeleporter(Teleporter):
     tau: float = 1.0
     rank_rule: str | None = None
     engine: str = "auto"
+    chunk_columns: int = 4096
     _recordings: Recordings = field(
         default_factory=Recordings, init=False, repr=False, compare=False
     )
@@ -54,6 +56,7 @@ class NullSpaceTeleporter(Teleporter):
         """Refuse values outside their range."""
         super().__post_init__()
         require_choice("engine", self.engine, ENGINES)
+        require_int("chunk_columns", self.chunk_columns, at_least=1)
         if self.engine == "half_hvp" and self.rule != "numerical":
             raise OptionError(
                 f"expected tau=1 with numerical rank for engine='half_hvp'; got tau={self.tau} "
@@ -69,61 +72,68 @@ class NullSpaceTeleporter(Teleporter):
         """Find the movable layers and the bases of their inputs.
 
         Raises:
-            ModelError: no weight can move, or engine="half_hvp" and the model is no such stack.
+            ModelError: no weight can move.
         """
-        if self.engine != "textbook" and self.rule == "numerical":
-            stack = read_stack(problem)
-            if isinstance(stack, Stack):
-                return half_hvp.prepare(problem, stack, self._climb(), self._recordings)
-            if self.engine == "half_hvp":
-                raise ModelError(
-                    "expected a stack of nn.Linear and elementwise activations for "
-                    f"engine='half_hvp'; {stack}: use engine='auto'"
-                )
-        state = textbook.prepare(problem, self.rule, self.tau)
-        if not state.layers:
+        state = self._prepared(problem)
+        if not isinstance(state, HalfHvpState) and not state.layers:
+            reasons = "; ".join(f"{name} is {why}" for name, why in state.held.items())
             raise ModelError(
                 f"expected a weight that is linear in its input and nothing else; "
-                f"{type(problem.model).__name__} has none: nullspace moves nn.Linear layers"
+                f"{type(problem.model).__name__} has none: {reasons}: "
+                "see teleport_core.layers.register for layers of your own"
             )
         return state
 
+    def _prepared(self, problem: Problem) -> NullSpaceState:
+        if self.engine == "textbook" or self.rule != "numerical":
+            return textbook.prepare(problem, self.rule, self.tau, self.chunk_columns)
+        stack = read_stack(problem)
+        if isinstance(stack, Stack):
+            return half_hvp.prepare(problem, stack, self._climb(), self._recordings)
+        return traced.prepare(problem, self.chunk_columns)
+
     def advance(self, problem: Problem, state: NullSpaceState) -> TeleportResult:
         """Take all steps and write the parameters."""
-        null_dims = self._null_dims(state)
         if not state.something_free():
-            return self._result(_nowhere(Status.NO_NULL_SPACE), null_dims)
+            return self._result(_nowhere(Status.NO_NULL_SPACE), state)
+        if isinstance(state, TextbookState):
+            ascent = textbook.advance(problem, state, self.lr, self.steps, self.cap)
+            if ascent.parameters is not None:
+                problem.write(_moved(ascent.parameters, state))
+            if ascent.previous is not None:
+                state.previous = _moved(ascent.previous, state)
+            return self._result(ascent, state)
+        if not state.moving:
+            return self._result(_nowhere(Status.NO_ASCENT_DIRECTION), state)
         if isinstance(state, HalfHvpState):
-            if not state.moving:
-                return self._result(_nowhere(Status.NO_ASCENT_DIRECTION), null_dims)
             ascent = half_hvp.advance(state, self._climb())
-            return self._result(ascent, null_dims)
-        ascent = textbook.advance(problem, state, self.lr, self.steps, self.cap)
-        if ascent.parameters is not None:
-            problem.write(_moved(ascent.parameters, state.layers))
-        if ascent.previous is not None:
-            state.previous = _moved(ascent.previous, state.layers)
-        return self._result(ascent, null_dims)
+        else:
+            ascent = traced.advance(problem, state, self.lr, self.steps, self.cap)
+        return self._result(ascent, state)
 
     def _climb(self) -> Climb:
         return Climb(self.lr, self.steps, self.cap)
 
-    def _result(self, ascent: Ascent, null_dims: dict[str, list[int] | None]) -> TeleportResult:
+    def _result(self, ascent: Ascent, state: NullSpaceState) -> TeleportResult:
         return TeleportResult(
             status=ascent.status,
             steps_done=ascent.steps_done,
             loss=ascent.loss,
             grad_norm_sq=ascent.grad_norm_sq,
-            null_dims=null_dims,
+            null_dims=self._null_dims(state),
             guarantee=self._guarantee(),
+            held={} if isinstance(state, HalfHvpState) else state.held,
         )
 
     def _null_dims(self, state: NullSpaceState) -> dict[str, list[int] | None]:
-        # At exact rank a layer fed by data alone has a zero projection (R{X} = 0): it never moves.
+        # At exact rank a block fed by data alone has a zero projection (R{X} = 0): it never moves.
         exact = self._guarantee() is Guarantee.EXACT_ON_BATCH
+        blocks: dict[str, list[int | None]] = {}
+        for name, data_fed, free in state.freedoms():
+            blocks.setdefault(name, []).append(None if exact and data_fed else free)
         return {
-            name: None if exact and data_fed else [free]
-            for name, data_fed, free in state.freedoms()
+            name: None if all(n is None for n in each) else [n or 0 for n in each]
+            for name, each in blocks.items()
         }
 
     def _guarantee(self) -> Guarantee:
@@ -136,6 +146,6 @@ def _nowhere(status: Status) -> Ascent:
     return Ascent(status, 0, None, None, [nan], [nan])
 
 
-def _moved(parameters: dict[str, Tensor], layers: list[LinearLayer]) -> dict[str, Tensor]:
-    names = [name for layer in layers for name in (layer.weight, layer.bias) if name]
+def _moved(parameters: Parameters, state: TextbookState) -> Parameters:
+    names = [name for layer in state.layers for name in layer.names()]
     return {name: parameters[name] for name in names}

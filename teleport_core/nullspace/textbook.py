@@ -12,18 +12,20 @@ import torch
 
 from teleport_core.ascent import Ascent, Point, ascend
 from teleport_core.interface import State
-from teleport_core.layers import LinearLayer, linear_layers
+from teleport_core.layers import Layer, find_layers
+from teleport_core.layers.watch import twice_differentiable
 from teleport_core.objective import gradient_at, objective_gradient, squared_norm
 from teleport_core.problem import Parameters, Problem
-from teleport_core.projection import Basis, basis_of, is_rounding, project
+from teleport_core.projection import Basis, basis_of_pieces, is_rounding, project
 
 
 @dataclass
 class TextbookState(State):
-    """Layers and bases of one batch, in the same order."""
+    """Layers and bases of one batch, in the same order; what stays -> why."""
 
-    layers: list[LinearLayer]
+    layers: list[Layer]
     bases: list[Basis]
+    held: dict[str, str]
 
     def freedoms(self) -> Iterator[tuple[str, bool, int]]:
         """(weight, fed by data alone, free dimensions) of every movable layer."""
@@ -35,11 +37,15 @@ class TextbookState(State):
         return any(free for _, _, free in self.freedoms())
 
 
-def prepare(problem: Problem, rank_rule: str, tau: float) -> TextbookState:
-    """Representation matrices (Eq. 8) and their bases (Step 2 of the paper)."""
-    layers = linear_layers(problem)
-    bases = [basis_of(layer.representation(), rank_rule, tau) for layer in layers]
-    return TextbookState(layers, bases)
+def prepare(problem: Problem, rank_rule: str, tau: float, limit: int = 2**62) -> TextbookState:
+    """Bases (Step 2 of the paper) of the inputs (Eq. 8), of which ``limit`` columns are held."""
+    found = find_layers(problem)
+    bases = [
+        basis_of_pieces(layer.columns(limit), rank_rule, tau, limit=limit)
+        for layer in found.layers
+    ]
+    found.seen.drop_graph()
+    return TextbookState(found.layers, bases, found.held)
 
 
 def advance(problem: Problem, state: TextbookState, lr: float, steps: int, cap: float) -> Ascent:
@@ -65,7 +71,7 @@ def advance(problem: Problem, state: TextbookState, lr: float, steps: int, cap: 
 
         return Point(loss.detach(), norm_sq.detach(), move)
 
-    with torch.enable_grad():
+    with torch.enable_grad(), twice_differentiable():
         return ascend(start, visit, steps, cap)
 
 
@@ -73,12 +79,14 @@ def projected_objective_gradient(
     state: TextbookState, leaves: Parameters, gradient: Parameters
 ) -> Parameters:
     """pi_l(H g) by parameter name; layers whose projection is zero to rounding are left out."""
-    wanted = [name for layer in state.layers for name in (layer.weight, layer.bias) if name]
-    full = objective_gradient(leaves, gradient, wanted)
+    wanted = {name for layer in state.layers for name in layer.names()}
+    full = objective_gradient(leaves, gradient, sorted(wanted))
     updates: Parameters = {}
     for layer, basis in zip(state.layers, state.bases, strict=True):
         matrix = layer.gather(full)
-        projected = project(matrix, basis.vectors)  # Eq. 12
+        projected = layer.keep_rows(project(matrix, basis.vectors))  # Eq. 12
         if basis.free and not is_rounding(projected.norm(), matrix.norm(), matrix.dtype):
-            updates |= layer.scatter(projected)
+            for name in layer.names():
+                updates.setdefault(name, torch.zeros_like(full[name]))
+            layer.add(updates, projected)
     return updates

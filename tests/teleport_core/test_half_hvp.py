@@ -296,25 +296,22 @@ def test_tokens_are_columns_and_activations_may_follow_each_other() -> None:
 def test_auto_takes_the_fast_engine_exactly_where_it_applies(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from teleport_core.nullspace import half_hvp
+    from teleport_core.nullspace import half_hvp, traced
 
     used: list[str] = []
-    original = half_hvp.prepare
-    monkeypatch.setattr(half_hvp, "prepare", lambda *a: used.append("half") or original(*a))
+    stack, any_model = half_hvp.prepare, traced.prepare
+    monkeypatch.setattr(half_hvp, "prepare", lambda *a: used.append("half") or stack(*a))
+    monkeypatch.setattr(traced, "prepare", lambda *a: used.append("traced") or any_model(*a))
 
     run(classification([9, 8, 7, 4], 5), "auto")
-    assert used == ["half"]
     run(residual(), "auto", lr=1e-3)
+    assert used == ["half", "traced"]
     run(classification([9, 8, 7, 4], 5), "auto", tau=0.9)
     run(classification([9, 8, 7, 4], 5), "auto", rank_rule="gpm")
-    assert used == ["half"]
+    assert used == ["half", "traced"]
 
 
-def test_asked_for_where_it_does_not_apply_it_says_why() -> None:
-    with pytest.raises(
-        ModelError, match=r"the model \(Residual\) is in the way: use engine='auto'"
-    ):
-        run(residual(), "half_hvp")
+def test_below_one_the_fast_engine_says_why_it_does_not_apply() -> None:
     with pytest.raises(OptionError, match=r"expected tau=1 .* got tau=0.9 with rank_rule='energy'"):
         make("nullspace", engine="half_hvp", tau=0.9)
 

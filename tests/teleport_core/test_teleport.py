@@ -284,11 +284,15 @@ def test_ignored_labels_are_not_out_of_range() -> None:
     assert result.status is Status.DONE
 
 
-def test_a_model_without_a_linear_layer_is_refused() -> None:
-    model = nn.Sequential(nn.Conv1d(1, 3, 6), nn.Flatten()).double()
+def test_a_model_without_a_weight_that_can_move_is_refused_and_says_why() -> None:
+    model = nn.Sequential(nn.LayerNorm(6), nn.Tanh()).double()
 
-    with pytest.raises(ModelError, match="linear in its input and nothing else; Sequential has"):
-        teleport_core.teleport(model, F.cross_entropy, (X.unsqueeze(1), Y))
+    with pytest.raises(
+        ModelError,
+        match=r"linear in its input and nothing else; Sequential has none: 0.weight is used in "
+        r"layer_norm; 0.bias is used in layer_norm: see teleport_core.layers.register",
+    ):
+        teleport_core.teleport(model, F.cross_entropy, (X, Y))
 
 
 def test_an_exception_in_the_middle_of_the_steps_leaves_everything_as_it_was() -> None:

@@ -1,0 +1,86 @@
+"""z = x W^T, and the calls that come down to it: F.linear, addmm, products with a weight."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from teleport_core.layers.operator import Operator
+from teleport_core.layers.uses import is_weight, use
+
+
+class Linear(Operator):
+    """z [..., out] = x [..., features] W^T."""
+
+    def apply(self, x: Tensor, w: Tensor) -> Tensor:
+        """X W^T."""
+        return torch.nn.functional.linear(x, w)
+
+    def forward(self, x: Tensor, w: Tensor, bias: Tensor | None) -> Tensor:
+        """X W^T + b."""
+        return torch.nn.functional.linear(x, w, bias)
+
+    def columns(self, x: Tensor, limit: int) -> Iterator[Tensor]:
+        """Samples or tokens."""
+        for piece in flat(x).split(limit):
+            yield piece.unsqueeze(0)
+
+    def input_gradient(self, g: Tensor, x: Tensor, w: Tensor) -> Tensor:
+        """D W."""
+        del x
+        return g @ w
+
+    def weight_gradient(self, g: Tensor, x: Tensor, w: Tensor) -> Tensor:
+        """D^T X."""
+        del w
+        return flat(g).T @ flat(x)
+
+    def tangent(self, x: Tensor, x_dot: Tensor | None, w: Tensor, w_dot: Tensor) -> Tensor:
+        """X G^T + R{X} W^T, the second product added to the first in place."""
+        z_dot = flat(x) @ w_dot.T
+        if x_dot is not None:
+            z_dot.addmm_(flat(x_dot), w.T)
+        return z_dot.view(*x.shape[:-1], len(w))
+
+
+LINEAR = Linear()
+
+
+def flat(x: Tensor) -> Tensor:
+    """[..., features] as [columns, features]."""
+    return x.reshape(-1, x.shape[-1])
+
+
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:  # noqa: A002
+    """``torch.nn.functional.linear``."""
+    return use(LINEAR, input, weight, bias)
+
+
+def addmm(
+    input: Tensor,  # noqa: A002
+    mat1: Tensor,
+    mat2: Tensor,
+    *,
+    beta: float = 1,
+    alpha: float = 1,
+) -> Tensor:
+    """``torch.addmm``, bias + x W with W [in, out], as GPT-2 has it."""
+    if beta == alpha == 1 and is_weight(mat2) and input.shape == mat2.shape[1:]:
+        return use(LINEAR, mat1, mat2.t(), input)
+    return torch.addmm(input, mat1, mat2, beta=beta, alpha=alpha)
+
+
+def matmul(input: Tensor, other: Tensor) -> Tensor:  # noqa: A002
+    """``torch.matmul`` and the operator @: x W, or W x."""
+    if is_weight(other) and other.dim() == 2:
+        return use(LINEAR, input, other.t(), None)
+    if is_weight(input) and input.dim() == 2:
+        if other.dim() == 1:
+            return use(LINEAR, other, input, None)
+        return use(LINEAR, other.mT, input, None).mT
+    return torch.matmul(input, other)
+
+
+def reversed_matmul(input: Tensor, other: Tensor) -> Tensor:  # noqa: A002
+    """``Tensor.__rmatmul__``: other @ input."""
+    return matmul(other, input)

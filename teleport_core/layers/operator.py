@@ -1,0 +1,76 @@
+"""What it takes for a weight to move: a map that is linear in its input and in its weight."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+
+class Operator(ABC):
+    """A map z = A(x, w), linear in x for a fixed w and in w for a fixed x.
+
+    Read as a matrix product, each group of output rows is W_g X_g, where X_g [features, columns]
+    is read off the input: samples, tokens or patches. A subclass writes ``apply`` and ``columns``;
+    the two gradients follow by differentiation unless it knows better.
+
+    Attributes:
+        channel: axis of z along which a bias is added.
+    """
+
+    channel: int = -1
+
+    @abstractmethod
+    def apply(self, x: Tensor, w: Tensor) -> Tensor:
+        """A(x, w), without a bias."""
+
+    @abstractmethod
+    def columns(self, x: Tensor, limit: int) -> Iterator[Tensor]:
+        """The inputs that each group sees, in pieces [groups, columns, features].
+
+        Args:
+            x: the input.
+            limit: columns that a piece may have, where that can be arranged.
+        """
+
+    def places(self, z: Tensor) -> int:
+        """Columns that z has."""
+        return z.numel() // z.shape[self.channel]
+
+    def rows(self, w: Tensor) -> Tensor:
+        """A view of w as [groups, rows, ...], the axes behind the rows in the order of features."""
+        return w.unsqueeze(0)
+
+    def input_gradient(self, g: Tensor, x: Tensor, w: Tensor) -> Tensor:
+        """The gradient that reaches x when g reaches z."""
+        with torch.enable_grad():
+            leaf = x.detach().requires_grad_(True)
+            (found,) = torch.autograd.grad(self.apply(leaf, w.detach()), leaf, g.detach())
+        return found
+
+    def weight_gradient(self, g: Tensor, x: Tensor, w: Tensor) -> Tensor:
+        """The gradient that reaches w when g reaches z."""
+        with torch.enable_grad():
+            leaf = w.detach().requires_grad_(True)
+            (found,) = torch.autograd.grad(self.apply(x.detach(), leaf), leaf, g.detach())
+        return found
+
+    def forward(self, x: Tensor, w: Tensor, bias: Tensor | None) -> Tensor:
+        """A(x, w) + bias."""
+        z = self.apply(x, w)
+        return z if bias is None else z + self.along_channel(bias, z)
+
+    def tangent(self, x: Tensor, x_dot: Tensor | None, w: Tensor, w_dot: Tensor) -> Tensor:
+        """R{z} when x moves along ``x_dot`` (not at all if None) and w along ``w_dot``."""
+        z_dot = self.apply(x, w_dot)
+        return z_dot if x_dot is None else z_dot + self.apply(x_dot, w)
+
+    def along_channel(self, bias: Tensor, z: Tensor) -> Tensor:
+        """A bias shaped so that it can be added to z."""
+        axis = self.channel % z.dim()
+        return bias.reshape([-1 if i == axis else 1 for i in range(z.dim())])
+
+    def bias_gradient(self, g: Tensor) -> Tensor:
+        """g summed over everything but the channel."""
+        axis = self.channel % g.dim()
+        return g.sum([i for i in range(g.dim()) if i != axis]) if g.dim() > 1 else g

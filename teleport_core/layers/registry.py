@@ -1,0 +1,66 @@
+"""Adapters by the function whose calls they take apart."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from teleport_core.layers import recurrent
+from teleport_core.layers.attention import multi_head_attention
+from teleport_core.layers.convolution import convolve
+from teleport_core.layers.linear import addmm, linear, matmul, reversed_matmul
+from teleport_core.layers.transposed import convolve_transposed
+
+Adapter = Callable[..., Any]
+
+_ADAPTERS: dict[Any, Adapter] = {
+    F.linear: linear,
+    torch.addmm: addmm,
+    Tensor.addmm: addmm,
+    torch.matmul: matmul,
+    Tensor.matmul: matmul,
+    Tensor.__matmul__: matmul,
+    Tensor.__rmatmul__: reversed_matmul,
+    torch.mm: matmul,
+    Tensor.mm: matmul,
+    F.conv1d: convolve,
+    F.conv2d: convolve,
+    F.conv3d: convolve,
+    F.conv_transpose1d: convolve_transposed,
+    F.conv_transpose2d: convolve_transposed,
+    F.conv_transpose3d: convolve_transposed,
+    F.multi_head_attention_forward: multi_head_attention,
+    torch.lstm: recurrent.lstm,
+    torch.gru: recurrent.gru,
+    torch.rnn_tanh: recurrent.rnn_tanh,
+    torch.rnn_relu: recurrent.rnn_relu,
+    torch.lstm_cell: recurrent.lstm_cell,
+    torch.gru_cell: recurrent.gru_cell,
+    torch.rnn_tanh_cell: recurrent.rnn_tanh_cell,
+    torch.rnn_relu_cell: recurrent.rnn_relu_cell,
+}
+
+# Their own backward pass cannot be differentiated on every device: taken apart for double
+# backward too.
+ONCE_DIFFERENTIABLE: set[Any] = {torch.lstm, torch.gru, torch.rnn_tanh, torch.rnn_relu}
+
+
+def register(function: Callable[..., Any], adapter: Adapter) -> None:
+    """Teach nullspace what a function is made of, so that the weights in it may move.
+
+    Args:
+        function: what the model calls: a function of torch, or one of your own under
+            ``torch.overrides.wrap_torch_function``.
+        adapter: takes the same arguments and returns the same value, computed by calls that are
+            known already (``F.linear``, convolutions, ``use`` with an operator of your own) and
+            anything else that can be differentiated twice. It is called instead of ``function``
+            while the model is watched, wherever a parameter of the model is among the arguments.
+    """
+    _ADAPTERS[function] = adapter
+
+
+def adapter_of(function: Callable[..., Any]) -> Adapter | None:
+    """The adapter of a function, if it has one."""
+    return _ADAPTERS.get(function)
