@@ -161,7 +161,7 @@ def find_layers(problem: Problem) -> Layers:
     for name in counted:
         if name not in moving:
             held.setdefault(name, _why_held(name, seen))
-    return Layers(layers, held, seen)
+    return Layers(layers, {name: held[name] for name in counted if name in held}, seen)
 
 
 def linear_layers(problem: Problem) -> list[Layer]:
@@ -186,7 +186,7 @@ def _alike(uses: list[Use]) -> bool:
     sliced = any(use.weight[1] != first.weight[1] for use in uses)
     return all(
         use.weight[1].transposed == first.weight[1].transposed
-        and r.stride() == rows[0].stride()
+        and r.stride()[1:] == rows[0].stride()[1:]
         and r.shape[2:] == rows[0].shape[2:]
         and (r.shape == rows[0].shape or (sliced and len(r) == 1))
         for use, r in zip(uses, rows, strict=True)
