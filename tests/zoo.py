@@ -392,7 +392,9 @@ class Outputs(nn.Module):
 def gpt2() -> Problem:
     from transformers import GPT2Config, GPT2LMHeadModel
 
-    config = GPT2Config(vocab_size=24, n_positions=8, n_embd=12, n_layer=2, n_head=2)
+    config = GPT2Config(
+        vocab_size=24, n_positions=8, n_embd=12, n_layer=2, n_head=2, bos_token_id=0, eos_token_id=0
+    )
     model = Outputs(GPT2LMHeadModel(config)).eval()
     return problem(model, {"input_ids": tokens(1, 6, of=24)}, 24, (1, 6))
 
@@ -406,7 +408,9 @@ def bert() -> Problem:
     )  # fmt: skip
     model = Outputs(BertForMaskedLM(config)).eval()
     mask = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]])
-    inputs = {"input_ids": tokens(2, 5, of=24), "attention_mask": mask}
+    # Token 0 is padding: its row gets no gradient though the loss depends on it, and with such a
+    # "gradient" J^T g (double backward) and J g (forward mode) are two things.
+    inputs = {"input_ids": 1 + tokens(2, 5, of=23), "attention_mask": mask}
     return problem(model, inputs, 24, (2, 5))
 
 
@@ -483,7 +487,7 @@ ZOO: dict[str, Row] = {
     "raw-products": Row(lambda: problem(Raw(), noise(4, 5), 4, (4,))),
     "shared-layers": Row(lambda: problem(SharedLayers(), noise(3, 5), 4, (3,))),
     "frozen-trunk": Row(frozen_trunk),
-    "weight-norm": Row(parametrised),
+    "weight-norm": Row(parametrised, forward_mode=False),
     "gpt2": Row(gpt2),
     "bert": Row(bert),
     "vit": Row(vit),
