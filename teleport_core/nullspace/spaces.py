@@ -111,7 +111,7 @@ def _of_gram(gram: Tensor, columns: int, dtype: torch.dtype) -> Space | None:
     """The space by its Gram matrix, or None where that cannot tell."""
     features = len(gram)
     cut = numerical_cut((features, columns), dtype)
-    if _surely_full(gram, 10 * max(cut, _RESOLUTION)):
+    if _surely_full(gram, max(cut, 10 * _RESOLUTION)):
         return Space(features, 0)
     values, vectors = torch.linalg.eigh(gram)
     share = values.clamp_min(0).sqrt()
@@ -130,14 +130,14 @@ def _of_gram(gram: Tensor, columns: int, dtype: torch.dtype) -> Space | None:
 def _surely_full(gram: Tensor, share: float) -> bool:
     """Whether Cholesky's factor proves sigma_min > share * sigma_1.
 
-    sigma_min >= 1 / ||L^-1||_F and sigma_1 <= sqrt(trace K).
+    sigma_min >= 1 / ||L^-1||_F and sigma_1^2 <= ||K||_F.
     """
     factor, info = torch.linalg.cholesky_ex(gram)
     if int(info):
         return False
     identity = torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
     inverse = torch.linalg.solve_triangular(factor, identity, upper=False)
-    bound = 1 / (torch.linalg.vector_norm(inverse) * gram.trace().sqrt())
+    bound = 1 / (torch.linalg.vector_norm(inverse) * torch.linalg.vector_norm(gram).sqrt())
     return bool(bound > share)
 
 
