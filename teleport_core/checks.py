@@ -46,6 +46,8 @@ def _tolerance(problem: Problem) -> float:
 def _check_model(model: nn.Module) -> None:
     if not isinstance(model, nn.Module):
         raise ModelError(f"expected model to be a torch.nn.Module; got {type(model).__name__}")
+    for name, module in model.named_modules():
+        _refuse_sealed(name or "the model", module)
     parameters = dict(model.named_parameters())
     if not any(p.requires_grad for p in parameters.values()):
         raise ModelError(
@@ -68,6 +70,20 @@ def _check_model(model: nn.Module) -> None:
                 f"({type(module).__name__}) drops with p={rate} in train mode: "
                 "call model.eval() or set p=0"
             )
+
+
+def _refuse_sealed(name: str, module: nn.Module) -> None:
+    """A compiled forward pass cannot be watched, so nobody knows what a weight is used for."""
+    if isinstance(module, torch.jit.ScriptModule):
+        raise ModelError(
+            f"expected a model in plain Python; {name} is scripted or traced by torch.jit: "
+            "teleport the model that it was made of, then script it again"
+        )
+    if hasattr(module, "_orig_mod"):
+        raise ModelError(
+            f"expected a model in plain Python; {name} is compiled: teleport its _orig_mod, which "
+            "shares its parameters"
+        )
 
 
 def _active_dropout(module: nn.Module) -> float:

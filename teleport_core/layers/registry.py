@@ -42,8 +42,7 @@ _ADAPTERS: dict[Any, Adapter] = {
     torch.rnn_relu_cell: recurrent.rnn_relu_cell,
 }
 
-# Their own backward pass cannot be differentiated on every device: taken apart for double
-# backward too.
+# Their backward pass has no derivative on every device: taken apart for double backward too.
 ONCE_DIFFERENTIABLE: set[Any] = {torch.lstm, torch.gru, torch.rnn_tanh, torch.rnn_relu}
 
 
@@ -56,9 +55,11 @@ def register(function: Callable[..., Any], adapter: Adapter) -> None:
         adapter: takes the same arguments and returns the same value, computed by calls that are
             known already (``F.linear``, convolutions, ``use`` with an operator of your own) and
             anything else that can be differentiated twice. It is called instead of ``function``
-            while the model is watched, wherever a parameter of the model is among the arguments.
+            while the model is watched, wherever a parameter of the model is among the arguments,
+            and by the textbook engine, since a fused kernel may have no second derivative.
     """
     _ADAPTERS[function] = adapter
+    ONCE_DIFFERENTIABLE.add(function)
 
 
 def adapter_of(function: Callable[..., Any]) -> Adapter | None:

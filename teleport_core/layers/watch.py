@@ -7,7 +7,7 @@ parameter fixed.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +20,7 @@ from torch.utils._pytree import tree_leaves
 
 from teleport_core.errors import ModelError
 from teleport_core.layers.operator import Operator
-from teleport_core.layers.registry import adapter_of
+from teleport_core.layers.registry import ONCE_DIFFERENTIABLE, Adapter, adapter_of
 from teleport_core.layers.tape import Kept, Tape, Use
 from teleport_core.layers.uses import is_weight, use
 from teleport_core.layers.view import View, view_of
@@ -46,6 +46,7 @@ class Seen:
         inputs: of the uses, with their graph.
         rows: parameters of which rows are looked up, and which rows.
         others: parameters with any other use, and the name of one.
+        fused: whether a call was taken apart that cannot be differentiated twice.
     """
 
     output: Any
@@ -55,6 +56,7 @@ class Seen:
     inputs: list[Tensor] = field(default_factory=list)
     rows: dict[str, list[Tensor]] = field(default_factory=dict)
     others: dict[str, str] = field(default_factory=dict)
+    fused: bool = False
 
     def drop_graph(self) -> None:
         """Forget everything that holds the graph; uses keep their inputs."""
@@ -90,15 +92,20 @@ class _Watch(TorchFunctionMode):
             return func(*args, **given)
         adapter = adapter_of(func)
         if adapter is not None and func not in self._inside:
-            self._inside.add(func)
-            try:
-                with self:
-                    return adapter(*args, **given)
-            finally:
-                self._inside.discard(func)
+            self.seen.fused |= func in ONCE_DIFFERENTIABLE
+            return self._apart(func, adapter, args, given)
         result = func(*args, **given)
         self._note(func, result, names)
         return result
+
+    def _apart(self, func: Any, adapter: Adapter, args: Any, given: Any) -> Any:
+        """The adapter's value, computed under watch."""
+        self._inside.add(func)
+        try:
+            with self:
+                return adapter(*args, **given)
+        finally:
+            self._inside.discard(func)
 
     def _name(self, value: Any) -> str | None:
         return self._tracked[id(value)][1] if id(value) in self._tracked else None
@@ -116,6 +123,11 @@ class _Watch(TorchFunctionMode):
                     self.seen.others.setdefault(name, getattr(func, "__name__", str(func)))
 
     def _use(self, operator: Operator, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        if torch.is_autocast_enabled(x.device.type):
+            raise ModelError(
+                "expected a forward pass in the dtype of the parameters; it runs under autocast, "
+                "where weights are rounded before each use: teleport outside of autocast"
+            )
         found = self._part(weight)
         self._hold((x,), "as an input")
         if found is None:
@@ -197,13 +209,30 @@ def watch(problem: Problem) -> Seen:
     return mode.seen
 
 
+class _Unfused(TorchFunctionMode):
+    """Takes apart the calls that cannot be differentiated twice, and watches nothing."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        adapter = adapter_of(func) if func in ONCE_DIFFERENTIABLE else None
+        return (adapter or func)(*args, **dict(kwargs or {}))
+
+
 @contextmanager
-def twice_differentiable() -> Iterator[None]:
-    """Attention that has a second derivative, and no fused shortcut around its layers."""
+def twice_differentiable(*, fused: bool = False) -> Iterator[None]:
+    """Attention that has a second derivative, and no fused shortcut around its layers.
+
+    With ``fused`` recurrent layers are run step by step too.
+    """
     shortcut = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
-        with sdpa_kernel(SDPBackend.MATH):
+        with sdpa_kernel(SDPBackend.MATH), _Unfused() if fused else nullcontext():
             yield
     finally:
         torch.backends.mha.set_fastpath_enabled(shortcut)

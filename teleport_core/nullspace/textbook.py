@@ -21,11 +21,12 @@ from teleport_core.projection import Basis, basis_of_pieces, is_rounding, projec
 
 @dataclass
 class TextbookState(State):
-    """Layers and bases of one batch, in the same order; what stays -> why."""
+    """Layers and bases of one batch, in the same order; what stays -> why; fused calls or none."""
 
     layers: list[Layer]
     bases: list[Basis]
     held: dict[str, str]
+    fused: bool
 
     def freedoms(self) -> Iterator[tuple[str, bool, int]]:
         """(weight, fed by data alone, free dimensions) of every movable layer."""
@@ -41,11 +42,10 @@ def prepare(problem: Problem, rank_rule: str, tau: float, limit: int = 2**62) ->
     """Bases (Step 2 of the paper) of the inputs (Eq. 8), of which ``limit`` columns are held."""
     found = find_layers(problem)
     bases = [
-        basis_of_pieces(layer.columns(limit), rank_rule, tau, limit=limit)
-        for layer in found.layers
+        basis_of_pieces(layer.columns(limit), rank_rule, tau, limit=limit) for layer in found.layers
     ]
     found.seen.drop_graph()
-    return TextbookState(found.layers, bases, found.held)
+    return TextbookState(found.layers, bases, found.held, found.seen.fused)
 
 
 def advance(problem: Problem, state: TextbookState, lr: float, steps: int, cap: float) -> Ascent:
@@ -71,7 +71,7 @@ def advance(problem: Problem, state: TextbookState, lr: float, steps: int, cap: 
 
         return Point(loss.detach(), norm_sq.detach(), move)
 
-    with torch.enable_grad(), twice_differentiable():
+    with torch.enable_grad(), twice_differentiable(fused=state.fused):
         return ascend(start, visit, steps, cap)
 
 
