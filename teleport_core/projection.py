@@ -40,9 +40,7 @@ def basis_of(representation: Tensor, rank_rule: str, tau: float) -> Basis:
     return _basis(representation, tuple(representation.shape), representation.dtype, rank_rule, tau)
 
 
-def basis_of_pieces(
-    pieces: Iterable[Tensor], rank_rule: str, tau: float, *, limit: int
-) -> Basis:
+def basis_of_pieces(pieces: Iterable[Tensor], rank_rule: str, tau: float, *, limit: int) -> Basis:
     """The same for R^T given piece by piece, [columns, features]; R need not fit into memory.
 
     Up to ``limit`` columns are held at a time, or as many as there are features; more of them are

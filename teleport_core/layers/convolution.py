@@ -118,9 +118,7 @@ def convolve(
         odd = [side for p in reversed(whole) for side in (0, p % 2)]
         input = F.pad(input, odd) if any(odd) else input  # noqa: A001
     assert not isinstance(padding, str)
-    operator = Convolution(
-        kernel, sizes(stride, space), sizes(padding, space), holes, groups
-    )
+    operator = Convolution(kernel, sizes(stride, space), sizes(padding, space), holes, groups)
     return batched(operator, input, weight, bias)
 
 

@@ -173,8 +173,10 @@ def _why_held(name: str, seen: Seen) -> str:
     if name in seen.rows:
         return "used in embedding"
     biased = [use.bias for use in seen.uses if use.bias is not None]
-    return "a bias whose weight does not move with it" if any(b[0] == name for b in biased) else (
-        "not used"
+    return (
+        "a bias whose weight does not move with it"
+        if any(b[0] == name for b in biased)
+        else ("not used")
     )
 
 

@@ -71,6 +71,6 @@ class Operator(ABC):
         return bias.reshape([-1 if i == axis else 1 for i in range(z.dim())])
 
     def bias_gradient(self, g: Tensor) -> Tensor:
-        """g summed over everything but the channel."""
+        """G summed over everything but the channel."""
         axis = self.channel % g.dim()
         return g.sum([i for i in range(g.dim()) if i != axis]) if g.dim() > 1 else g

@@ -89,7 +89,7 @@ class Use:
         return None if self.bias is None else self.bias[1](values[self.bias[0]])
 
     def forward(self) -> Tensor:
-        """z at the present values."""
+        """Z at the present values."""
         values = self.tape.parameters
         z: Tensor = self.operator.forward(self.x, self.part(values), self.bias_part(values))
         self.columns = self.operator.places(z)

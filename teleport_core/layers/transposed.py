@@ -27,7 +27,7 @@ class TransposedConvolution(Convolution):
             yield taps.flip(list(range(-space, 0))).flatten(-1 - space)
 
     def _spread(self, x: Tensor) -> Tensor:
-        """x with stride - 1 zeros between its entries, padded so that every output has a window."""
+        """X with stride - 1 zeros between its entries, padded so that every output has a window."""
         lengths = [(n - 1) * s + 1 for n, s in zip(x.shape[2:], self.stride, strict=True)]
         spread = x.new_zeros(*x.shape[:2], *lengths)
         spread[(..., *(slice(None, None, s) for s in self.stride))] = x

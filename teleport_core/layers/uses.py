@@ -12,7 +12,7 @@ from teleport_core.layers.operator import Operator
 
 @wrap_torch_function(lambda operator, x, weight, bias=None: (x, weight, bias))
 def use(operator: Operator, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """z = A(x, weight) + bias, a use of the weight in which it may move."""
+    """Z = A(x, weight) + bias, a use of the weight in which it may move."""
     return operator.forward(x, weight, bias)
 
 

@@ -54,7 +54,5 @@ def view_of(part: Tensor, parameter: Tensor) -> View | None:
 
 def _same(a: Tensor, b: Tensor) -> bool:
     return (
-        a.shape == b.shape
-        and a.stride() == b.stride()
-        and a.storage_offset() == b.storage_offset()
+        a.shape == b.shape and a.stride() == b.stride() and a.storage_offset() == b.storage_offset()
     )

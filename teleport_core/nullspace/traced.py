@@ -19,7 +19,7 @@ from torch import Tensor
 from teleport_core.ascent import Ascent
 from teleport_core.interface import State, Status
 from teleport_core.layers.layer import Layer, Layers, find_layers
-from teleport_core.layers.tape import Tape, Use
+from teleport_core.layers.tape import Tape
 from teleport_core.layers.watch import twice_differentiable
 from teleport_core.nullspace.spaces import Space, spaces
 from teleport_core.nullspace.updates import Order, Update, cheapest, free_update
@@ -242,9 +242,7 @@ def tangents(state: TracedState) -> list[Tensor | None]:
     )
 
 
-def _nothing_left(
-    state: TracedState, updates: list[Update], found: list[Tensor | None]
-) -> bool:
+def _nothing_left(state: TracedState, updates: list[Update], found: list[Tensor | None]) -> bool:
     """Whether the projection leaves nothing but rounding anywhere."""
     return all(
         is_rounding(update.matrix().norm(), each.size(found), update.right.dtype)

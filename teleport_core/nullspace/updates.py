@@ -18,7 +18,6 @@ from torch import Tensor
 from teleport_core.layers.convolution import Convolution
 from teleport_core.layers.layer import Layer
 from teleport_core.layers.linear import Linear, flat
-from teleport_core.layers.view import View
 from teleport_core.nullspace.spaces import Space
 from teleport_core.problem import Parameters
 

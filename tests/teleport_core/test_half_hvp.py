@@ -12,7 +12,7 @@ from small_problems import batch, classification, mlp, regression, residual
 from torch import nn
 from torch.nn import functional as F
 
-from teleport_core import ModelError, OptionError, Problem, Status, TeleportResult, make
+from teleport_core import OptionError, Problem, Status, TeleportResult, make
 from teleport_core.layers import linear_layers
 from teleport_core.nullspace import frozen, gram
 from teleport_core.nullspace.decision import Decision
