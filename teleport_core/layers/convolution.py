@@ -40,7 +40,7 @@ class Convolution(Operator):
 
     def rows(self, w: Tensor) -> Tensor:
         """[groups, out / groups, in / groups, *kernel]."""
-        return w.unflatten(0, (self.groups, -1))
+        return torch.unflatten(w, 0, (self.groups, -1))
 
     def input_gradient(self, g: Tensor, x: Tensor, w: Tensor) -> Tensor:
         """By the kernel of the backward pass."""
@@ -67,13 +67,13 @@ class Convolution(Operator):
         lines, line = windows.shape[2], windows[0, 0, 0].numel() // _product(self.kernel)
         samples = max(1, limit // (lines * line))
         rows = lines if samples > 1 else max(1, min(lines, limit // line))
-        for some in windows.split(samples):
-            for piece in some.split(rows, dim=2):
+        for some in torch.split(windows, samples):
+            for piece in torch.split(some, rows, dim=2):
                 yield self._flat(piece)
 
     def _flat(self, windows: Tensor) -> Tensor:
         space = len(self.kernel)
-        grouped = windows.unflatten(1, (self.groups, -1))
+        grouped = torch.unflatten(windows, 1, (self.groups, -1))
         places = [0, *range(3, 3 + space)]
         patch = [2, *range(3 + space, 3 + 2 * space)]
         ordered = grouped.permute(1, *places, *patch)

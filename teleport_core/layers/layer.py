@@ -48,9 +48,7 @@ class Layer:
         return len(rows), rows[0].numel() + (self.bias is not None)
 
     def pieces(self, limit: int) -> Iterator[Tensor]:
-        """The inputs of all groups in pieces [groups, columns, features], of the order of
-        ``limit`` columns; with a column of ones for the bias.
-        """
+        """Inputs of all groups: pieces [groups, ~``limit`` columns, features], ones for the bias."""
         for use in self.uses:
             for X in use.operator.columns(use.x, limit):
                 ones = X.new_ones(*X.shape[:2], 1)
@@ -223,7 +221,7 @@ def _span(use: Use) -> tuple[int, int]:
 
 def _looked_up(name: str, seen: Seen) -> Tensor | None:
     tokens = seen.rows.get(name)
-    return None if tokens is None else torch.cat([t.reshape(-1) for t in tokens]).unique()
+    return None if tokens is None else torch.unique(torch.cat([t.reshape(-1) for t in tokens]))
 
 
 def _moving_bias(name: str, uses: list[Use], seen: Seen) -> str | None:

@@ -22,8 +22,7 @@ class Linear(Operator):
 
     def columns(self, x: Tensor, limit: int) -> Iterator[Tensor]:
         """Samples or tokens."""
-        for piece in flat(x).split(limit):
-            yield piece.unsqueeze(0)
+        yield from (piece.unsqueeze(0) for piece in torch.split(flat(x), limit))
 
     def input_gradient(self, g: Tensor, x: Tensor, w: Tensor) -> Tensor:
         """D W."""

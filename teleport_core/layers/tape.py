@@ -1,12 +1,12 @@
 """A forward pass that is kept: backward passes at new weights, and tangents, without a new one.
 
-Every use z = A(x, W) + b goes through a function of its own. Its backward reads the weight anew each
-time it runs, so that one kept graph answers for all steps of a batch. Moving the weights inside
-their null spaces changes no z, so everything else that the graph holds stays true.
+Every use z = A(x, W) + b goes through a function of its own. Its backward reads the weight anew
+each time it runs, so that one kept graph answers for all steps of a batch. Moving the weights
+inside their null spaces changes no z, so everything else that the graph holds stays true.
 
 Tangents come from the transpose of the transpose. With s a scalar along which every weight moves
 by its gradient, E(u) = <u, dX/ds> is linear in u; one backward pass through the graph of E, with
-respect to u, is dX/ds = R{X}. The graph of E is built once, with u = 0, and its values mean nothing.
+respect to u, is dX/ds = R{X}. The graph of E is built once, with u = 0; its values mean nothing.
 """
 
 from dataclasses import dataclass, field

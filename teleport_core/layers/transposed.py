@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -17,20 +18,21 @@ class TransposedConvolution(Convolution):
 
     def rows(self, w: Tensor) -> Tensor:
         """[groups, out / groups, in / groups, *kernel]."""
-        return w.unflatten(0, (self.groups, -1)).transpose(1, 2)
+        return torch.unflatten(w, 0, (self.groups, -1)).transpose(1, 2)
 
     def columns(self, x: Tensor, limit: int) -> Iterator[Tensor]:
         """Patches of the spread input; tap j of the kernel sees tap K-1-j of the window."""
         space = len(self.kernel)
         for piece in self._patches(self._spread(x), (1,) * space, limit):
-            taps = piece.unflatten(-1, (-1, *self.kernel))
+            taps = torch.unflatten(piece, -1, (-1, *self.kernel))
             yield taps.flip(list(range(-space, 0))).flatten(-1 - space)
 
     def _spread(self, x: Tensor) -> Tensor:
         """X with stride - 1 zeros between its entries, padded so that every output has a window."""
         lengths = [(n - 1) * s + 1 for n, s in zip(x.shape[2:], self.stride, strict=True)]
         spread = x.new_zeros(*x.shape[:2], *lengths)
-        spread[(..., *(slice(None, None, s) for s in self.stride))] = x
+        places = [slice(None, None, s) for s in self.stride]
+        spread[(slice(None), slice(None), *places)] = x
         each = zip(self.kernel, self.dilation, self.padding, self._output_padding, strict=True)
         ends = [(d * (k - 1) - p, d * (k - 1) - p + more) for k, d, p, more in each]
         return F.pad(spread, [end for pair in reversed(ends) for end in pair])

@@ -42,7 +42,7 @@ def view_of(part: Tensor, parameter: Tensor) -> View | None:
         if transposed and parameter.dim() != 2:
             continue
         matrix = parameter.T if transposed else as_matrix(parameter)
-        start, rest = divmod(offset, matrix.stride(0))
+        start, rest = divmod(int(offset), matrix.stride(0))
         stop = start + len(part) if part.dim() else 0
         if part.dim() != matrix.dim() or rest or not 0 <= start < stop <= len(matrix):
             continue

@@ -31,7 +31,8 @@ _VIEWS = {
     torch.squeeze, torch.unsqueeze, torch.flatten, torch.select, torch.permute,
     Tensor.split, Tensor.chunk, Tensor.unbind, Tensor.narrow, Tensor.t, Tensor.transpose,
     Tensor.squeeze, Tensor.unsqueeze, Tensor.flatten, Tensor.select, Tensor.permute,
-    Tensor.view, Tensor.reshape, Tensor.__getitem__, Tensor.T.__get__, Tensor.mT.__get__,
+    Tensor.view, Tensor.reshape, Tensor.__getitem__,
+    *(vars(torch._C.TensorBase)[name].__get__ for name in ("T", "mT")),
 }  # fmt: skip
 
 
@@ -122,7 +123,9 @@ class _Watch(TorchFunctionMode):
                 for name in names:
                     self.seen.others.setdefault(name, getattr(func, "__name__", str(func)))
 
-    def _use(self, operator: Operator, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    def _use(
+        self, operator: Operator, x: Tensor, weight: Tensor, bias: Tensor | None = None
+    ) -> Tensor:
         if torch.is_autocast_enabled(x.device.type):
             raise ModelError(
                 "expected a forward pass in the dtype of the parameters; it runs under autocast, "

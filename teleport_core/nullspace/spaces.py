@@ -1,10 +1,10 @@
 """What is free to move in a layer: bases from Gram matrices that are summed piece by piece.
 
-With at most as many columns as features the inputs themselves are small enough. With more, K = X^T X
-is summed in float64. Where Cholesky's factor proves that K has full rank nothing is free, and no
-eigenvectors are asked for; else those of the smallest eigenvalues span what is free. A Gram matrix
-in float64 cannot tell sigma / sigma_1 below 1e-7 from nothing; where the rank depends on such
-values a QR factorisation, merged piece by piece, decides.
+With at most as many columns as features the inputs themselves are small enough. With more,
+K = X^T X is summed in float64. Where Cholesky's factor proves that K has full rank nothing is free,
+and no eigenvectors are asked for; else those of the smallest eigenvalues span what is free. A Gram
+matrix in float64 cannot tell sigma / sigma_1 below 1e-7 from nothing; where the rank depends on
+such values a QR factorisation, merged piece by piece, decides.
 """
 
 from collections.abc import Iterator

@@ -163,8 +163,8 @@ def test_what_does_not_fit_is_refused_with_what_to_write(model, shape, text):
 
 @pytest.mark.parametrize("suggested", [("cnn", 6), ("resnet", 4), ("resnet", 16)])
 def test_the_largest_depths_that_messages_name_can_be_built(suggested):
-    model, l = suggested
-    assert made(model, IMAGES._replace(l=l))(inputs_of(IMAGES)).shape == (2, 10)
+    model, layers = suggested
+    assert made(model, IMAGES._replace(l=layers))(inputs_of(IMAGES)).shape == (2, 10)
 
 
 @pytest.mark.parametrize("name", ["vgg", "cnn-16", "MLP", ""])
@@ -174,7 +174,7 @@ def test_unknown_names_list_the_known_ones(name):
 
 
 def test_widths_have_to_be_numbers():
-    with pytest.raises(SpecError, match="hidden widths after mlp, .* got 'mlp-a': .* mlp-16-10"):
+    with pytest.raises(SpecError, match=r"hidden widths after mlp, .* got 'mlp-a': .* mlp-16-10"):
         network_for("mlp-a")
 
 
