@@ -48,7 +48,7 @@ class Layer:
         return len(rows), rows[0].numel() + (self.bias is not None)
 
     def pieces(self, limit: int) -> Iterator[Tensor]:
-        """Inputs of all groups: pieces [groups, ~``limit`` columns, features], ones for the bias."""
+        """Inputs of all groups in pieces [groups, columns, features], with ones for a bias."""
         for use in self.uses:
             for X in use.operator.columns(use.x, limit):
                 ones = X.new_ones(*X.shape[:2], 1)
