@@ -23,29 +23,38 @@ _COLLINEAR = 1e-12
 
 
 @dataclass(frozen=True)
-class Profile:
-    """The curves that fit best at each of several exponents; arrays [exponents].
+class Curves:
+    """The best multiples of several shapes, each on top of a floor; arrays [shapes].
 
     residual: sum of squared log residuals.
-    floor, scale: coefficients >= 0, in the units of exp(log_y) and exp(log_x).
+    floor, scale: coefficients >= 0, in the units of exp(log_y) and of the shape.
     """
 
-    exponent: Array
     residual: Array
     floor: Array
     scale: Array
 
 
-def profile(log_x: Array, log_y: Array, exponents: Array) -> Profile:
-    """Fit floor and scale at each exponent, by Gauss-Newton on the log residuals.
+@dataclass(frozen=True)
+class Profile(Curves):
+    """The curves that fit best at each of several exponents; arrays [exponents]."""
+
+    exponent: Array
+
+
+def fit_curves(growth: Array, log_y: Array) -> Curves:
+    """Fit floor + scale growth[i] to exp(log_y), by Gauss-Newton on the log residuals.
 
     The first step, from the data themselves, minimises the relative residuals; each further one
-    linearises log(floor + scale x^exponent) at the last curve. The best curve met is kept.
+    linearises the logarithm at the last curve. The best curve met is kept.
+
+    Args:
+        growth: positive shapes, array [shapes, levels].
+        log_y: logarithms of the data, array [levels].
     """
-    growth = np.exp(np.multiply.outer(exponents, log_x))  # [exponents, levels]
     curve = np.broadcast_to(np.exp(log_y), growth.shape)
     target = np.ones_like(growth)
-    least = np.full(len(exponents), np.inf)
+    least = np.full(len(growth), np.inf)
     best_floor, best_scale = np.zeros_like(least), np.zeros_like(least)
     for _ in range(1 + _NEWTON_STEPS):
         floor, scale = _nonnegative(1 / curve, growth / curve, target)
@@ -57,7 +66,14 @@ def profile(log_x: Array, log_y: Array, exponents: Array) -> Profile:
         least = np.where(better, squares, least)
         best_floor = np.where(better, floor, best_floor)
         best_scale = np.where(better, scale, best_scale)
-    return Profile(exponents, least, best_floor, best_scale)
+    return Curves(least, best_floor, best_scale)
+
+
+def profile(log_x: Array, log_y: Array, exponents: Array) -> Profile:
+    """Fit floor and scale at each exponent."""
+    growth = np.exp(np.multiply.outer(exponents, log_x))  # [exponents, levels]
+    best = fit_curves(growth, log_y)
+    return Profile(best.residual, best.floor, best.scale, exponents)
 
 
 def minimum(log_x: Array, log_y: Array, coarse: Profile) -> Profile:

@@ -7,33 +7,48 @@ and ``total`` against every axis for what a user pays. ``prepare`` against t is 
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from statistics import NormalDist, median
+from statistics import median
 from typing import NamedTuple
 
 import numpy as np
 
+from bench.laws import CONSTANT, FALLING, UNDECIDED, Law, best_law
+from bench.log_sweep import (
+    ROUNDING,
+    Sweep,
+    noise_of,
+    slope_interval,
+    slope_p,
+    two_sided_z,
+)
 from bench.power_law import Array, Profile, interval, minimum, profile
-from bench.statistics import LEVEL, Ranks, median_ranks
+from bench.statistics import LEVEL
 
 PHASES = ("prepare", "steps", "total")
+LEAST_LEVELS, LEAST_SPAN = 4, 8  # below these no law is named and no verdict given
+TOLERANCE = 0.15  # ours, in exponents: 11 % more or less for each doubling of the level
+CONSTANT_ERROR = 0.01  # how often constant data may be called growing or falling
 EXPONENT_RANGE = (-1.0, 6.0)  # from perfect sharing to more than any dense algebra takes
 
 _EXPONENTS = np.linspace(*EXPONENT_RANGE, 141)
 _LEAST_LEVELS = 3
-_NOISE_LEVEL = 0.75  # inner order statistics: outliers do not count as noise of the median
 
 
 class Growth(NamedTuple):
     """How time grows along one axis; the numbers are NaN where ``reason`` says why.
 
     exponent: that of the part that grows, once a constant floor is allowed for. 0 where the data
-        are constant as far as they can tell; its interval is then that of ``slope``, and all of
+        do not tell it from a constant at all; its interval is then that of ``slope``, and all of
         the time is floor. A bound equal to one of ``EXPONENT_RANGE`` means: not bounded.
     floor_s: seconds, >= 0.
     scale: seconds at x = 1 on top of the floor, >= 0.
     slope: the plain log-log slope of the medians, which a floor pulls towards 0.
     levels: how many levels had samples.
+    constant_p: how likely a constant time would look so little constant.
+    law: one of ``bench.laws``; "constant" where that is not rejected and the slope known to be 0
+        within ``TOLERANCE``, empty where the levels are too thin to tell.
+    rivals: other laws that fit as well.
+    thin: why these levels decide nothing; empty where they may.
     """
 
     exponent: float
@@ -46,23 +61,10 @@ class Growth(NamedTuple):
     slope_high: float
     levels: int
     reason: str = ""
-
-
-@dataclass(frozen=True)
-class _Sweep:
-    """What the fit sees, arrays [levels]: centred logarithms of levels and medians, and ``noise``.
-
-    noise: variance of each log median, as far as the scatter of its own samples shows it.
-    """
-
-    log_x: Array
-    log_y: Array
-    noise: Array
-
-    def noise_along(self, direction: Array) -> float:
-        """The noise as felt by an estimate that is proportional to ``direction @ log_y``."""
-        weights = direction**2 + 1e-300  # a direction of zeros weighs all levels alike
-        return float(weights @ self.noise / weights.sum())
+    constant_p: float = math.nan
+    law: str = ""
+    rivals: tuple[str, ...] = ()
+    thin: str = ""
 
 
 def fit_growth(
@@ -77,9 +79,13 @@ def fit_growth(
     larger of the two allows (F tests with 1 and levels - 3, or 1 and many, degrees of freedom).
     Three levels leave no residual: one degree of freedom is charged for the scatter nobody sees.
 
-    The data are constant when the slope's interval contains 0 and an F test finds the two
-    coefficients of growth not worth having. So growth hidden under a floor far larger than itself
-    is called constant, too.
+    Constant is the null hypothesis. Two tests can reject it: the t test of the slope, and an F
+    test of the two coefficients of growth. ``constant_p`` is twice the smaller p-value. Below
+    ``CONSTANT_ERROR`` the data grow or fall; else the interval of the exponent is drawn out to
+    contain 0, and where not even 1 - ``level`` is reached, the exponent is 0 and its interval that
+    of the slope. So growth hidden under a floor far larger than itself is called constant, too.
+    Thin levels, which take no law and no verdict, grow from 1 - ``level`` on: their exponent is an
+    indication.
 
     Args:
         levels: positive values of the swept quantity, all different, at least 3 over a factor 2.
@@ -101,18 +107,49 @@ def fit_growth(
     timings = [(float(x), sorted(float(s) for s in times)) for x, times in pairs if len(times)]
     reason = _wrong_number(timings) or _too_little(timings)
     if reason:
-        nan = math.nan
-        return Growth(nan, nan, nan, nan, nan, nan, nan, nan, len(timings), reason)
+        return _unknown(len(timings), reason)
     log_x = np.log([x for x, _ in timings])
     medians = np.array([median(times) for _, times in timings])
     log_y = np.log(medians / medians[0])  # equal medians become exact zeros
-    noise = _noise([times for _, times in timings])
-    sweep = _Sweep(log_x - log_x.mean(), log_y - log_y.mean(), noise)
-    slope = _slope(sweep, level)
-    exponent, low, high, floor, scale = _exponent(sweep, level, slope)
+    noise = noise_of([times for _, times in timings])
+    sweep = Sweep(log_x - log_x.mean(), log_y - log_y.mean(), noise)
+    thin = _thin([x for x, _ in timings])
+    coarse = profile(sweep.log_x, sweep.log_y, _EXPONENTS)
+    best = minimum(sweep.log_x, sweep.log_y, coarse)
+    slope = slope_interval(sweep, level)
+    constant_p = min(1.0, 2 * min(slope_p(sweep), _curve_p(sweep, best)))
+    rejected = constant_p < (1 - level if thin else CONSTANT_ERROR)
+    law = _law(sweep, slope, rejected)
+    if rejected or constant_p < 1 - level:
+        exponent, floor, scale = (float(n[0]) for n in (best.exponent, best.floor, best.scale))
+        low, high = _exponent_interval(sweep, level, coarse, best)
+    else:
+        exponent, floor, scale = 0.0, 1.0, 0.0
+        low, high = slope[1], slope[2]
+    if not rejected:
+        low, high = min(low, 0.0), max(high, 0.0)
     unit = float(medians[0]) * math.exp(log_y.mean())
     scale *= unit * math.exp(-exponent * log_x.mean())
-    return Growth(exponent, low, high, floor * unit, scale, *slope, levels=len(timings))
+    return Growth(
+        exponent=exponent,
+        ci_low=low,
+        ci_high=high,
+        floor_s=floor * unit,
+        scale=scale,
+        slope=slope[0],
+        slope_low=slope[1],
+        slope_high=slope[2],
+        levels=len(timings),
+        constant_p=constant_p,
+        law="" if thin else law.name,
+        rivals=() if thin else law.rivals,
+        thin=thin,
+    )
+
+
+def _unknown(levels: int, reason: str) -> Growth:
+    nan = math.nan
+    return Growth(nan, nan, nan, nan, nan, nan, nan, nan, levels, reason, thin=reason)
 
 
 def _wrong_number(timings: list[tuple[float, list[float]]]) -> str:
@@ -139,81 +176,56 @@ def _too_little(timings: list[tuple[float, list[float]]]) -> str:
     return ""
 
 
-def _noise(samples: list[list[float]]) -> Array:
-    """Variance of each log median, from the scatter of its sorted samples.
-
-    The gap between two order statistics is read as +- z standard errors of the median, which
-    holds for any distribution; the standard deviation would not, for two modes or heavy tails.
-    A level of one sample takes the mean noise per sample of the others, or 0.
-    """
-    variances = np.zeros(len(samples))
-    counts = np.array([len(times) for times in samples])
-    for i, times in enumerate(samples):
-        if len(times) > 1:
-            widest = Ranks(1, len(times), 1 - 2.0 ** (1 - len(times)))
-            low, high, coverage = median_ranks(len(times), _NOISE_LEVEL) or widest
-            gap = math.log(times[high - 1] / times[low - 1])
-            variances[i] = (gap / 2 / _two_sided_z(coverage)) ** 2
-    several = counts > 1
-    if several.any():
-        variances[~several] = (variances * counts)[several].mean()
-    return variances
+def _law(sweep: Sweep, slope: tuple[float, float, float], rejected: bool) -> Law:
+    if rejected:
+        return best_law(sweep.log_x, sweep.log_y, sweep.noise) if slope[0] > 0 else Law(FALLING, ())
+    known = slope[1] >= -TOLERANCE and slope[2] <= TOLERANCE
+    return Law(CONSTANT if known else UNDECIDED, ())
 
 
-def _two_sided_z(level: float) -> float:
-    return NormalDist().inv_cdf((1 + level) / 2)
+def _thin(levels: list[float]) -> str:
+    span = max(levels) / min(levels)
+    if len(levels) >= LEAST_LEVELS and span >= LEAST_SPAN:
+        return ""
+    return (
+        f"{len(levels)} levels over a factor of {span:.3g}, a law takes {LEAST_LEVELS} over a "
+        f"factor of {LEAST_SPAN}"
+    )
 
 
-def _slope(sweep: _Sweep, level: float) -> tuple[float, float, float]:
-    """Least-squares slope of log y on log x, with its interval."""
+def _exponent_interval(
+    sweep: Sweep, level: float, coarse: Profile, best: Profile
+) -> tuple[float, float]:
     from scipy.special import stdtrit
 
-    spread = sweep.log_x @ sweep.log_x
-    slope = float(sweep.log_x @ sweep.log_y / spread)
-    residual = sweep.log_y - slope * sweep.log_x
-    freedom = len(residual) - 2
-    error = max(float(residual @ residual) / freedom, sweep.noise_along(sweep.log_x))
-    half = float(stdtrit(freedom, (1 + level) / 2)) * math.sqrt(error / spread)
-    return slope, slope - half, slope + half
-
-
-def _exponent(
-    sweep: _Sweep, level: float, slope: tuple[float, float, float]
-) -> tuple[float, float, float, float, float]:
-    """Exponent, its interval, floor and scale of the best curve; a floor alone if constant."""
-    from scipy.special import stdtrit
-
-    coarse = profile(sweep.log_x, sweep.log_y, _EXPONENTS)
-    best = minimum(sweep.log_x, sweep.log_y, coarse)
-    if slope[1] <= 0 <= slope[2] and not _growth_is_worth_it(sweep, level, best):
-        return 0.0, slope[1], slope[2], 1.0, 0.0
     exponent, least = float(best.exponent[0]), float(best.residual[0])
     freedom = _freedom(sweep)
     few = float(stdtrit(freedom, (1 + level) / 2)) ** 2  # F(1, m) is the square of t(m)
-    many = _two_sided_z(level) ** 2 if len(sweep.log_x) > _LEAST_LEVELS else few
+    many = two_sided_z(level) ** 2 if len(sweep.log_x) > _LEAST_LEVELS else few
     noise = sweep.noise_along(_sensitivity(sweep, best))
     bound = least + max(few * least / freedom, many * noise)
-    low, high = interval(sweep.log_x, sweep.log_y, coarse, exponent, bound)
-    return exponent, low, high, float(best.floor[0]), float(best.scale[0])
+    return interval(sweep.log_x, sweep.log_y, coarse, exponent, bound)
 
 
-def _freedom(sweep: _Sweep) -> int:
+def _freedom(sweep: Sweep) -> int:
     """Degrees of freedom behind the residual of the curve with its three coefficients."""
     return max(len(sweep.log_x) - 3, 1)
 
 
-def _growth_is_worth_it(sweep: _Sweep, level: float, best: Profile) -> bool:
-    """F test of the curve (three coefficients) against a constant (one)."""
-    from scipy.special import fdtri
+def _curve_p(sweep: Sweep, best: Profile) -> float:
+    """p-value of the F test of the curve (three coefficients) against a constant (one)."""
+    from scipy.special import fdtrc
 
     least, freedom = float(best.residual[0]), _freedom(sweep)
     curve = np.log(best.floor[0] + best.scale[0] * np.exp(best.exponent[0] * sweep.log_x))
     error = max(least / freedom, sweep.noise_along(curve - curve.mean()))
     gained = float(sweep.log_y @ sweep.log_y) - least
-    return gained / 2 > float(fdtri(2, freedom, level)) * error
+    if gained <= ROUNDING**2:
+        return 1.0
+    return float(fdtrc(2, freedom, gained / 2 / error)) if error > 0 else 0.0
 
 
-def _sensitivity(sweep: _Sweep, best: Profile) -> Array:
+def _sensitivity(sweep: Sweep, best: Profile) -> Array:
     """The direction in which the medians move the exponent.
 
     The derivative of the log curve by the exponent, less what the other coefficients take up.

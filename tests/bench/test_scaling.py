@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.power_law import fit_curves
 from bench.scaling import EXPONENT_RANGE, PHASES, Growth, fit_growth
 
 DOUBLING = [2.0**k for k in range(8)]
@@ -201,6 +202,83 @@ def test_few_levels_get_wide_intervals(count):
     assert widths[0] > 5 * widths[1]
 
 
+# Laws
+
+LAWS = {
+    "constant": lambda x: 1 + 0 * x,
+    "log": lambda x: 0.3 + np.log2(2 * x),
+    "linear": lambda x: 0.3 * 16 + x,
+    "n log n": lambda x: 10 + x * np.log2(2 * x),
+    "square": lambda x: 0.3 * 256 + x**2,
+    "cube": lambda x: 0.3 * 16**3 + x**3,
+    "falling": lambda x: 1 / (1 + x),
+}
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_exact_law_is_named(law):
+    times = 1e-3 * LAWS[law](np.array(DOUBLING))
+    growth = fit_growth(DOUBLING, [[t] * 5 for t in times.tolist()])
+    assert (growth.law, growth.rivals, growth.thin) == (law, (), "")
+    assert (growth.constant_p < 0.01) == (law != "constant")
+
+
+@pytest.mark.parametrize("law", ["log", "linear", "square", "cube"])
+def test_noisy_law_is_named_or_a_rival(law):
+    """Two percent noise; the law is among those that fit, and mostly the one that fits best."""
+    rng = np.random.default_rng(4)
+    times = LAWS[law](np.array(DOUBLING))
+    found = []
+    for _ in range(200):
+        samples = times[:, None] * np.exp(0.02 * rng.standard_normal((8, 10)))
+        found.append(fit_growth(DOUBLING, samples.tolist()))
+    assert np.mean([g.law == law for g in found]) >= 0.9
+    assert np.mean([law in (g.law, *g.rivals) for g in found]) >= 0.98
+
+
+def test_neighbouring_laws_are_rivals_where_the_noise_hides_their_difference():
+    grown = [
+        g for g in fits(1.0, 60, noise=0.1, levels=5) if g.law not in ("constant", "undecided")
+    ]
+    assert np.mean([bool(g.rivals) for g in grown]) > 0.3
+    assert not any(g.law in g.rivals for g in grown)
+    assert not any(g.rivals for g in fits(1.0, 20, noise=0.001))
+
+
+def test_a_slope_that_is_neither_sure_nor_excluded_is_undecided():
+    x, samples = noisy(np.random.default_rng(5), 1.0, share=0.2, noise=0.2, levels=4)
+    growth = fit_growth(x, samples)
+    assert 0.01 < growth.constant_p < 0.05
+    assert growth.law == "undecided"
+    assert growth.exponent > 0.5  # the best guess, with an interval that contains 0
+    assert growth.ci_low <= 0 < growth.exponent <= growth.ci_high
+
+
+@pytest.mark.parametrize(
+    ("levels", "thin"),
+    [
+        ([1, 2, 8], "3 levels over a factor of 8, a law takes 4 over a factor of 8"),
+        ([2, 3, 4, 6, 8], "5 levels over a factor of 4, a law takes 4 over a factor of 8"),
+        ([1, 2, 4, 8], ""),
+    ],
+)
+def test_thin_levels_have_no_law(levels, thin):
+    growth = fit_growth(levels, exact(levels, 1.0, 0.1, 1.0))
+    assert growth.thin == thin
+    assert growth.law == ("" if thin else "linear")
+    assert growth.exponent == pytest.approx(1.0, abs=1e-3)  # an indication all the same
+    assert growth.constant_p < 0.01
+
+
+def test_interval_contains_zero_unless_constant_is_rejected():
+    grown = fits(0.0, noise=0.01, scatter=0.05)
+    kept = [g for g in grown if g.constant_p >= 0.01]
+    assert len(kept) > 450
+    assert all(g.ci_low <= 0 <= g.ci_high for g in kept)
+    assert np.mean([g.exponent == 0 for g in kept]) > 0.9
+    assert any(g.slope_low > 0 for g in kept)  # what the plain interval would have said
+
+
 # What cannot be fitted
 
 
@@ -272,10 +350,38 @@ def test_exponents_are_found_and_covered(exponent):
     assert np.median([g.ci_high - g.ci_low for g in grown]) < 0.15  # covers, yet says something
 
 
-def test_constant_time_is_not_called_growing():
-    grown = fits(0.0)
+@pytest.mark.parametrize(
+    "sweep",
+    [
+        {},
+        {"noise": 0.01, "scatter": 0.05},
+        {"noise": 0.02, "scatter": 0.02, "count": 7},
+        {"noise": 0.01, "scatter": 0.05, "levels": 5},
+        {"noise": 0.01, "scatter": 0.05, "levels": 12},
+    ],
+)
+def test_constant_time_is_not_called_growing(sweep):
+    grown = fits(0.0, **sweep)
     assert called_growing(grown) <= 0.01
+    assert np.mean([g.law not in ("constant", "undecided", "falling") for g in grown]) <= 0.01
+    assert np.mean([g.constant_p < 0.01 for g in grown]) <= 0.02
     assert coverage(grown, 0.0) >= 0.93
+
+
+def test_an_information_criterion_alone_would_call_constant_time_growing():
+    """The control: AICc of the best growing law against that of the constant."""
+    rng = np.random.default_rng(0)
+    called = 0
+    for _ in range(SWEEPS):
+        x, samples = noisy(rng, 0.0, share=0.0, noise=0.01, scatter=0.05)
+        log_x, log_y = np.log(x), np.log(np.median(samples, axis=1))
+        ratio = np.exp(log_x - log_x.min())
+        growth = np.stack([1 + np.log2(ratio), ratio, ratio**2, ratio**3])
+        best = fit_curves(growth, log_y).residual.min()
+        spread = log_y - log_y.mean()
+        least, most = (8 * math.log(rss / 8) for rss in (best, spread @ spread))
+        called += least + 2 * 3 + 24 / 4 < most + 2 * 2 + 12 / 5
+    assert called / SWEEPS > 0.03
 
 
 @pytest.mark.parametrize("exponent", [1.0, 2.0])
@@ -309,5 +415,8 @@ def test_one_noisy_level_is_in_the_interval(exponent, noisy_level):
 
 def test_shape_is_the_one_the_tables_read():
     assert PHASES == ("prepare", "steps", "total")
-    fields = "exponent ci_low ci_high floor_s scale slope slope_low slope_high levels reason"
+    fields = (
+        "exponent ci_low ci_high floor_s scale slope slope_low slope_high levels reason "
+        "constant_p law rivals thin"
+    )
     assert Growth._fields == tuple(fields.split())
