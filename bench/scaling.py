@@ -119,7 +119,7 @@ def fit_growth(
     slope = slope_interval(sweep, level)
     constant_p = min(1.0, 2 * min(slope_p(sweep), _curve_p(sweep, best)))
     rejected = constant_p < (1 - level if thin else CONSTANT_ERROR)
-    law = _law(sweep, slope, rejected)
+    law = _law(sweep, slope, best, rejected)
     if rejected or constant_p < 1 - level:
         exponent, floor, scale = (float(n[0]) for n in (best.exponent, best.floor, best.scale))
         low, high = _exponent_interval(sweep, level, coarse, best)
@@ -176,9 +176,11 @@ def _too_little(timings: list[tuple[float, list[float]]]) -> str:
     return ""
 
 
-def _law(sweep: Sweep, slope: tuple[float, float, float], rejected: bool) -> Law:
+def _law(sweep: Sweep, slope: tuple[float, float, float], best: Profile, rejected: bool) -> Law:
     if rejected:
-        return best_law(sweep.log_x, sweep.log_y, sweep.noise) if slope[0] > 0 else Law(FALLING, ())
+        if slope[0] <= 0:
+            return Law(FALLING, ())
+        return best_law(sweep.log_x, sweep.log_y, sweep.noise, float(best.residual[0]))
     known = slope[1] >= -TOLERANCE and slope[2] <= TOLERANCE
     return Law(CONSTANT if known else UNDECIDED, ())
 
