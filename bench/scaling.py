@@ -113,7 +113,7 @@ def fit_growth(
     log_y = np.log(medians / medians[0])  # equal medians become exact zeros
     noise = noise_of([times for _, times in timings])
     sweep = Sweep(log_x - log_x.mean(), log_y - log_y.mean(), noise)
-    thin = _thin([x for x, _ in timings])
+    thin = thinness(len(timings), math.exp(log_x.min()), math.exp(log_x.max()))
     coarse = profile(sweep.log_x, sweep.log_y, _EXPONENTS)
     best = minimum(sweep.log_x, sweep.log_y, coarse)
     slope = slope_interval(sweep, level)
@@ -185,12 +185,13 @@ def _law(sweep: Sweep, slope: tuple[float, float, float], best: Profile, rejecte
     return Law(CONSTANT if known else UNDECIDED, ())
 
 
-def _thin(levels: list[float]) -> str:
-    span = max(levels) / min(levels)
-    if len(levels) >= LEAST_LEVELS and span >= LEAST_SPAN:
+def thinness(count: int, lowest: float, highest: float) -> str:
+    """Why so many levels in such a range name no law and decide nothing; empty where they may."""
+    span = highest / lowest
+    if count >= LEAST_LEVELS and span >= LEAST_SPAN:
         return ""
     return (
-        f"{len(levels)} levels over a factor of {span:.3g}, a law takes {LEAST_LEVELS} over a "
+        f"{count} levels over a factor of {span:.3g}, a law takes {LEAST_LEVELS} over a "
         f"factor of {LEAST_SPAN}"
     )
 

@@ -3,10 +3,12 @@
 import math
 from collections.abc import Callable, Sequence
 
+from bench.scaling import TOLERANCE
+from bench.scaling_verdicts import grows_faster
 from reports.evidence import NULLSPACE, SYMMETRY, Claim, Evidence
 from reports.formatting import levels, percent_interval, slope_interval
 from reports.run import AXES, Record
-from reports.sweeps import Setting
+from reports.sweeps import Setting, growth_of
 
 Words = Callable[[Record], str]
 
@@ -16,8 +18,9 @@ def near_constant(evidence: Evidence) -> Claim:
     return Claim(
         "Near-constant runtime in d and n.",
         "Section 4.1, Figure 3",
-        _lines(evidence, (NULLSPACE,), "dn", _slope),
-        "A constant time has slope 0; one that doubles with the level has slope 1.",
+        _lines(evidence, (NULLSPACE,), "dn", _judged(_slope)),
+        "A constant time has slope 0; one that doubles with the level has slope 1. Near-constant "
+        f"is a slope below {TOLERANCE}: less than 11 % for each doubling.",
     )
 
 
@@ -26,9 +29,9 @@ def linear(evidence: Evidence) -> Claim:
     return Claim(
         "Runtime grows linearly in t, l and b.",
         "Section 4.1, Figure 3",
-        _lines(evidence, (NULLSPACE,), "tlb", _exponent),
+        _lines(evidence, (NULLSPACE,), "tlb", _judged(_exponent)),
         "Linear growth on top of a constant floor has exponent 1; the floor makes the plain slope "
-        "smaller.",
+        f"smaller. Linear is an exponent of 1 within {TOLERANCE}.",
     )
 
 
@@ -37,7 +40,7 @@ def single_svd(evidence: Evidence) -> Claim:
     lines = [
         f"{phase}, {line}"
         for phase in ("prepare", "steps")
-        for line in _lines(evidence, (NULLSPACE,), "t", _slope, phase)
+        for line in _lines(evidence, (NULLSPACE,), "t", _judged(_slope), phase)
     ]
     return Claim(
         "One SVD per batch removes the dependence of the complexity on t.",
@@ -57,7 +60,11 @@ def faster(evidence: Evidence) -> Claim:
     return Claim(
         "The runtime of symmetry teleport grows faster in every one of t, d, n, l and b.",
         "Section 4.1, Figure 3",
-        _lines(evidence, (NULLSPACE, SYMMETRY), both, _slope),
+        [
+            f"{line}{_compared(evidence, axis)}"
+            for axis in both
+            for line in _lines(evidence, (NULLSPACE, SYMMETRY), axis, _slope)
+        ],
         "Compare the slopes over the same levels; intervals that overlap do not tell them apart.",
     )
 
@@ -106,6 +113,23 @@ def _rows(evidence: Evidence, method: str, axis: str, phase: str) -> list[Record
 
 def _where(evidence: Evidence, row: Record) -> str:
     return evidence.where(row["variant"], Setting(*(row[name] for name in Setting._fields)))
+
+
+def _judged(words: Words) -> Words:
+    """The numbers of a row with the verdict on the claim that its axis is held against."""
+    return lambda row: f"{words(row)} ({row['verdict']})" if row["verdict"] else words(row)
+
+
+def _compared(evidence: Evidence, axis: str) -> str:
+    """Verdicts on the first null-space variant and every symmetry variant over the same levels."""
+    found = []
+    for ours in _rows(evidence, NULLSPACE, axis, "total"):
+        for theirs in _rows(evidence, SYMMETRY, axis, "total"):
+            same = all(ours[k] == theirs[k] for k in (*Setting._fields, "lowest", "highest"))
+            if same and ours["variant"] == NULLSPACE:
+                finding = grows_faster(growth_of(ours), growth_of(theirs))
+                found.append(f"{_where(evidence, theirs)} {finding}")
+    return f" (grows faster: {'; '.join(found)})" if found else ""
 
 
 def _slope(row: Record) -> str:

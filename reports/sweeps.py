@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from bench.scaling import fit_growth
+from bench.scaling import Growth, fit_growth, thinness
+from bench.scaling_verdicts import linear, near_constant
 from reports.run import AXES, SGD, Record, number
 from reports.tables import frame, per_step, wall_samples
 
@@ -15,10 +16,14 @@ SCALING_COLUMNS = (
     # Ours, beyond the contract.
     *("slope_low", "slope_high", "scale", "lowest", "highest", "reason"),
     *("model", "dataset", "device", "dtype"),
+    *("constant_p", "law", "rivals", "verdict", "floor_bytes"),
 )
 
 PHASES = {"prepare": "prepare_s", "steps": "steps_s", "total": "seconds"}
 SGD_PHASE = "sgd step"
+MEMORY = "memory"
+# What does not depend on an axis by the way it is counted.
+_INDEPENDENT = (("t", "prepare"), ("t", SGD_PHASE), ("b", SGD_PHASE))
 
 
 class Setting(NamedTuple):
@@ -90,23 +95,31 @@ def scaling(cells: Sequence[Record], base: dict[str, int]) -> pd.DataFrame:
     """A row per setting, variant, axis and phase, ``SCALING_COLUMNS``.
 
     The phases ``prepare``, ``steps`` and ``total`` are those of a whole call of b batches. For the
-    SGD reference there is one phase, ``sgd step``: the time of a single step.
+    SGD reference there is one phase, ``sgd step``: the time of a single step. ``memory`` is the
+    peak of a call in bytes, where it is known; its floor is in ``floor_bytes``.
     """
+    by_setting: dict[Setting, list[Record]] = {}
+    for cell in cells:
+        by_setting.setdefault(setting_of(cell), []).append(cell)
     rows = [
         row
-        for setting in settings(cells)
+        for setting, own in sorted(by_setting.items())
         for axis in AXES
-        for row in _axis_rows(sweep(cells, setting, axis, base), axis)
+        for row in _axis_rows(sweep(own, setting, axis, base), axis)
     ]
     return frame(rows, SCALING_COLUMNS)
 
 
 def _axis_rows(cells: list[Record], axis: str) -> list[Record]:
+    by_variant: dict[str, list[Record]] = {}
+    for cell in cells:
+        by_variant.setdefault(cell["variant"], []).append(cell)
     rows = []
-    for variant in sorted({cell["variant"] for cell in cells}):
-        own = [cell for cell in cells if cell["variant"] == variant]
+    for _, own in sorted(by_variant.items()):
         phases = (SGD_PHASE,) if own[0]["method"] == SGD else tuple(PHASES)
         rows += [_growth_row(own, axis, phase) for phase in phases]
+        if any(_peak(cell) for cell in own):
+            rows.append(_growth_row(own, axis, MEMORY))
     return rows
 
 
@@ -114,12 +127,12 @@ def _growth_row(cells: list[Record], axis: str, phase: str) -> Record:
     """``cells``: one variant along one axis."""
     by_level: dict[int, list[float]] = {}
     for cell in cells:
-        seconds = phase_seconds(cell, phase)
-        if seconds:
-            by_level.setdefault(cell[axis], []).extend(seconds)
+        values = _peak(cell) if phase == MEMORY else phase_seconds(cell, phase)
+        if values:
+            by_level.setdefault(cell[axis], []).extend(values)
     levels = sorted(by_level)
     growth = fit_growth(levels, [by_level[level] for level in levels])
-    return {
+    row = {
         **cells[0],
         **growth._asdict(),
         "axis": axis,
@@ -128,7 +141,40 @@ def _growth_row(cells: list[Record], axis: str, phase: str) -> Record:
         "lowest": levels[0] if levels else None,
         "highest": levels[-1] if levels else None,
         "reason": growth.reason or "",
+        "rivals": ";".join(growth.rivals),
+        "verdict": _verdict(growth, axis, phase) if levels else "",
     }
+    if phase == MEMORY:
+        row |= {"floor_bytes": row["floor_s"], "floor_s": None, "scale": None}
+    return row
+
+
+def _verdict(growth: Growth, axis: str, phase: str) -> str:
+    """The paper's claim: near-constant in d and n, linear in the others, prepared once for all t.
+
+    An SGD step knows neither t nor b, so it is held against near-constant there.
+    """
+    if phase == MEMORY:
+        return ""
+    constant = axis in "dn" or (axis, phase) in _INDEPENDENT
+    name, finding = (
+        ("near-constant", near_constant(growth)) if constant else ("linear", linear(growth))
+    )
+    return f"{name}: {finding}"
+
+
+def growth_of(row: Record) -> Growth:
+    """The fit a row of the table was made from."""
+    known = {name: row[name] for name in Growth._fields if name in row}
+    count, lowest, highest = int(row["levels"]), number(row["lowest"]), number(row["highest"])
+    thin = row["reason"] or thinness(count, lowest, highest)
+    return Growth(**{**known, "levels": count, "rivals": (), "thin": thin})
+
+
+def _peak(cell: Record) -> list[float]:
+    """The peak memory of a cell that is ok, in a list of its own; none where it is not known."""
+    peak = number(cell.get("peak_memory_bytes")) if cell["status"] == "ok" else 0.0
+    return [peak] if peak > 0 else []
 
 
 def phase_seconds(cell: Record, phase: str) -> list[float]:

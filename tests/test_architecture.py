@@ -25,6 +25,7 @@ TORCH_FREE = {
     "bench.journal",
     "bench.plain_text",
     "bench.scaling",
+    "bench.scaling_verdicts",
     "bench.statistics",
 }
 CLI = "bench/cli/"
