@@ -113,7 +113,8 @@ def fit_growth(
     log_y = np.log(medians / medians[0])  # equal medians become exact zeros
     noise = noise_of([times for _, times in timings])
     sweep = Sweep(log_x - log_x.mean(), log_y - log_y.mean(), noise)
-    thin = thinness(len(timings), math.exp(log_x.min()), math.exp(log_x.max()))
+    reached = [x for x, _ in timings]
+    thin = thinness(len(timings), min(reached), max(reached))
     coarse = profile(sweep.log_x, sweep.log_y, _EXPONENTS)
     best = minimum(sweep.log_x, sweep.log_y, coarse)
     slope = slope_interval(sweep, level)

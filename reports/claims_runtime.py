@@ -20,7 +20,7 @@ def near_constant(evidence: Evidence) -> Claim:
         "Section 4.1, Figure 3",
         _lines(evidence, (NULLSPACE,), "dn", _judged(_slope)),
         "A constant time has slope 0; one that doubles with the level has slope 1. Near-constant "
-        f"is a slope below {TOLERANCE}: less than 11 % for each doubling.",
+        f"is a slope below {TOLERANCE}: less than 11 % for each doubling.",
     )
 
 

@@ -13,6 +13,7 @@ from markupsafe import Markup, escape
 from reports import figures_error, figures_runtime, formatting, null_dimensions, sections, summary
 from reports.claims import claims
 from reports.clean import shortened
+from reports.crossings import crossing_table
 from reports.evidence import Evidence
 from reports.figures import Drawing, Entry, Style, legend, styles
 from reports.html_tables import Table
@@ -38,6 +39,7 @@ class Material:
     cells: Sequence[Record]
     scaling: Sequence[Record]
     ratios: Sequence[Record]
+    crossings: Sequence[Record]
     costs: list[CostTable]
     cost_notes: list[str]
     files: list[str]
@@ -140,6 +142,7 @@ def _context(material: Material) -> dict[str, Any]:
         "runtime_sections": _runtime_sections(material),
         "scaling": sections.scaling_table(material.scaling),
         "ratios": ratio_table(material.ratios, material.base),
+        "crossings": crossing_table(material.crossings),
         "preservation_groups": figures_error.preservation_groups(run.preservation),
         "preservation": sections.preservation_table(run.preservation),
         "spectrum_overview": figures_error.spectrum_overview(run.spectrum, front),

@@ -7,6 +7,7 @@ import pandas as pd
 
 from bench.atomic import write_whole
 from reports import csv_files, error_tables, null_dimensions, page, summary, sweeps, tables
+from reports.crossings import crossings
 from reports.excerpt import excerpt
 from reports.ratios import ratios
 from reports.run import Record, Run, load
@@ -24,6 +25,7 @@ class Tables:
     scaling: pd.DataFrame
     null_dimensions: pd.DataFrame
     ratios: pd.DataFrame
+    crossings: pd.DataFrame
 
 
 def write_report(run_dir: Path) -> Path:
@@ -52,6 +54,7 @@ def write_report(run_dir: Path) -> Path:
 def derive(run: Run) -> Tables:
     """All tables of a run."""
     base = sweeps.base_point(run.cells, run.spec)
+    to_reference = ratios(run.cells)
     return Tables(
         runtime=tables.runtime(run.cells, run.partners),
         samples=tables.samples(run.cells),
@@ -59,7 +62,8 @@ def derive(run: Run) -> Tables:
         spectrum=error_tables.spectrum(run.spectrum),
         scaling=sweeps.scaling(run.cells, base),
         null_dimensions=null_dimensions.null_dimensions(run.spectrum),
-        ratios=ratios(run.cells),
+        ratios=to_reference,
+        crossings=crossings(tables.records(to_reference), base),
     )
 
 
@@ -79,6 +83,7 @@ def render(run: Run, derived: Tables) -> str:
             cells=tables.records(_rows(derived.runtime, part.rows)),
             scaling=tables.records(_of_settings(derived.scaling, shown.cells)),
             ratios=tables.records(_rows(derived.ratios, drawn)),
+            crossings=tables.records(_of_settings(derived.crossings, shown.cells)),
             costs=costs,
             cost_notes=cost_notes,
             files=[f"{name}.csv" for name in vars(derived)],
@@ -90,8 +95,8 @@ def _rows(runtime: pd.DataFrame, cell_ids: set[str]) -> pd.DataFrame:
     return runtime[runtime["cell_id"].isin(cell_ids)]
 
 
-def _of_settings(scaling: pd.DataFrame, cells: list[Record]) -> pd.DataFrame:
+def _of_settings(table: pd.DataFrame, cells: list[Record]) -> pd.DataFrame:
     """The rows of the variants that are drawn."""
     names = [*sweeps.Setting._fields, "variant"]
     drawn = {tuple(cell[name] for name in names) for cell in cells}
-    return scaling[[place in drawn for place in zip(*(scaling[n] for n in names), strict=True)]]
+    return table[[place in drawn for place in zip(*(table[n] for n in names), strict=True)]]

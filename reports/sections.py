@@ -11,7 +11,7 @@ from reports.formatting import DASH, tau
 from reports.html_tables import Cell, Column, Table
 from reports.run import AXES, Record, number
 from reports.schedule import CostTable
-from reports.sweeps import SGD_PHASE, Setting
+from reports.sweeps import MEMORY, SGD_PHASE, Setting
 
 _GROWTH = ("total", "prepare", "steps")
 
@@ -32,12 +32,14 @@ def scaling_table(scaling: Sequence[Record]) -> Table:
         "floor",
         "slope of prepare",
         "slope of steps",
+        "slope of peak memory",
     ]
     cells = [
         [*([html.words(", ".join(place[:4]))] if several else []), *_growth_cells(place, phases)]
         for place, phases in rows.items()
     ]
-    columns = [*html.columns(text, numeric), Column("remark", False)]
+    wordy = [Column(label, False) for label in ("law of total", "verdict", "remark")]
+    columns = [*html.columns(text, numeric), *wordy]
     return Table("How time grows along each axis that was swept", columns, cells).without_empty()
 
 
@@ -54,8 +56,16 @@ def _growth_cells(place: tuple[Any, ...], phases: dict[str, Record]) -> list[Cel
         html.seconds(total["floor_s"]),
         _slope(prepare),
         _slope(steps),
+        _slope(phases.get(MEMORY)),
+        html.words(_law(total)),
+        html.words(total["verdict"]),
         html.words(total["reason"]),
     ]
+
+
+def _law(row: Record) -> str:
+    rivals = row["rivals"].replace(";", ", ")
+    return f"{row['law']} ({rivals})" if rivals else row["law"]
 
 
 def _levels(row: Record) -> str:

@@ -36,7 +36,8 @@ def test_slopes_are_those_of_the_scaling_table(measured, read):
     table = read("scaling").set_index(["variant", "axis", "phase"])
     row = table.loc[("nullspace", "d", "total")]
     wanted = f"nullspace slope {row.slope:.2f} [{row.slope_low:.2f}, {row.slope_high:.2f}]"
-    assert lines(measured, "Near-constant")[0] == f"d = 32 to 512: {wanted}"
+    assert lines(measured, "Near-constant")[0] == f"d = 32 to 512: {wanted} ({row.verdict})"
+    assert row.verdict == "near-constant: fails"
 
 
 def test_linear_growth_is_read_from_the_exponent(measured, read):

@@ -27,6 +27,7 @@ CSV_FILES = [
         "scaling",
         "null_dimensions",
         "ratios",
+        "crossings",
     )
 ]
 SOURCES = ("src", "srcset", "href", "xlink:href", "action", "data", "poster", "background")
