@@ -60,7 +60,7 @@ def _most_common(levels: Sequence[Any]) -> int:
 
 
 def unfinished(cells: Sequence[Record], spec: Record | None) -> list[str]:
-    """A note if the journal holds fewer cells than the spec asks for."""
+    """A note if the journal holds fewer cells than the spec asks for; without methods, none."""
     base, axes, methods = ((spec or {}).get(key) for key in ("base", "axes", "methods"))
     if not (isinstance(base, dict) and isinstance(axes, dict) and isinstance(methods, list)):
         return []
@@ -68,7 +68,7 @@ def unfinished(cells: Sequence[Record], spec: Record | None) -> list[str]:
     swept = [(axis, level) for axis, levels in lists.items() for level in levels]
     points = {tuple(sorted({**base, axis: level}.items())) for axis, level in swept}
     wanted = max(len(points), 1) * (len(methods) + 1)  # the methods and sgd
-    if len(cells) >= wanted:
+    if not methods or len(cells) >= wanted:
         return []
     return [
         f"The run is not finished: its spec asks for {wanted} cells, the journal holds "

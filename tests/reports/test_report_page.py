@@ -12,6 +12,7 @@ from page_reading import Page, svg
 from bench.errors import JournalError
 from reports import page as page_module
 from reports import write_report
+from reports.sweeps import unfinished
 
 SECTIONS = [
     *("runtime", "ratios", "scaling", "preservation", "spectrum", "schedule", "claims", "cells"),
@@ -181,6 +182,12 @@ def test_cells_that_were_not_begun_are_counted(page, report_of):
     assert "not finished" not in page.words
     _, part = report_of(synthetic.cells()[:12])
     assert "its spec asks for 84 cells, the journal holds 12" in part.words
+
+
+def test_a_spec_without_methods_asks_for_no_cells():
+    spec = {"base": synthetic.BASE, "axes": {}, "methods": []}
+    assert unfinished([], spec) == []
+    assert unfinished([], {**spec, "methods": ["nullspace"]}) != []
 
 
 def test_an_empty_journal_gives_a_page(report_of):
