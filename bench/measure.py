@@ -71,15 +71,19 @@ def sgd_call(
     """``steps`` SGD steps on every batch: forward, backward, in-place foreach update."""
     import torch
 
+    from teleport_core.phases import BACKWARD, FORWARD, UPDATE
+
     parameters = [p for p in problems[0].model.parameters() if p.requires_grad]
     marks = [[clock.mark() for clock in clocks]]
     for problem in problems:
         marks.append([clock.mark() for clock in clocks])
         for _ in range(steps):
-            loss = problem.loss_fn(_forward(problem), problem.targets)
-            gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
+            with FORWARD:
+                loss = problem.loss_fn(_forward(problem), problem.targets)
+            with BACKWARD:
+                gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
             used = [(p, g) for p, g in zip(parameters, gradients, strict=True) if g is not None]
-            with torch.no_grad():
+            with UPDATE, torch.no_grad():
                 torch._foreach_add_([p for p, _ in used], [g for _, g in used], alpha=-TIMING_LR)
         marks.append([clock.mark() for clock in clocks])
     return _samples(clocks, marks), steps * len(problems), {}

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from teleport_core.phases import BACKWARD, DOUBLE_BACKWARD, FORWARD
 from teleport_core.problem import Parameters, Problem
 
 
@@ -22,11 +23,13 @@ def gradient_at(
     problem: Problem, leaves: Parameters, counted: list[str], *, differentiable: bool
 ) -> tuple[Tensor, Parameters]:
     """Like ``loss_and_gradient``, at parameters that are part of a graph already."""
-    loss = problem.loss(leaves)
+    with FORWARD:
+        loss = problem.loss(leaves)
     wanted = [leaves[name] for name in counted]
-    gradients = torch.autograd.grad(
-        loss, wanted, create_graph=differentiable, allow_unused=True, materialize_grads=True
-    )
+    with BACKWARD:
+        gradients = torch.autograd.grad(
+            loss, wanted, create_graph=differentiable, allow_unused=True, materialize_grads=True
+        )
     return loss, dict(zip(counted, gradients, strict=True))
 
 
@@ -37,12 +40,13 @@ def squared_norm(gradient: Parameters) -> Tensor:
 
 def objective_gradient(leaves: Parameters, gradient: Parameters, wanted: list[str]) -> Parameters:
     """The gradient of 1/2 ||g||^2, which is H g, by double backward; one entry per ``wanted``."""
-    half = 0.5 * squared_norm(gradient)
-    if not half.requires_grad:
-        return {name: torch.zeros_like(leaves[name]) for name in wanted}
-    values = torch.autograd.grad(
-        half, [leaves[name] for name in wanted], allow_unused=True, materialize_grads=True
-    )
+    with DOUBLE_BACKWARD:
+        half = 0.5 * squared_norm(gradient)
+        if not half.requires_grad:
+            return {name: torch.zeros_like(leaves[name]) for name in wanted}
+        values = torch.autograd.grad(
+            half, [leaves[name] for name in wanted], allow_unused=True, materialize_grads=True
+        )
     return dict(zip(wanted, values, strict=True))
 
 

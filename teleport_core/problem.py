@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.utils._pytree import tree_leaves
 
+from teleport_core.phases import UPDATE
+
 Parameters = dict[str, Tensor]
 LossFn = Callable[[Any, Any], Tensor]
 
@@ -66,6 +68,6 @@ class Problem:
     def write(self, parameters: Mapping[str, Tensor]) -> None:
         """Copy values into the model's own ``nn.Parameter`` objects; they stay the same objects."""
         own = self.parameters()
-        with torch.no_grad():
+        with UPDATE, torch.no_grad():
             for name, value in parameters.items():
                 own[name].copy_(value)

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from baselines.symmetry.mlp import MLP, with_bias_of, with_ones
 from teleport_core.errors import ModelError
+from teleport_core.phases import PSEUDO_INVERSE
 from teleport_core.stack import Elementwise
 
 Inverse = Literal["true", "first_order"]
@@ -36,9 +37,10 @@ def pseudo_inverse(matrix: Tensor) -> Tensor:
     NaN for a non-finite matrix, as a product gives, where torch raises on some devices: the ascent
     then takes the step back.
     """
-    if not bool(torch.isfinite(matrix).all()):
-        return torch.full_like(matrix, float("nan")).T
-    inverse: Tensor = torch.linalg.pinv(matrix)
+    with PSEUDO_INVERSE:
+        if not bool(torch.isfinite(matrix).all()):
+            return torch.full_like(matrix, float("nan")).T
+        inverse: Tensor = torch.linalg.pinv(matrix)
     return inverse
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from baselines.symmetry.actions import Swept
 from baselines.symmetry.mlp import MLP
 from teleport_core.errors import ProblemError
+from teleport_core.phases import BACKWARD, DOUBLE_BACKWARD, FORWARD
 
 Sweep = Callable[[Sequence[Tensor], Sequence[Tensor]], Swept]
 """``sweep(matrices, T)``: the matrices moved by g = I + T."""
@@ -32,13 +33,15 @@ class Batch:
         self, matrices: Sequence[Tensor], *, differentiable: bool
     ) -> tuple[Tensor, Sequence[Tensor]]:
         """The loss and dL/d[W_m b_m] for every layer, at matrices that require gradients."""
-        loss = self.loss_of(self.mlp.output(matrices, self.inputs))
+        with FORWARD:
+            loss = self.loss_of(self.mlp.output(matrices, self.inputs))
         if not loss.requires_grad:
             raise ProblemError(
                 "expected a loss that depends on the model's output; no gradient comes back from "
                 "loss_fn: do not detach the output inside it"
             )
-        gradient = torch.autograd.grad(loss, list(matrices), create_graph=differentiable)
+        with BACKWARD:
+            gradient = torch.autograd.grad(loss, list(matrices), create_graph=differentiable)
         return loss.detach(), gradient
 
 
@@ -70,13 +73,15 @@ def slope(
             batch.inputs.new_zeros(layer.out_features, layer.out_features).requires_grad_(True)
             for layer in batch.mlp.layers[:-1]
         ]
-        moved = sweep(matrices, T).matrices
+        with FORWARD:
+            moved = sweep(matrices, T).matrices
         if not through_sweep:
             moved = [matrix.view_as(matrix) for matrix in moved]
         loss, gradient = batch.loss_and_gradient(moved, differentiable=True)
 
     def derivative() -> Sequence[Tensor]:
         # d(1/2 ||g||^2) = <g, dg>: pulling g back spares the graph of the norm.
-        return torch.autograd.grad(gradient, T, grad_outputs=[g.detach() for g in gradient])
+        with DOUBLE_BACKWARD:
+            return torch.autograd.grad(gradient, T, grad_outputs=[g.detach() for g in gradient])
 
     return Slope(loss, squared_norm(gradient), derivative)

@@ -30,6 +30,7 @@ from teleport_core.interface import (
     require_choice,
 )
 from teleport_core.operations import Phases
+from teleport_core.phases import CAPTURE
 from teleport_core.problem import Problem
 
 ACTIONS = ("preactivations", "activations")
@@ -96,7 +97,8 @@ class SymmetryTeleporter(Teleporter):
                 activation without inverse with acts_on="activations".
             ProblemError: inputs that do not fit the first layer.
         """
-        mlp, inputs = extract(problem)
+        with CAPTURE:
+            mlp, inputs = extract(problem)
         self._check(mlp)
         leading = inputs.shape[:-1]
         X = inputs.reshape(-1, inputs.shape[-1]).T  # columns are samples
@@ -110,7 +112,8 @@ class SymmetryTeleporter(Teleporter):
             if self.acts_on == "activations":
                 state.input_pinv = pseudo_inverse(with_ones(X, matrices[0]))
             elif self.published:
-                state.hidden = mlp.layer_inputs(matrices, X)[:-1]
+                with CAPTURE:
+                    state.hidden = mlp.layer_inputs(matrices, X)[:-1]
                 state.hidden_pinv = [pseudo_inverse(h) for h in state.hidden]
         return state
 

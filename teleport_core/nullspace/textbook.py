@@ -15,6 +15,7 @@ from teleport_core.interface import State
 from teleport_core.layers import Layer, find_layers
 from teleport_core.layers.watch import twice_differentiable
 from teleport_core.objective import gradient_at, objective_gradient, squared_norm
+from teleport_core.phases import BACKWARD, BASIS, CAPTURE, PROJECTION, UPDATE
 from teleport_core.problem import Parameters, Problem
 from teleport_core.projection import Basis, basis_of_pieces, is_rounding, project
 
@@ -40,17 +41,21 @@ class TextbookState(State):
 
 def prepare(problem: Problem, rank_rule: str, tau: float, limit: int = 2**62) -> TextbookState:
     """Bases (Step 2 of the paper) of the inputs (Eq. 8), of which ``limit`` columns are held."""
-    found = find_layers(problem)
-    bases = [
-        basis_of_pieces(layer.columns(limit), rank_rule, tau, limit=limit) for layer in found.layers
-    ]
+    with CAPTURE:
+        found = find_layers(problem)
+    with BASIS:
+        bases = [
+            basis_of_pieces(layer.columns(limit), rank_rule, tau, limit=limit)
+            for layer in found.layers
+        ]
     found.seen.drop_graph()
     return TextbookState(found.layers, bases, found.held, found.seen.fused)
 
 
 def advance(problem: Problem, state: TextbookState, lr: float, steps: int, cap: float) -> Ascent:
     """Algorithm 1, lines 5-11; nothing is written to the model."""
-    start = {name: value.clone() for name, value in problem.detached().items()}
+    with UPDATE:
+        start = {name: value.clone() for name, value in problem.detached().items()}
 
     def visit(parameters: Parameters) -> Point:
         counted = problem.counted()
@@ -58,16 +63,18 @@ def advance(problem: Problem, state: TextbookState, lr: float, steps: int, cap: 
             name: parameters[name].detach().requires_grad_(True) for name in counted
         }
         loss, gradient = gradient_at(problem, leaves, counted, differentiable=True)
-        norm_sq = squared_norm(gradient)
+        with BACKWARD:
+            norm_sq = squared_norm(gradient)
 
         def move() -> Parameters | None:
             updates = projected_objective_gradient(state, leaves, gradient)
             if not updates:
                 return None
-            return parameters | {
-                name: parameters[name] + lr * update  # Eq. 5
-                for name, update in updates.items()
-            }
+            with UPDATE:
+                return parameters | {
+                    name: parameters[name] + lr * update  # Eq. 5
+                    for name, update in updates.items()
+                }
 
         return Point(loss.detach(), norm_sq.detach(), move)
 
@@ -82,11 +89,12 @@ def projected_objective_gradient(
     wanted = {name for layer in state.layers for name in layer.names()}
     full = objective_gradient(leaves, gradient, sorted(wanted))
     updates: Parameters = {}
-    for layer, basis in zip(state.layers, state.bases, strict=True):
-        matrix = layer.gather(full)
-        projected = layer.keep_rows(project(matrix, basis.vectors))  # Eq. 12
-        if basis.free and not is_rounding(projected.norm(), matrix.norm(), matrix.dtype):
-            for name in layer.names():
-                updates.setdefault(name, torch.zeros_like(full[name]))
-            layer.add(updates, projected)
+    with PROJECTION:
+        for layer, basis in zip(state.layers, state.bases, strict=True):
+            matrix = layer.gather(full)
+            projected = layer.keep_rows(project(matrix, basis.vectors))  # Eq. 12
+            if basis.free and not is_rounding(projected.norm(), matrix.norm(), matrix.dtype):
+                for name in layer.names():
+                    updates.setdefault(name, torch.zeros_like(full[name]))
+                layer.add(updates, projected)
     return updates
