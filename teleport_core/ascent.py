@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from teleport_core.interface import Status
+from teleport_core.phases import CHECK
 from teleport_core.problem import Parameters
 
 
@@ -97,5 +98,6 @@ def _finish(
 
 
 def _all_finite(parameters: Parameters) -> bool:
-    checks = [torch.isfinite(value).all() for value in parameters.values()]
-    return bool(torch.stack(checks).all())
+    with CHECK:
+        checks = [torch.isfinite(value).all() for value in parameters.values()]
+        return bool(torch.stack(checks).all())

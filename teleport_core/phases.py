@@ -49,6 +49,7 @@ DOUBLE_BACKWARD = Phase("double backward")
 TANGENT = Phase("tangent")
 PROJECTION = Phase("projection")
 UPDATE = Phase("update")
+CHECK = Phase("check")
 
 
 @contextmanager

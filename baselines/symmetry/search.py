@@ -47,8 +47,9 @@ class Batch:
 
 def squared_norm(gradient: Sequence[Tensor]) -> Tensor:
     """||g||^2 over all layers, without a graph."""
-    norms = [torch.linalg.vector_norm(part.detach()) for part in gradient]
-    return torch.stack(norms).square().sum()
+    with BACKWARD:
+        norms = [torch.linalg.vector_norm(part.detach()) for part in gradient]
+        return torch.stack(norms).square().sum()
 
 
 @dataclass(frozen=True)

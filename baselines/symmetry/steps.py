@@ -20,7 +20,7 @@ from baselines.symmetry.actions import (
 )
 from baselines.symmetry.search import Batch, Sweep, slope
 from teleport_core.ascent import Point
-from teleport_core.phases import UPDATE
+from teleport_core.phases import CHECK, UPDATE
 from teleport_core.problem import Parameters
 
 Visit = Callable[[Parameters], Point]
@@ -98,8 +98,9 @@ def _visit(
 
         def move() -> Parameters | None:
             T = [rate * derivative for derivative in here.derivative()]
-            if not any(bool(t.any()) for t in T):
-                return None
+            with CHECK:
+                if not any(bool(t.any()) for t in T):
+                    return None
             with UPDATE, torch.no_grad():
                 swept = apply(matrices, T)
                 if after is not None:
