@@ -5,6 +5,8 @@ The runner sends commands on the worker's standard input, one at a time:
     {"v": 1, "do": "preservation", ...}  what one variant does to loss and gradient norm
     {"v": 1, "do": "spectrum", ...}      the singular values of every layer's input
     {"v": 1, "do": "environment", ...}   what this machine is; resolves the device "auto"
+    {"v": 1, "do": "roofline", ...}      how fast this machine copies and multiplies
+    {"v": 1, "do": "profile", ...}       traces and phases of the variants of one point
     {"v": 1, "do": "stop"}
 The worker answers with events on its standard output; whatever the measured code prints goes to
 standard error:

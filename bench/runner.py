@@ -10,6 +10,7 @@ from bench.attempt import Attempt
 from bench.errors import RunError
 from bench.journal import Journal
 from bench.protocol import Message
+from bench.spec import Spec
 from bench.units import Record, Unit, with_reference
 from bench.worker_process import WorkerGoneError, WorkerProcess
 
@@ -80,6 +81,24 @@ class Runner:
         except WorkerGoneError as gone:
             raise RunError(f"expected a worker that starts; {gone.reason}") from gone
         return device, found
+
+    def roofline(self, spec: Spec) -> dict[str, Any]:
+        """Ask the worker what the machine can do at most, at the spec's base width and batch.
+
+        A machine that cannot be measured so is named in the answer; a run does without.
+        """
+        facts = {name: getattr(spec, name) for name in ("device", "dtype", "threads")}
+        command = {"do": "roofline", **facts, "d": spec.base["d"], "n": spec.base["n"]}
+        found: dict[str, Any] = {}
+        try:
+            for message in self._events(command):
+                if message["event"] == "environment":
+                    found = message["environment"]
+                elif message["event"] == "failed":
+                    found = {"roofline_failed": message["reason"]}
+        except WorkerGoneError as gone:
+            found = {"roofline_failed": gone.reason}
+        return found
 
     def run(self, units: list[Unit], journal: Journal, budget: float | None) -> Summary:
         """Carry out every unit; no new one is begun once ``budget`` seconds are spent."""

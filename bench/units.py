@@ -50,7 +50,7 @@ def make_units(plan: Plan, records: list[Record], part: Shard = WHOLE) -> list[U
         for block in plan.blocks
         if any(cell.cell_id not in done for cell in block.cells)
     ]
-    finished = _finished_units(records)
+    finished = finished_units(records)
     extra = [
         unit
         for place in places(plan.spec)
@@ -60,7 +60,8 @@ def make_units(plan: Plan, records: list[Record], part: Shard = WHOLE) -> list[U
     return units + [unit for unit in own if unit.unit not in finished]
 
 
-def _finished_units(records: list[Record]) -> set[str]:
+def finished_units(records: list[Record]) -> set[str]:
+    """Units beside the clock of which every record is there."""
     counts = Counter(record["unit"] for record in records if "unit" in record)
     return {
         record["unit"]

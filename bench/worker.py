@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
+from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -315,6 +316,42 @@ def run_spectrum(command: Message, emit: Emit) -> None:
         emit({"event": "record", "record": record})
 
 
+def run_profile(command: Message, emit: Emit) -> None:
+    """Profile the cells of one point: traces into the run directory, a record each."""
+    from bench.profiling.cells import profile_cell
+    from bench.profiling.record import Detail
+    from teleport_core import Problem
+
+    point, built = _built(command)
+    problems = [Problem(built.model, built.loss_fn, *batch) for batch in built.batches]
+    check_batches(problems)
+    start = {name: value.detach().clone() for name, value in built.model.state_dict().items()}
+    detail = Detail(**command["detail"])
+    for cell in command["cells"]:
+        emit({"event": "note", "cell_id": cell["cell_id"]})
+        record = {**cell, "of": len(command["cells"]), "status": "ok", "reason": ""}
+        try:
+            record |= profile_cell(cell, point, problems, Path(command["run"]), detail)
+        except Exception as error:
+            traceback.print_exc()
+            record |= {"status": status_of(error), "reason": reason_of(error)}
+        restore(built.model, start)
+        emit({"event": "record", "record": record})
+
+
+def run_roofline(command: Message, emit: Emit) -> None:
+    """Measure what the machine can do at most."""
+    import torch
+
+    from bench.profiling.roofline import measure
+
+    if command["threads"]:
+        torch.set_num_threads(command["threads"])
+    device = command["device"]
+    found = measure(device, command["dtype"], command["d"], command["n"])
+    emit({"event": "environment", "device": device, "environment": found})
+
+
 def run_environment(command: Message, emit: Emit) -> None:
     """Describe machine and software, and resolve the device "auto"."""
     import torch
@@ -336,6 +373,8 @@ _COMMANDS: dict[str, Callable[[Message, Emit], None]] = {
     "preservation": run_preservation,
     "spectrum": run_spectrum,
     "environment": run_environment,
+    "profile": run_profile,
+    "roofline": run_roofline,
 }
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import typer
 from bench.cli import data
 from bench.cli.env import env
 from bench.cli.merge import merge
+from bench.cli.profile import profile
 from bench.cli.report import report
 from bench.cli.run import run
 from bench.errors import BenchError
@@ -25,6 +26,7 @@ app = typer.Typer(
 app.command()(run)
 app.command()(report)
 app.command()(merge)
+app.command()(profile)
 app.command()(env)
 app.add_typer(data.app, name="data")
 

@@ -16,6 +16,8 @@ from bench.journal import Journal, load
 from bench.lock import locked
 from bench.plan import Plan, describe, make_plan
 from bench.preset import load_preset
+from bench.profiling.record import Detail
+from bench.profiling.units import base_blocks, profile_units
 from bench.require import number
 from bench.rundir import RunDirectory, check_environment, open_run, write_environment
 from bench.runner import SILENCE_SECONDS, Runner, Summary
@@ -44,6 +46,7 @@ _HELP = {
     "threads": "CPU threads; torch's choice if left out.",
     "seed": "Root of all seeds.",
     "bias": "Give the layers biases.",
+    "profile": "Profile the base point, too: phases in the report, traces beside it.",
     "quiet": "Print nothing but the path of the report.",
 }
 
@@ -70,6 +73,7 @@ def run(
     threads: Annotated[int | None, _option("threads")] = None,
     seed: Annotated[int | None, _option("seed")] = None,
     bias: Annotated[bool | None, _option("bias", "--bias/--no-bias")] = None,
+    profile: Annotated[bool, _option("profile", "--profile")] = False,
     quiet: Annotated[bool, _option("quiet", "--quiet")] = False,
 ) -> None:
     """Run a sweep and write its report; prints the report's path."""
@@ -95,7 +99,9 @@ def run(
         return
     runner = Runner(progress.choose(quiet=quiet), silence=number("timeout", timeout, above=0))
     with stoppable():
-        summary, directory = _carry_out(runner, spec, where, part, resume=resume, quiet=quiet)
+        summary, directory = _carry_out(
+            runner, spec, where, part, resume=resume, quiet=quiet, profile=profile
+        )
     from reports import write_report
 
     typer.echo(str(write_report(directory.path)))
@@ -103,7 +109,14 @@ def run(
 
 
 def _carry_out(
-    runner: Runner, spec: Spec, where: Path, part: Shard, *, resume: bool, quiet: bool
+    runner: Runner,
+    spec: Spec,
+    where: Path,
+    part: Shard,
+    *,
+    resume: bool,
+    quiet: bool,
+    profile: bool,
 ) -> tuple[Summary, RunDirectory]:
     """Measure everything of a spec that its run directory does not hold yet."""
     try:
@@ -114,7 +127,7 @@ def _carry_out(
             typer.echo(describe(plan), err=True)
         with locked(where) as note:
             directory = open_run(where, spec, _command(), resume=resume)
-            summary = _measure(runner, plan, part, directory, environment, note)
+            summary = _measure(runner, plan, part, directory, environment, note, profile=profile)
     except BaseException:
         runner.abort()
         raise
@@ -129,15 +142,20 @@ def _measure(
     directory: RunDirectory,
     environment: dict[str, Any],
     note: str | None,
+    *,
+    profile: bool,
 ) -> Summary:
     """Carry out what the journal lacks; its directory is locked."""
     records, notes = load(directory.journal) if directory.journal.exists() else ([], [])
     for text in filter(None, [note, *notes]):
         typer.echo(text, err=True)
     check_environment(directory, environment, measured=bool(records))
-    write_environment(directory, environment)
+    write_environment(directory, environment | runner.roofline(plan.spec))
     with Journal(directory.journal) as journal:
         units = make_units(plan, records, part)
+        if profile and part.index == 1:
+            base = base_blocks(make_plan(plan.spec))
+            units += profile_units(plan, base, directory.path, Detail(), records)
         return runner.run(units, journal, plan.spec.budget)
 
 

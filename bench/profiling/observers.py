@@ -76,7 +76,7 @@ class TraceMarks:
         mark.__enter__()
         self._open.append(mark)
 
-    def leave(self, name: str) -> None:  # noqa: ARG002
+    def leave(self, name: str) -> None:
         """Close it."""
         self._open.pop().__exit__(None, None, None)
         if self._nvtx:

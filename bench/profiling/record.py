@@ -99,6 +99,7 @@ def watch(call: Call, now: Callable[[], float], repeats: int) -> Watched:
 
     timed: list[tuple[float, dict[str, PhaseTime]]] = []
     plain: list[float] = []
+    call.steps(call.prepare())  # warms up
     for _ in range(repeats):
         start = now()
         call.steps(call.prepare())

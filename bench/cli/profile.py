@@ -1,0 +1,117 @@
+"""``teleport-bench profile``: where the time of a few cells goes; traces, phases and a report."""
+
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bench.axes import parse_axis
+from bench.cli import progress
+from bench.cli.run import INCOMPLETE, _command, _option
+from bench.cli.table import print_table
+from bench.errors import RunError
+from bench.journal import Journal, read
+from bench.plan import make_plan
+from bench.preset import load_preset
+from bench.profiling.record import LEAST_ACTIVE, Detail
+from bench.profiling.units import profile_units
+from bench.rundir import RunDirectory, open_run, write_environment
+from bench.runner import Runner
+from bench.spec import Spec
+from bench.variants import parse_variant
+
+
+def profile(
+    preset: Annotated[str, _option("preset")] = "quick",
+    axis: Annotated[
+        list[str] | None,
+        typer.Option(help="A letter's level, d=1024, or several; else the preset's base point."),
+    ] = None,
+    method: Annotated[list[str] | None, typer.Option(help="What to profile; sgd is added.")] = None,
+    model: Annotated[str | None, _option("model")] = None,
+    dataset: Annotated[str | None, _option("dataset")] = None,
+    data_dir: Annotated[Path | None, _option("data_dir")] = None,
+    device: Annotated[str | None, _option("device")] = None,
+    dtype: Annotated[str | None, _option("dtype")] = None,
+    out: Annotated[Path | None, _option("out")] = None,
+    threads: Annotated[int | None, _option("threads")] = None,
+    seed: Annotated[int | None, _option("seed")] = None,
+    bias: Annotated[bool | None, _option("bias", "--bias/--no-bias")] = None,
+    shapes: Annotated[bool, typer.Option(help="Record the shapes of inputs.")] = True,
+    memory: Annotated[bool, typer.Option(help="Record every allocation.")] = True,
+    stacks: Annotated[bool, typer.Option(help="Record Python stacks; large and slow.")] = False,
+    active: Annotated[
+        int, typer.Option(min=LEAST_ACTIVE, help="Calls in each trace.")
+    ] = LEAST_ACTIVE,
+    quiet: Annotated[bool, _option("quiet", "--quiet")] = False,
+) -> None:
+    """Profile a few cells; prints their phases and the report's path."""
+    spec = replace(load_preset(preset), axes=()).with_overrides(
+        axes=tuple(parse_axis(text) for text in axis or ()),
+        variants=tuple(parse_variant(text) for text in method or ()),
+        model=model,
+        dataset=dataset,
+        data_dir=None if data_dir is None else str(data_dir),
+        device=device,
+        dtype=dtype,
+        threads=threads,
+        seed=seed,
+        bias=bias,
+    )
+    spec = spec.with_overrides(preservation=replace(spec.preservation, enabled=False))
+    where = out or Path("runs") / f"profile-{datetime.now():%Y%m%d-%H%M%S}"
+    directory = _carry_out(spec, where, Detail(shapes, memory, stacks, active), quiet=quiet)
+    from reports import write_report
+
+    page = write_report(directory.path)
+    records = read(directory.journal)
+    if not quiet:
+        print_table(("variant", "at", "phase", "calls", "time", "share"), _rows(records))
+        typer.echo(f"tensorboard --logdir {directory.path / 'profiles' / 'tensorboard'}", err=True)
+    typer.echo(str(page))
+    if any(record["status"] != "ok" for record in records):
+        typer.echo("not every cell could be profiled; the reasons are in the report", err=True)
+        raise typer.Exit(INCOMPLETE)
+
+
+def _carry_out(spec: Spec, where: Path, detail: Detail, *, quiet: bool) -> RunDirectory:
+    """Profile every cell of a spec into a new run directory."""
+    if RunDirectory(where).journal.exists():
+        raise RunError(
+            f"expected an empty --out; {where} holds a run: choose another directory, or profile "
+            "that run's base point with 'run --resume --profile'"
+        )
+    runner = Runner(progress.choose(quiet=quiet))
+    try:
+        device, environment = runner.environment(spec.device, spec.threads)
+        spec = spec.with_overrides(device=device)
+        plan = make_plan(spec)
+        units = profile_units(plan, plan.blocks, where, detail, [])
+        directory = open_run(where, spec, _command(), resume=False)
+        write_environment(directory, environment | runner.roofline(spec))
+        with Journal(directory.journal) as journal:
+            runner.run(units, journal, None)
+    except BaseException:
+        runner.abort()
+        raise
+    runner.close()
+    return directory
+
+
+def _rows(records: list[dict[str, Any]]) -> list[tuple[str, ...]]:
+    """A row per cell and phase, the longest phase of a cell first."""
+    rows = []
+    for record in (record for record in records if record["status"] == "ok"):
+        at = " ".join(f"{letter}={record[letter]}" for letter in "tdnl")
+        rows.append((record["variant"], at, "call", "1", _milliseconds(record["seconds"]), "100 %"))
+        for phase in sorted(record["phases"], key=lambda phase: -phase["self_s"]):
+            share = f"{100 * phase['self_s'] / record['seconds']:.1f} %"
+            time = _milliseconds(phase["self_s"])
+            rows.append((record["variant"], at, phase["phase"], str(phase["calls"]), time, share))
+    return rows
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{1e3 * seconds:.3f} ms"

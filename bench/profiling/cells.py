@@ -1,0 +1,92 @@
+"""Profile one cell: the phases by the stopwatch, a trace, its copy for TensorBoard, its summary."""
+
+import re
+from dataclasses import asdict
+from itertools import cycle
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.counts import sample_counts
+from bench.errors import RunError
+from bench.measure import TIMING_LR, sgd_call
+from bench.plan import Point
+from bench.profiling import convert, record, summary, trace
+from bench.profiling.record import Call, Detail
+from bench.variants import SGD, parse_variant
+
+if TYPE_CHECKING:
+    from teleport_core import Problem
+
+FOLDER = "profiles"
+"""Of a run directory; holds ``raw`` for Perfetto and ``tensorboard``, a log directory."""
+
+REPEATS = 5
+_LONGEST_NAME = 100
+
+
+def profile_cell(
+    cell: dict[str, Any], point: Point, problems: list["Problem"], run: Path, detail: Detail
+) -> dict[str, Any]:
+    """Write the traces of a cell into a run directory and return its profile as JSON values.
+
+    A call is one teleport of one batch; the batches take turns. The weights move, as they do
+    between the batches of a sample.
+    """
+    variant = cell["variant"]
+    call = _sgd(problems, point.t) if variant == str(SGD) else _teleport(variant, point, problems)
+    watched = record.watch(call, record.clock(point.device), REPEATS)
+    name = trace_name(variant, point, cell["cell_id"])
+    raw = run / FOLDER / "raw" / f"{name}.trace.json.gz"
+    record.record(call, raw, point.device, detail)
+    worker = point.device.replace(":", "_") if ":" in point.device else f"{point.device}_0"
+    copy = convert.convert(raw, run / FOLDER / "tensorboard" / name, worker)
+    found = summary.summarise(trace.parse(trace.load(raw)))
+    return {
+        "seconds": watched.seconds,
+        "unwatched_s": watched.unwatched_s,
+        "phases": [{"phase": phase, **asdict(time)} for phase, time in watched.phases.items()],
+        "traced": found.to_record(),
+        **sample_counts(variant, problems[:1], point.t),
+        "raw_trace": raw.relative_to(run).as_posix(),
+        "tensorboard": copy.path and copy.path.parent.relative_to(run).as_posix(),
+        "note": copy.note,
+    }
+
+
+def trace_name(variant: str, point: Point, cell_id: str) -> str:
+    """What a trace is called on disk and in TensorBoard: variant, letters, start of the cell's id.
+
+    Only letters, digits, ``_``, ``.`` and ``-``: the plugin cannot stand a ``]`` in a path.
+    """
+    letters = "-".join(f"{letter}{value}" for letter, value in point.letters().items())
+    words = re.sub(r"[^A-Za-z0-9_.]+", "-", variant)[:_LONGEST_NAME]
+    return f"{words}-{letters}-{cell_id[:6]}"
+
+
+def _teleport(variant: str, point: Point, problems: list["Problem"]) -> Call:
+    from teleport_core import make
+
+    parsed = parse_variant(variant)
+    options = {**parsed.options, "steps": point.t, "lr": TIMING_LR, "cap": float("inf")}
+    teleporter = make(parsed.method, **options)
+    turns = cycle(problems)
+
+    def prepare() -> Any:
+        problem = next(turns)
+        return problem, teleporter.prepare(problem)
+
+    def steps(prepared: Any) -> None:
+        problem, state = prepared
+        result = teleporter.advance(problem, state)
+        if result.steps_done != point.t:
+            raise RunError(
+                f"expected {point.t} steps to profile; {result.steps_done} were carried out "
+                f"({result.status.name}): choose n below d, or another model"
+            )
+
+    return Call(prepare, steps)
+
+
+def _sgd(problems: list["Problem"], t: int) -> Call:
+    turns = cycle(problems)
+    return Call(lambda: next(turns), lambda problem: sgd_call([problem], t, []))
