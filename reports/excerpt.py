@@ -61,7 +61,7 @@ def excerpt(run: Run, base: dict[str, int]) -> Excerpt:
         cells=kept,
         preservation=preservation,
         spectrum=spectrum,
-        notes=[*run.notes, *unfinished(run.cells, run.spec), *notes],
+        notes=[*run.notes, *_unfinished(run), *notes],
     )
     return Excerpt(shown, rows)
 
@@ -73,6 +73,11 @@ def _note(what: str, how: str, shown: int, count: int, file: str) -> list[str]:
         f"This run is too large for one page: {whole(shown)} of {whole(count)} {what} are {how}; "
         f"all of them are in {file}."
     ]
+
+
+def _unfinished(run: Run) -> list[str]:
+    """A run that only profiles has no cells to miss."""
+    return [] if run.profiles and not run.cells else unfinished(run.cells, run.spec)
 
 
 def _cells(run: Run, base: dict[str, int], limits: Limits) -> list[Record]:

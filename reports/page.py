@@ -10,7 +10,15 @@ from typing import Any, NamedTuple
 import jinja2
 from markupsafe import Markup, escape
 
-from reports import figures_error, figures_runtime, formatting, null_dimensions, sections, summary
+from reports import (
+    figures_error,
+    figures_runtime,
+    formatting,
+    null_dimensions,
+    profile,
+    sections,
+    summary,
+)
 from reports.claims import claims
 from reports.clean import shortened
 from reports.crossings import crossing_table
@@ -138,6 +146,7 @@ def _context(material: Material) -> dict[str, Any]:
             ]
         ),
         "notes": run.notes,
+        "profile": profile.section(run.profiles, run.environment, run.directory.name),
         "base": formatting.point(material.base),
         "runtime_sections": _runtime_sections(material),
         "scaling": sections.scaling_table(material.scaling),

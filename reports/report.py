@@ -6,10 +6,20 @@ from pathlib import Path
 import pandas as pd
 
 from bench.atomic import write_whole
-from reports import csv_files, error_tables, null_dimensions, page, summary, sweeps, tables
+from reports import (
+    csv_files,
+    error_tables,
+    null_dimensions,
+    page,
+    profile_tables,
+    summary,
+    sweeps,
+    tables,
+)
 from reports.crossings import crossings
 from reports.excerpt import excerpt
 from reports.ratios import ratios
+from reports.roofline import roof_of, with_shares
 from reports.run import Record, Run, load
 from reports.schedule import cost_tables
 
@@ -26,6 +36,14 @@ class Tables:
     null_dimensions: pd.DataFrame
     ratios: pd.DataFrame
     crossings: pd.DataFrame
+    profile: pd.DataFrame
+    profile_phases: pd.DataFrame
+    profile_operators: pd.DataFrame
+
+    def named(self) -> dict[str, pd.DataFrame]:
+        """The tables by name; those of profiles only where something was profiled."""
+        found = vars(self)
+        return {k: v for k, v in found.items() if len(v) or not k.startswith("profile")}
 
 
 def write_report(run_dir: Path) -> Path:
@@ -44,7 +62,7 @@ def write_report(run_dir: Path) -> Path:
     run = load(run_dir)
     derived = derive(run)
     html = render(run, derived)
-    for name, table in vars(derived).items():
+    for name, table in derived.named().items():
         write_whole(run_dir / f"{name}.csv", csv_files.csv(table))
     target = run_dir / "report.html"
     write_whole(target, html)
@@ -56,7 +74,7 @@ def derive(run: Run) -> Tables:
     base = sweeps.base_point(run.cells, run.spec)
     to_reference = ratios(run.cells)
     return Tables(
-        runtime=tables.runtime(run.cells, run.partners),
+        runtime=with_shares(tables.runtime(run.cells, run.partners), run.environment),
         samples=tables.samples(run.cells),
         preservation=error_tables.preservation(run.preservation),
         spectrum=error_tables.spectrum(run.spectrum),
@@ -64,6 +82,9 @@ def derive(run: Run) -> Tables:
         null_dimensions=null_dimensions.null_dimensions(run.spectrum),
         ratios=to_reference,
         crossings=crossings(tables.records(to_reference), base),
+        profile=profile_tables.profiles(run.profiles, roof_of(run.environment)),
+        profile_phases=profile_tables.phases(run.profiles),
+        profile_operators=profile_tables.operators(run.profiles),
     )
 
 
@@ -86,7 +107,7 @@ def render(run: Run, derived: Tables) -> str:
             crossings=tables.records(_of_settings(derived.crossings, shown.cells)),
             costs=costs,
             cost_notes=cost_notes,
-            files=[f"{name}.csv" for name in vars(derived)],
+            files=[f"{name}.csv" for name in derived.named()],
         )
     )
 

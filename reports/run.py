@@ -32,6 +32,7 @@ class Run:
         partners: cell -> the record of the SGD steps it was sampled in turn with, in one process.
         preservation: loss and gradient along the steps, one record per variant, tau and start.
         spectrum: eigenvalues of one layer's input, one record per layer.
+        profiles: phases and traces, one record per cell that was profiled.
         training: schedules whose cost is to be reported.
         failures: records of any kind that are not ok.
         environment: machine and versions; None if the file is missing or unreadable.
@@ -45,6 +46,7 @@ class Run:
     preservation: list[Record]
     spectrum: list[Record]
     training: list[Record]
+    profiles: list[Record]
     failures: list[Record]
     environment: Record | None
     spec: Record | None
@@ -66,7 +68,7 @@ def load(run_dir: Path) -> Run:
     for record in records:
         kinds.setdefault(record["kind"], []).append(record)
     cells = _last_of_each_cell(kinds.get("cell", []))
-    beside = [*kinds.get("preservation", []), *kinds.get("spectrum", [])]
+    beside = [r for kind in ("preservation", "spectrum", "profile") for r in kinds.get(kind, [])]
     return Run(
         directory=run_dir,
         cells=cells,
@@ -74,6 +76,7 @@ def load(run_dir: Path) -> Run:
         preservation=kinds.get("preservation", []),
         spectrum=[record for record in kinds.get("spectrum", []) if record.get("eigenvalues")],
         training=kinds.get("training", []),
+        profiles=list({p["cell_id"]: p for p in kinds.get("profile", [])}.values()),
         failures=[record for record in [*cells, *beside] if record.get("status", "ok") != "ok"],
         environment=environment,
         spec=spec,

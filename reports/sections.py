@@ -9,6 +9,7 @@ from reports.claims_error import gain, largest
 from reports.error_tables import curve_order, eigenvectors_for
 from reports.formatting import DASH, tau
 from reports.html_tables import Cell, Column, Table
+from reports.roofline import SHARES
 from reports.run import AXES, Record, number
 from reports.schedule import CostTable
 from reports.sweeps import MEMORY, SGD_PHASE, Setting
@@ -172,6 +173,7 @@ def cells_table(runtime: Sequence[Record]) -> Table:
         "SGD step",
     ]
     numeric += ["step in SGD steps", "call in SGD steps", "peak memory"]
+    numeric += ["of the product rate", "of the copy rate"]
     rows = [_cell_cells(row, several=several) for row in runtime]
     columns = [*html.columns(text, numeric), Column("flags", False), Column("reason", False)]
     return Table("Every cell", columns, rows, sortable=True).without_empty()
@@ -192,6 +194,7 @@ def _cell_cells(row: Record, *, several: bool) -> list[Cell]:
         html.numbers(row["sgd_steps"], row["sgd_steps_low"], row["sgd_steps_high"]),
         html.numbers(row["call_sgd_steps"], row["call_sgd_steps_low"], row["call_sgd_steps_high"]),
         html.memory(number(row["peak_memory_bytes"])),
+        *(html.percent(row[column]) for column in SHARES),
         html.words(row["flags"]),
         html.words(row["reason"]),
     ]
