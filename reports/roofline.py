@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from reports import formatting
+from reports import formatting, tables
 from reports.run import Record, number
 
 SHARES = {
@@ -45,16 +45,12 @@ def with_shares(runtime: pd.DataFrame, environment: Record | None) -> pd.DataFra
     over the rate of a large copy. A share above 1 says that the data stayed in a cache.
     """
     roof = roof_of(environment)
-    rows = runtime.to_dict("records")
+    rows = tables.records(runtime)
     shares = {
-        column: [share(roof, _plain(row), column, number(row["median_s"])) for row in rows]
+        column: [share(roof, row, column, number(row["median_s"])) for row in rows]
         for column in SHARES
     }
     return runtime.assign(**{name: pd.Series(v, dtype="float64") for name, v in shares.items()})
-
-
-def _plain(row: Record) -> Record:
-    return {key: None if value is pd.NA else value for key, value in row.items()}
 
 
 def sentence(environment: Record | None) -> str:

@@ -102,7 +102,7 @@ def _carry_out(spec: Spec, where: Path, detail: Detail, *, quiet: bool) -> RunDi
 
 def _rows(records: list[dict[str, Any]]) -> list[tuple[str, ...]]:
     """A row per cell and phase, the longest phase of a cell first."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for record in (record for record in records if record["status"] == "ok"):
         at = " ".join(f"{letter}={record[letter]}" for letter in "tdnl")
         rows.append((record["variant"], at, "call", "1", _milliseconds(record["seconds"]), "100 %"))

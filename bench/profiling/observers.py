@@ -73,7 +73,7 @@ class TraceMarks:
         if self._nvtx:
             torch.cuda.nvtx.range_push(name)  # type: ignore[no-untyped-call]
         mark = torch.profiler.record_function(PHASE + name)
-        mark.__enter__()
+        mark.__enter__()  # type: ignore[no-untyped-call]
         self._open.append(mark)
 
     def leave(self, name: str) -> None:

@@ -9,7 +9,7 @@ from time import perf_counter
 from typing import Any, NamedTuple
 
 from bench.profiling.observers import PhaseTime, Stopwatch, TraceMarks
-from bench.profiling.summary import OTHER, PREPARE, STEPS
+from bench.profiling.timeline import OTHER, PREPARE, STEPS
 
 WAIT, WARMUP = 1, 1
 LEAST_ACTIVE = 3  # the TensorBoard plugin may drop trailing steps of a trace
@@ -48,7 +48,7 @@ class Watched(NamedTuple):
 
 
 def record(call: Call, path: Path, device: str, detail: Detail) -> None:
-    """Write the trace of ``detail.active`` calls, ``*.gz``, after one that waits and one that warms.
+    """Write the trace of ``detail.active`` calls, ``*.gz``; two calls before it warm up.
 
     The file is written beside its place and renamed.
     """

@@ -33,11 +33,12 @@ def measure(device: str, dtype: str, d: int, n: int) -> dict[str, Any]:
 
     kind: torch.dtype = getattr(torch, dtype)
     now = clock(device)
-    source = torch.zeros(COPY_BYTES, dtype=torch.uint8, device=device)
-    target = torch.empty_like(source)
-    copying = best_seconds(lambda: target.copy_(source), now)
-    del source, target
     size = SQUARE[device.partition(":")[0]]
+
+    def copy() -> float:
+        source = torch.zeros(COPY_BYTES, dtype=torch.uint8, device=device)
+        target = torch.empty_like(source)
+        return 2.0 * COPY_BYTES / best_seconds(lambda: target.copy_(source), now)
 
     def product(rows: int, inner: int, columns: int) -> float:
         left = torch.ones(rows, inner, dtype=kind, device=device)
@@ -47,7 +48,7 @@ def measure(device: str, dtype: str, d: int, n: int) -> dict[str, Any]:
         return 2.0 * rows * inner * columns / seconds
 
     return {
-        "copy_bytes_per_s": 2.0 * COPY_BYTES / copying,
+        "copy_bytes_per_s": copy(),
         "matmul_flop_per_s": product(size, size, size),
         "thin_matmul_flop_per_s": product(d, d, n),
         "matmul_size": size,

@@ -1,35 +1,47 @@
 """What a trace says: time by phase and by operator, on CPU and device, and what was launched.
 
-A *call* is one teleport of one batch, ``prepare`` and ``steps``: two ranges that the recorder puts
-around them. All numbers are means over the calls of the trace.
+A *call* is one teleport of one batch. All numbers are means over the calls of the trace, with the
+profiler's own work in them.
 """
 
-import bisect
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 from itertools import accumulate
-from typing import Any
+from typing import Any, NamedTuple
 
-from bench.profiling import trace as traces
 from bench.profiling.observers import PHASE
-from bench.profiling.trace import Span, Trace, covered, nest
-
-PART = "call: "
-PREPARE, STEPS = f"{PART}prepare", f"{PART}steps"
-OTHER = "other"
-"""What lies in a call and in no phase."""
+from bench.profiling.timeline import OTHER, PART, Timeline, timeline
+from bench.profiling.trace import (
+    DEVICE_WORK,
+    KERNEL,
+    LAUNCHES,
+    OPERATOR,
+    Allocation,
+    Span,
+    Trace,
+    covered,
+    nest,
+)
 
 
 @dataclass
 class Usage:
-    """Seconds per call; ``self`` leaves out what is nested, ``total`` does not."""
+    """Seconds; ``self`` leaves out what is nested, ``total`` does not."""
 
     calls: float = 0.0
     self_cpu_s: float = 0.0
     total_cpu_s: float = 0.0
     self_device_s: float = 0.0
     total_device_s: float = 0.0
+
+    def per(self, calls: int) -> "Usage":
+        """The same for one of ``calls`` calls."""
+        return Usage(**{name: value / calls for name, value in asdict(self).items()})
+
+
+Phases = dict[str, Usage]
+Operators = dict[tuple[str, str], Usage]
 
 
 @dataclass(frozen=True)
@@ -38,19 +50,20 @@ class Summary:
 
     Attributes:
         calls: how many were traced.
-        call_s: seconds of one, the profiler's own work included.
+        call_s: seconds of one.
         phases: by name; CPU time of a phase is the time it lasted.
         operators: by (phase, name); one that only calls itself counts once, as in torch.
         device_s: time of all kernels and copies; None on a CPU.
         device_busy: share of the calls in which the device worked; None on a CPU.
-        launched: kernels per call, and within its steps; on a CPU operators of the lowest level.
+        launched: kernels per call; on a CPU operators that call no other.
+        launched_in_steps: those of them launched after ``prepare``.
         memory_peaks: by device, the most bytes that a call held beyond what was there before.
     """
 
     calls: int
     call_s: float
-    phases: dict[str, Usage]
-    operators: dict[tuple[str, str], Usage]
+    phases: Phases
+    operators: Operators
     device_s: float | None
     device_busy: float | None
     launched: float
@@ -68,155 +81,135 @@ class Summary:
         return record
 
 
+class Host(NamedTuple):
+    """Operators and launches of all threads in order of time, and how they nest."""
+
+    spans: list[Span]
+    parents: list[int | None]
+    inner: list[float]
+    children: Counter[int | None]
+
+
 def summarise(trace: Trace) -> Summary:
-    """The summary of a trace that holds at least one call."""
-    return _Reading(trace).summary()
+    """The summary of a trace that holds at least one call.
+
+    Raises:
+        RunError: it holds none.
+    """
+    marks = timeline(trace)
+    spans = trace.of(OPERATOR, *LAUNCHES)
+    nesting = nest(spans)
+    host = Host(spans, nesting.parents, nesting.inner, Counter(nesting.parents))
+    work = trace.of(*DEVICE_WORK)
+    phases, operators = phase_usage(marks), operator_usage(host, marks)
+    started = charge_device(work, host, marks, phases, operators)
+    launched = started if work else _lowest(host)
+    lasted = sum(end - start for start, end in marks.windows)
+    busy = covered([(w.start, w.end) for w in work], marks.windows)
+    return Summary(
+        calls=marks.calls,
+        call_s=lasted / marks.calls,
+        phases={name: usage.per(marks.calls) for name, usage in phases.items()},
+        operators={name: usage.per(marks.calls) for name, usage in operators.items()},
+        device_s=sum(w.seconds for w in work) / marks.calls if work else None,
+        device_busy=busy / lasted if work else None,
+        launched=_within(launched, marks.parts) / marks.calls,
+        launched_in_steps=_within(launched, marks.steps) / marks.calls,
+        memory_peaks=memory_peaks(trace.allocations, marks.whole_calls),
+    )
 
 
-@dataclass
-class _Reading:
-    trace: Trace
-    parts: list[Span] = field(init=False)
-    phases: list[Span] = field(init=False)
+def phase_usage(marks: Timeline) -> Phases:
+    """How long each phase lasted, over all calls; what no phase claims of a call is ``OTHER``."""
+    spans, nesting = marks.nested()
+    found: Phases = {OTHER: Usage()}
+    for span, inner in zip(spans, nesting.inner, strict=True):
+        own = span.seconds - inner
+        if span.name.startswith(PART):
+            found[OTHER].self_cpu_s += own
+            found[OTHER].total_cpu_s += own
+            continue
+        usage = found.setdefault(span.name.removeprefix(PHASE), Usage())
+        usage.calls += 1
+        usage.self_cpu_s += own
+        usage.total_cpu_s += span.seconds
+    return found
 
-    def __post_init__(self) -> None:
-        marks = self.trace.of(traces.ANNOTATION)
-        self.parts = [mark for mark in marks if mark.name.startswith(PART)]
-        self.phases = [mark for mark in marks if mark.name.startswith(PHASE)]
-        self.starts = [phase.start for phase in self.phases]
-        self.around = nest(self.phases).parents
-        self.calls = sum(part.name == STEPS for part in self.parts)
 
-    def phases_at(self, moment: float) -> list[str]:
-        """The phases at a moment, the innermost first, whatever thread they are asked for.
+def operator_usage(host: Host, marks: Timeline) -> Operators:
+    """How long each operator took on the CPU, by the phase it began in."""
+    found: Operators = {}
+    for span, around, inner in zip(host.spans, host.parents, host.inner, strict=True):
+        if span.category != OPERATOR:
+            continue
+        usage = found.setdefault((marks.phase_at(span.start), span.name), Usage())
+        usage.self_cpu_s += span.seconds - inner
+        only_child = around is not None and host.children[around] == 1
+        if not (only_child and host.spans[around or 0].name == span.name):
+            usage.calls += 1
+            usage.total_cpu_s += span.seconds
+    return found
 
-        Backward passes of a CUDA device run on a thread of their own while the caller waits.
-        """
-        found = []
-        place: int | None = bisect.bisect_right(self.starts, moment) - 1
-        while place is not None and place >= 0:
-            if moment < self.phases[place].end:
-                found.append(self.phases[place].name.removeprefix(PHASE))
-            place = self.around[place]
-        return found or [OTHER]
 
-    def phase_at(self, moment: float) -> str:
-        """The innermost phase at a moment."""
-        return self.phases_at(moment)[0]
+def charge_device(
+    work: Iterable[Span], host: Host, marks: Timeline, phases: Phases, operators: Operators
+) -> list[float]:
+    """Give device time to the phase and the operators that launched it.
 
-    def summary(self) -> Summary:
-        device = self.trace.of(*traces.DEVICE_WORK)
-        windows = [(part.start, part.end) for part in self.parts]
-        lasted = sum(end - start for start, end in windows)
-        phases = self._phase_usage()
-        operators, launched, in_steps = self._operator_usage(device, phases)
-        for usage in (*phases.values(), *operators.values()):
-            for name, value in vars(usage).items():
-                setattr(usage, name, value / self.calls)
-        busy = covered([(work.start, work.end) for work in device], windows)
-        return Summary(
-            calls=self.calls,
-            call_s=lasted / self.calls,
-            phases=phases,
-            operators=operators,
-            device_s=sum(work.seconds for work in device) / self.calls if device else None,
-            device_busy=busy / lasted if device else None,
-            launched=launched / self.calls,
-            launched_in_steps=in_steps / self.calls,
-            memory_peaks=self._memory_peaks(),
-        )
+    Returns:
+        When each kernel was launched.
+    """
+    launches = {s.correlation: i for i, s in enumerate(host.spans) if s.category in LAUNCHES}
+    kernels = []
+    for item in work:
+        place = launches.get(item.correlation)
+        moment = item.start if place is None else host.spans[place].start
+        if item.category == KERNEL:
+            kernels.append(moment)
+        names = marks.phases_at(moment)
+        phases.setdefault(names[0], Usage()).self_device_s += item.seconds
+        for name in set(names):
+            phases.setdefault(name, Usage()).total_device_s += item.seconds
+        for depth, operator in enumerate(_operators_around(place, host)):
+            usage = operators[marks.phase_at(operator.start), operator.name]
+            usage.self_device_s += item.seconds if depth == 0 else 0.0
+            usage.total_device_s += item.seconds
+    return kernels
 
-    def _phase_usage(self) -> dict[str, Usage]:
-        """How long each phase lasted; parts of a call are its outermost ranges."""
-        marks = sorted([*self.parts, *self.phases], key=lambda span: (span.start, -span.end))
-        nesting = nest(marks)
-        found: dict[str, Usage] = {}
-        for place, mark in enumerate(marks):
-            name = OTHER if mark.name.startswith(PART) else mark.name.removeprefix(PHASE)
-            usage = found.setdefault(name, Usage())
-            own = mark.seconds - nesting.inner[place]
-            usage.calls += name != OTHER
-            usage.self_cpu_s += own
-            usage.total_cpu_s += own if name == OTHER else mark.seconds
-        return found
 
-    def _operator_usage(
-        self, device: Sequence[Span], phases: dict[str, Usage]
-    ) -> tuple[dict[tuple[str, str], Usage], int, int]:
-        """Usage of each operator in each phase, and how much was launched: all, and in steps."""
-        spans = self.trace.of(traces.OPERATOR, *traces.LAUNCHES)
-        nesting = nest(spans)
-        found: dict[tuple[str, str], Usage] = {}
-        lowest: list[float] = []
-        siblings = Counter(nesting.parents)
-        for place, span in enumerate(spans):
-            if span.category != traces.OPERATOR:
-                continue
-            usage = found.setdefault((self.phase_at(span.start), span.name), Usage())
-            usage.self_cpu_s += span.seconds - nesting.inner[place]
-            around = nesting.parents[place]
-            if around is None or spans[around].name != span.name or siblings[around] > 1:
-                usage.calls += 1
-                usage.total_cpu_s += span.seconds
-            if not siblings[place]:
-                lowest.append(span.start)
-        launches = {
-            span.correlation: place
-            for place, span in enumerate(spans)
-            if span.category in traces.LAUNCHES
-        }
-        started = []
-        for work in device:
-            place = launches.get(work.correlation)
-            moment = work.start if place is None else spans[place].start
-            if work.category == traces.KERNEL:
-                started.append(moment)
-            names = self.phases_at(moment)
-            phases.setdefault(names[0], Usage()).self_device_s += work.seconds
-            for name in set(names):
-                phases.setdefault(name, Usage()).total_device_s += work.seconds
-            self._charge(work.seconds, place, spans, nesting.parents, found)
-        counted = started if device else lowest
-        return found, *self._launched(counted)
+def _operators_around(place: int | None, host: Host) -> list[Span]:
+    """The operators around a launch, the innermost first."""
+    found = []
+    while place is not None:
+        if host.spans[place].category == OPERATOR:
+            found.append(host.spans[place])
+        place = host.parents[place]
+    return found
 
-    def _charge(
-        self,
-        seconds: float,
-        launch: int | None,
-        spans: Sequence[Span],
-        parents: Sequence[int | None],
-        found: dict[tuple[str, str], Usage],
-    ) -> None:
-        """Give device time to the operator that launched the work, and to all around it."""
-        place, own = launch, True
-        while place is not None:
-            span = spans[place]
-            if span.category == traces.OPERATOR:
-                usage = found[self.phase_at(span.start), span.name]
-                usage.self_device_s += seconds if own else 0.0
-                usage.total_device_s += seconds
-                own = False
-            place = parents[place]
 
-    def _launched(self, moments: Sequence[float]) -> tuple[int, int]:
-        def within(parts: Sequence[Span]) -> int:
-            return sum(part.start <= m < part.end for part in parts for m in moments)
+def _lowest(host: Host) -> list[float]:
+    """When each operator that calls no other began."""
+    return [
+        span.start
+        for place, span in enumerate(host.spans)
+        if span.category == OPERATOR and not host.children[place]
+    ]
 
-        return within(self.parts), within([part for part in self.parts if part.name == STEPS])
 
-    def _memory_peaks(self) -> dict[str, int]:
-        """Per device the highest running sum within any call."""
-        peaks: dict[str, int] = {}
-        for start, end in self._calls():
-            by_device: dict[str, list[int]] = {}
-            for change in self.trace.allocations:
-                if start <= change.moment < end:
-                    by_device.setdefault(change.device, []).append(change.size)
-            for device, sizes in by_device.items():
-                peaks[device] = max(peaks.get(device, 0), *accumulate(sizes))
-        return peaks
+def _within(moments: Sequence[float], parts: Sequence[Span]) -> int:
+    return sum(part.start <= moment < part.end for part in parts for moment in moments)
 
-    def _calls(self) -> list[tuple[float, float]]:
-        begins = [part.start for part in self.parts if part.name == PREPARE]
-        ends = [part.end for part in self.parts if part.name == STEPS]
-        return list(zip(begins, ends, strict=True))
+
+def memory_peaks(
+    changes: Sequence[Allocation], calls: Sequence[tuple[float, float]]
+) -> dict[str, int]:
+    """Per device the highest sum of what was taken and given back since a call began."""
+    peaks: dict[str, int] = {}
+    for start, end in calls:
+        by_device: dict[str, list[int]] = {}
+        for change in changes:
+            if start <= change.moment < end:
+                by_device.setdefault(change.device, []).append(change.size)
+        for device, sizes in by_device.items():
+            peaks[device] = max(peaks.get(device, 0), *accumulate(sizes))
+    return peaks

@@ -1,4 +1,4 @@
-"""A trace as torch's profiler writes it: the spans of every thread and device, and how they nest."""
+"""A trace as torch's profiler writes it: spans of threads and devices, and how they nest."""
 
 import gzip
 import json
@@ -81,11 +81,12 @@ def parse(document: Event) -> Trace:
     zero = min((float(event["ts"]) for event in lasting), default=0.0)
     spans = [_span(event, zero) for event in lasting]
     changes = [_allocation(e, zero) for e in events if e.get("name") == "[memory]"]
-    return Trace(sorted(spans, key=_by_time), sorted(changes))
+    return Trace(in_order(spans), sorted(changes))
 
 
-def _by_time(span: Span) -> tuple[float, float]:
-    return span.start, -span.end
+def in_order(spans: Iterable[Span]) -> list[Span]:
+    """By start; of those that start together the longest first, since it holds the others."""
+    return sorted(spans, key=lambda span: (span.start, -span.end))
 
 
 def _span(event: Event, zero: float) -> Span:
