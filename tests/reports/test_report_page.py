@@ -15,8 +15,8 @@ from reports import write_report
 from reports.sweeps import unfinished
 
 SECTIONS = [
-    *("runtime", "ratios", "scaling", "preservation", "spectrum", "schedule", "claims", "cells"),
-    *("environment", "failures", "reading", "repeat"),
+    *("runtime", "ratios", "scaling", "preservation", "spectrum", "schedule", "claims"),
+    *("profile", "cells", "environment", "failures", "reading", "repeat"),
 ]
 CSV_FILES = [
     f"{name}.csv"
