@@ -70,6 +70,9 @@ def profile(
     if not quiet:
         print_table(("variant", "at", "phase", "calls", "time", "share"), _rows(records))
         typer.echo(f"tensorboard --logdir {directory.path / 'profiles' / 'tensorboard'}", err=True)
+    for record in records:
+        if record.get("note"):
+            typer.echo(f"{record['variant']}: {record['note']}", err=True)
     typer.echo(str(page))
     if any(record["status"] != "ok" for record in records):
         typer.echo("not every cell could be profiled; the reasons are in the report", err=True)

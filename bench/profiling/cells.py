@@ -24,6 +24,10 @@ REPEATS = 5
 _LONGEST_NAME = 100
 
 
+class _NotEveryStepError(RunError):
+    """A call ended before its last step."""
+
+
 def profile_cell(
     cell: dict[str, Any], point: Point, problems: list["Problem"], run: Path, detail: Detail
 ) -> dict[str, Any]:
@@ -34,7 +38,10 @@ def profile_cell(
     """
     variant = cell["variant"]
     call = _sgd(problems, point.t) if variant == str(SGD) else _teleport(variant, point, problems)
-    watched = record.watch(call, record.clock(point.device), REPEATS)
+    try:
+        watched = record.watch(call, record.clock(point.device), REPEATS)
+    except _NotEveryStepError as error:
+        return {"status": "invalid", "reason": str(error)}
     name = trace_name(variant, point, cell["cell_id"])
     raw = run / FOLDER / "raw" / f"{name}.trace.json.gz"
     record.record(call, raw, point.device, detail)
@@ -79,9 +86,9 @@ def _teleport(variant: str, point: Point, problems: list["Problem"]) -> Call:
         problem, state = prepared
         result = teleporter.advance(problem, state)
         if result.steps_done != point.t:
-            raise RunError(
-                f"expected {point.t} steps to profile; {result.steps_done} were carried out "
-                f"({result.status.name}): choose n below d, or another model"
+            raise _NotEveryStepError(
+                f"{result.steps_done} of {point.t} steps were carried out ({result.status.name}), "
+                "so its phases are not those of the full work"
             )
 
     return Call(prepare, steps)

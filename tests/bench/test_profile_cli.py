@@ -12,11 +12,12 @@ import pytest
 from bench import worker
 from bench.axes import parse_axis
 from bench.cli.app import main
-from bench.journal import read
+from bench.journal import Journal, read
 from bench.plan import make_plan
 from bench.preset import load_preset
 from bench.profiling.record import Detail
 from bench.profiling.units import base_blocks, profile_units
+from bench.rundir import RunDirectory
 from bench.variants import parse_variant
 
 Call = Callable[..., tuple[int, str, str]]
@@ -162,9 +163,9 @@ def test_a_cell_that_cannot_take_every_step_says_so(tmp_path: Path) -> None:
     found = profiled(tmp_path, axes=crowded, variants=(parse_variant("nullspace"),))
 
     status, reason = found["nullspace"]
-    assert status == "crashed"
-    assert reason.startswith("expected 2 steps to profile; 0 were carried out (NO_")
-    assert reason.endswith("choose n below d, or another model")
+    assert status == "invalid"
+    assert reason.startswith("0 of 2 steps were carried out (NO_")
+    assert reason.endswith("so its phases are not those of the full work")
 
 
 def test_a_grid_is_refused_before_anything_is_recorded(call: Call, tmp_path: Path) -> None:
@@ -176,6 +177,41 @@ def test_a_grid_is_refused_before_anything_is_recorded(call: Call, tmp_path: Pat
     assert "expected at most 16 cells to profile, sgd among them; got 24" in errors
     assert "name fewer --method or levels of --axis" in errors
     assert not out.exists()
+
+
+def test_a_failed_cell_gives_exit_code_4_and_a_cut_trace_a_word(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    setting = {"model": "mlp", "dataset": "digits", "device": "cpu", "dtype": "float32"}
+    cell = {"kind": "profile", "method": "identity", "variant": "identity", **setting}
+    cell |= {"t": 2, "d": 16, "n": 8, "l": 3, "b": 1, "reason": ""}
+    traced = {"call_s": 1.0, "launched": 1.0, "launched_in_steps": 1.0, "memory_peaks": {}}
+    traced |= {"device_busy": None, "phases": [], "operators": []}
+    whole = {
+        "status": "ok",
+        "seconds": 0.5,
+        "unwatched_s": 0.5,
+        "raw_trace": "a",
+        "tensorboard": "b",
+    }
+    whole |= {"phases": [{"phase": "other", "calls": 0, "self_s": 0.5, "total_s": 0.5}]}
+    note = "TensorBoard gets 2 of 3 steps, because more would pass 50 MB"
+
+    def carried_out(spec: Any, where: Path, *_: Any, **__: Any) -> RunDirectory:
+        where.mkdir()
+        with Journal(where / "journal.jsonl") as journal:
+            journal.append({**cell, **whole, "cell_id": "1", "traced": traced, "note": note})
+            journal.append({**cell, "cell_id": "2", "status": "oom"})
+        return RunDirectory(where)
+
+    monkeypatch.setattr("bench.cli.profile._carry_out", carried_out)
+
+    code, printed, errors = call("profile", *SMALL, "--out", str(tmp_path / "run"))
+
+    assert code == 4
+    assert f"identity: {note}" in errors
+    assert "not every cell could be profiled; the reasons are in the report" in errors
+    assert "500.000 ms  100.0 %" in printed
 
 
 def test_too_few_active_calls_are_refused(call: Call) -> None:
