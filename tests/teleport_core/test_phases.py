@@ -60,6 +60,10 @@ def test_a_second_observer_is_refused_and_the_first_goes_on() -> None:
 
 
 METHODS = {
+    "half_hvp": (
+        ("nullspace", {"engine": "half_hvp"}),
+        {"capture", "basis", "backward", "tangent", "projection", "update"},
+    ),
     "textbook": (
         ("nullspace", {"engine": "textbook"}),
         {"capture", "basis", "forward", "backward", "double backward", "projection", "update"},
