@@ -26,6 +26,7 @@ _COLOURS = {
     "projection": "#7fb069",
     "update": "#c9b458",
     "check": "#b8b0a5",
+    "graph": "#9c7a5b",
     "other": "#dedbd7",
 }
 _UNKNOWN_COLOUR = "#8a8a8a"

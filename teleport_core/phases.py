@@ -50,6 +50,7 @@ TANGENT = Phase("tangent")
 PROJECTION = Phase("projection")
 UPDATE = Phase("update")
 CHECK = Phase("check")
+GRAPH = Phase("graph")  # all steps at once, replayed as one CUDA graph
 
 
 @contextmanager

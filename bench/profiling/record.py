@@ -117,13 +117,17 @@ def watch(call: Call, now: Callable[[], float], repeats: int) -> Watched:
 
 
 def clock(device: str) -> Callable[[], float]:
-    """Wall time in seconds; on CUDA once all that was launched is done."""
+    """Wall time in seconds; on CUDA once all that was launched is done.
+
+    While a graph is captured nothing runs, and waiting is forbidden.
+    """
     if not device.startswith("cuda"):
         return perf_counter
     import torch
 
     def synchronised() -> float:
-        torch.cuda.synchronize(device)
+        if not torch.cuda.is_current_stream_capturing():
+            torch.cuda.synchronize(device)
         return perf_counter()
 
     return synchronised

@@ -16,6 +16,7 @@ from torch import Tensor
 from teleport_core.nullspace.decision import DeviceDecision, HostDecision, Outcome
 from teleport_core.nullspace.projecting import Alike
 from teleport_core.nullspace.schedule import Schedule
+from teleport_core.phases import GRAPH
 
 Replay = Callable[[], None]
 
@@ -60,7 +61,8 @@ class Recorded:
     def run(self, steps: int) -> Outcome:
         """Take at most ``steps`` steps from the present weights."""
         self._decision.begin(steps)
-        self._replay()
+        with GRAPH:
+            self._replay()
         return self._decision.outcome()
 
     def load(self, schedule: Schedule) -> None:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from teleport_core.nullspace.gram import Basis, gram_bases
+from teleport_core.phases import BASIS
 from teleport_core.problem import Problem
 from teleport_core.stack import Elementwise, Stack
 
@@ -234,7 +235,8 @@ def _find_bases(layers: list[FrozenLayer]) -> None:
             key = (layer.inputs.shape[0], layer.bias_name is not None)
             alike.setdefault(key, []).append(layer)
     for (_, ones), same in alike.items():
-        found = gram_bases([layer.inputs.T for layer in same], ones=ones)
+        with BASIS:
+            found = gram_bases([layer.inputs.T for layer in same], ones=ones)
         for layer, basis in zip(same, found, strict=True):
             layer.basis = basis.vectors if basis.vectors.shape[1] < layer.features else None
             if layer.counts[1] == ones:

@@ -34,6 +34,7 @@ from teleport_core.nullspace.capture import Loop, Recordings
 from teleport_core.nullspace.frozen import FrozenLayer, freeze
 from teleport_core.nullspace.projecting import Movers, movers
 from teleport_core.nullspace.schedule import Schedule
+from teleport_core.phases import BASIS, CAPTURE, UPDATE
 from teleport_core.problem import Problem
 from teleport_core.stack import Stack
 
@@ -115,17 +116,20 @@ class Start:
 
 def prepare(problem: Problem, stack: Stack, climb: Climb, recordings: Recordings) -> HalfHvpState:
     """One forward pass, the gradient at the last layer, slopes, Gram matrices and bases."""
-    layers, loss, top = freeze(problem, stack)
+    with CAPTURE:
+        layers, loss, top = freeze(problem, stack)
     with torch.no_grad():
         last = layers[-1]
         last.D.copy_(top)
         last.D_before = last.D  # it never changes
-        moving = movers(layers)
+        with BASIS:
+            moving = movers(layers)
         state = HalfHvpState(layers, loss)
         if moving:
             schedule = Schedule(layers, moving, last.gradient_norm_sq(), climb.lr, climb.steps)
             state.loop = recordings.loop_for(schedule, climb.cap, state)
-            state.start = Start(moving)
+            with UPDATE:
+                state.start = Start(moving)
     return state
 
 
@@ -134,7 +138,8 @@ def advance(state: HalfHvpState, climb: Climb) -> Ascent:
     assert state.loop is not None
     assert state.start is not None
     with torch.no_grad():
-        state.start.renew()
+        with UPDATE:
+            state.start.renew()
         try:
             outcome = state.loop.run(climb.steps)
             if outcome.status is Status.NON_FINITE:

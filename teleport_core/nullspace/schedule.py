@@ -14,6 +14,7 @@ from torch import Tensor
 from teleport_core.nullspace.decision import Decision
 from teleport_core.nullspace.frozen import FrozenLayer
 from teleport_core.nullspace.projecting import Movers
+from teleport_core.phases import BACKWARD, PROJECTION, TANGENT, UPDATE
 
 
 @dataclass
@@ -46,19 +47,24 @@ class Schedule:
         """Algorithm 1, lines 5-11; the weights are written as it goes."""
         pending = False
         for step in range(self.steps):
-            norm_sq = self._down(decision, pending=pending)
+            with BACKWARD:
+                norm_sq = self._down(decision, pending=pending)
             pending = False
             if not decision.go_on(step, norm_sq):
                 break
-            for lower, upper in pairwise(self.layers):
-                lower.push_tangent_to(upper)
-            if not self._project(decision, first=step == 0):
+            with TANGENT:
+                for lower, upper in pairwise(self.layers):
+                    lower.push_tangent_to(upper)
+            with PROJECTION:
+                found = self._project(decision, first=step == 0)
+            if not found:
                 break
             pending = True
         if pending:
-            for mover in self.movers:
-                for number, layer in enumerate(mover.layers):
-                    mover.write(number, self.lr, layer.D, decision.admit)
+            with UPDATE:
+                for mover in self.movers:
+                    for number, layer in enumerate(mover.layers):
+                        mover.write(number, self.lr, layer.D, decision.admit)
 
     def _down(self, decision: Decision, *, pending: bool) -> Tensor:
         """D of every layer at the present weights, and ||g||^2."""
@@ -66,7 +72,8 @@ class Schedule:
         for lower, upper in zip(self.layers[-2::-1], self.layers[:0:-1], strict=True):
             if pending and upper.name in self._writers:
                 mover, number = self._writers[upper.name]
-                mover.write(number, self.lr, upper.D_before, decision.admit)
+                with UPDATE:
+                    mover.write(number, self.lr, upper.D_before, decision.admit)
             lower.take_gradient_from(upper)
             norm_sq = norm_sq + lower.gradient_norm_sq()
         return norm_sq
