@@ -34,7 +34,7 @@ lint: $(READY)
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable ".[test,lint]"
+	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable ".[test,lint,tensorboard]"
 	touch $@
 
 clean:

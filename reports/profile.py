@@ -1,12 +1,13 @@
 """The section of the page on where the time goes: a bar per variant with its phases, and tables."""
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from reports import formatting
 from reports import html_tables as html
 from reports.html_tables import Cell, Column, Table
-from reports.profile_tables import operator_rows, phase_rows
+from reports.profile_tables import is_whole, operator_rows, phase_rows
 from reports.roofline import SHARES, Roof, roof_of, sentence, share
 from reports.run import Record, number
 
@@ -63,7 +64,7 @@ class Group(NamedTuple):
     phases: Table
     calls: Table
     operators: Table
-    traces: list[tuple[str, str, str]]
+    traces: list[tuple[str, str]]
 
 
 class ProfileSection(NamedTuple):
@@ -77,7 +78,7 @@ class ProfileSection(NamedTuple):
 
 def section(records: Sequence[Record], environment: Record | None, run: str) -> ProfileSection:
     """The section; ``run`` is how the command line names the run directory."""
-    good = [record for record in records if record["status"] == "ok"]
+    good = [record for record in records if is_whole(record)]
     roof = roof_of(environment)
     points: dict[str, list[Record]] = {}
     for record in good:
@@ -101,9 +102,7 @@ def _group(heading: str, records: list[Record], roof: Roof) -> Group:
         phases=_phase_table(records),
         calls=_call_table(records, roof),
         operators=_operator_table(records),
-        traces=[
-            (record["variant"], record["raw_trace"], record["tensorboard"]) for record in records
-        ],
+        traces=[(record["variant"], record["raw_trace"]) for record in records],
     )
 
 
@@ -192,12 +191,9 @@ def _call_cells(record: Record, roof: Roof) -> list[Cell]:
         html.numbers(traced["launched_in_steps"] / record["t"]),
         html.percent(number(traced["device_busy"])),
         html.memory(number(peaks.get("cpu"))),
-        html.memory(max((size for name, size in peaks.items() if name != "cpu"), default=NAN)),
+        html.memory(max((size for name, size in peaks.items() if name != "cpu"), default=math.nan)),
         *(html.percent(share(roof, record, column, unwatched)) for column in SHARES),
     ]
-
-
-NAN = float("nan")
 
 
 def _operator_table(records: list[Record]) -> Table:

@@ -56,11 +56,18 @@ def phases(records: Sequence[Record]) -> pd.DataFrame:
     return frame([row for record in records for row in phase_rows(record)], PHASE_COLUMNS)
 
 
+def is_whole(record: Record) -> bool:
+    """Whether a profile has everything that is shown of it."""
+    parts = ("traced", "phases", "raw_trace")
+    seconds = number(record.get("seconds"))
+    return record["status"] == "ok" and all(record.get(p) for p in parts) and seconds > 0
+
+
 def phase_rows(record: Record) -> list[Record]:
     """The phases of one cell as rows of ``phases``."""
     traced = {row["phase"]: row for row in (record.get("traced") or {}).get("phases", [])}
     rows = []
-    for timed in record.get("phases") or []:
+    for timed in record["phases"] if is_whole(record) else []:
         seen = traced.get(timed["phase"], {})
         rows.append(
             {

@@ -4,12 +4,12 @@ A journal may come from anybody. What is wrong in it is named here, once, so tha
 has to ask again what kind of value it holds.
 """
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from bench.errors import JournalError
 from reports.clean import shortened, text
+from reports.profile_records import are_phases, is_inside, is_trace
 
 Record = dict[str, Any]
 
@@ -18,7 +18,6 @@ AXES = ("t", "d", "n", "l", "b")
 _LARGEST = 2**53  # whole numbers up to here are exact as floats
 _MOST_LEVEL = 2**31 - 1
 _MOST_SAMPLES = 100_000
-_INSIDE = re.compile(r"profiles/[A-Za-z0-9_./-]+")
 _SECONDS = ("seconds", "prepare_s", "steps_s")
 
 
@@ -92,37 +91,6 @@ def _is_warmup(value: Any) -> bool:
     return type(value) is dict and is_whole(value.get("rounds", 0))
 
 
-def _is_inside(value: Any) -> bool:
-    """A link on the page leads nowhere but into the run directory."""
-    return type(value) is str and bool(_INSIDE.fullmatch(value)) and ".." not in value.split("/")
-
-
-def _are_usages(value: Any) -> bool:
-    """Phases or operators: texts under these two names, numbers under all others."""
-    return type(value) is list and all(
-        type(row) is dict
-        and all(
-            type(item) is str if name in ("phase", "operator") else item is None or is_number(item)
-            for name, item in row.items()
-        )
-        for row in value
-    )
-
-
-def _is_trace(value: Any) -> bool:
-    if type(value) is not dict:
-        return False
-    peaks = value.get("memory_peaks", {})
-    lists = ("phases", "operators")
-    numbers = [item for name, item in value.items() if name not in (*lists, "memory_peaks")]
-    return (
-        all(_are_usages(value.get(name, [])) for name in lists)
-        and all(number is None or is_number(number) for number in numbers)
-        and type(peaks) is dict
-        and all(map(is_whole, peaks.values()))
-    )
-
-
 TEXT = Check("a text", lambda value: type(value) is str)
 NUMBER = Check("a number", is_number)
 WHOLE = Check("a whole number from 0 on", is_whole)
@@ -172,9 +140,9 @@ FIELDS: Mapping[str, Mapping[str, Check]] = {
         **_TEXTS,
         **dict.fromkeys(("seconds", "unwatched_s"), NUMBER),
         **dict.fromkeys(("operations", "bytes"), WHOLE),
-        **dict.fromkeys(("raw_trace", "tensorboard"), Check("a path under profiles/", _is_inside)),
-        "phases": Check("a list of phases with numbers", _are_usages),
-        "traced": Check("an object with phases, operators and numbers", _is_trace),
+        **dict.fromkeys(("raw_trace", "tensorboard"), Check("a path under profiles/", is_inside)),
+        "phases": Check("a list of phases with numbers", are_phases),
+        "traced": Check("an object with phases, operators and numbers", is_trace),
     },
     "training": {
         **_SETTING,

@@ -10,9 +10,11 @@ import typer
 from bench.axes import parse_axis
 from bench.cli import progress
 from bench.cli.run import INCOMPLETE, _command, _option
+from bench.cli.stopping import stoppable
 from bench.cli.table import print_table
 from bench.errors import RunError
 from bench.journal import Journal, read
+from bench.lock import locked
 from bench.plan import make_plan
 from bench.preset import load_preset
 from bench.profiling.record import LEAST_ACTIVE, Detail
@@ -62,7 +64,9 @@ def profile(
     )
     spec = spec.with_overrides(preservation=replace(spec.preservation, enabled=False))
     where = out or Path("runs") / f"profile-{datetime.now():%Y%m%d-%H%M%S}"
-    directory = _carry_out(spec, where, Detail(shapes, memory, stacks, active), quiet=quiet)
+    detail = Detail(shapes, memory, stacks, active)
+    with stoppable():
+        directory = _carry_out(spec, where, detail, quiet=quiet)
     from reports import write_report
 
     page = write_report(directory.path)
@@ -92,10 +96,11 @@ def _carry_out(spec: Spec, where: Path, detail: Detail, *, quiet: bool) -> RunDi
         spec = spec.with_overrides(device=device)
         plan = make_plan(spec)
         units = profile_units(plan, plan.blocks, where, detail, [])
-        directory = open_run(where, spec, _command(), resume=False)
-        write_environment(directory, environment | runner.roofline(spec))
-        with Journal(directory.journal) as journal:
-            runner.run(units, journal, None)
+        with locked(where):
+            directory = open_run(where, spec, _command(), resume=False)
+            write_environment(directory, environment | runner.roofline(spec))
+            with Journal(directory.journal) as journal:
+                runner.run(units, journal, None)
     except BaseException:
         runner.abort()
         raise

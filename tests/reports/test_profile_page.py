@@ -8,6 +8,7 @@ import pytest
 import synthetic_run as synthetic
 from page_reading import Page
 
+from bench.errors import JournalError
 from reports import write_report
 from reports.profile import BAR_WIDTH
 from reports.roofline import roof_of, share
@@ -227,6 +228,29 @@ def test_a_cell_that_failed_is_among_the_failures_and_has_no_bar(tmp_path):
     assert len(bars(directory)) == 1
     assert "oom: no memory" in page.words
     assert [cell["status"] for cell in table(directory, "profile")] == ["ok", "oom"]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"raw_trace": "javascript:alert(1)"}, "expected raw_trace .* a path under profiles/"),
+        ({"raw_trace": "profiles/../../x"}, "expected raw_trace .* a path under profiles/"),
+        ({"phases": [{"phase": "basis"}]}, "expected phases .* a list of phases with numbers"),
+        ({"traced": {"calls": 3}}, "expected traced .* an object with phases, operators"),
+        ({"seconds": "long"}, "expected seconds .* a number"),
+    ],
+)
+def test_a_profile_that_is_none_is_refused_by_name(tmp_path, change, words):
+    with pytest.raises(JournalError, match=words):
+        report(tmp_path, [profile("nullspace", **change)])
+
+
+@pytest.mark.parametrize("change", [{"seconds": 0}, {"traced": None}, {"phases": []}])
+def test_a_profile_with_nothing_to_show_has_no_bar(tmp_path, change):
+    directory, page = report(tmp_path, [profile("sgd"), profile("nullspace", **change)])
+
+    assert len(bars(directory)) == 1
+    assert "Where the time goes" in page.words
 
 
 def test_a_cut_copy_is_said_on_the_page(tmp_path):
