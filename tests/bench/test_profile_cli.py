@@ -185,7 +185,13 @@ def test_a_failed_cell_gives_exit_code_4_and_a_cut_trace_a_word(
     setting = {"model": "mlp", "dataset": "digits", "device": "cpu", "dtype": "float32"}
     cell = {"kind": "profile", "method": "identity", "variant": "identity", **setting}
     cell |= {"t": 2, "d": 16, "n": 8, "l": 3, "b": 1, "reason": ""}
-    traced = {"calls": 3, "call_s": 1.0, "launched": 1.0, "launched_in_steps": 1.0, "memory_peaks": {}}
+    traced = {
+        "calls": 3,
+        "call_s": 1.0,
+        "launched": 1.0,
+        "launched_in_steps": 1.0,
+        "memory_peaks": {},
+    }
     traced |= {"device_busy": None, "phases": [], "operators": []}
     whole = {
         "status": "ok",
