@@ -16,6 +16,7 @@ from torch import Tensor
 
 from teleport_core.layers import Layer
 from teleport_core.nullspace.gram import gram_basis
+from teleport_core.phases import BASIS
 from teleport_core.projection import basis_of_pieces
 from teleport_core.rank import numerical_cut
 
@@ -53,11 +54,12 @@ def spaces(layers: list[Layer], limit: int) -> list[Space]:
     """The space of every layer at numerical rank, from pieces of ``limit`` columns."""
     known: dict[object, list[Space]] = {}
     found = []
-    for layer in layers:
-        key = _same_inputs(layer)
-        if key not in known:
-            known[key] = _of_groups(layer, limit)
-        found.append(known[key][layer.group])
+    with BASIS:
+        for layer in layers:
+            key = _same_inputs(layer)
+            if key not in known:
+                known[key] = _of_groups(layer, limit)
+            found.append(known[key][layer.group])
     return found
 
 

@@ -23,6 +23,7 @@ from teleport_core.layers.tape import Tape
 from teleport_core.layers.watch import twice_differentiable
 from teleport_core.nullspace.spaces import Space, spaces
 from teleport_core.nullspace.updates import Order, Update, cheapest, free_update
+from teleport_core.phases import BACKWARD, CAPTURE, CHECK, PROJECTION, TANGENT, UPDATE
 from teleport_core.problem import Parameters, Problem
 from teleport_core.projection import is_rounding
 
@@ -101,7 +102,8 @@ class TracedState(State):
 
 def prepare(problem: Problem, limit: int) -> TracedState:
     """One forward pass, watched and kept; Gram matrices and bases; the graph of the tangents."""
-    found = find_layers(problem)
+    with CAPTURE:
+        found = find_layers(problem)
     seen = found.seen
     fed = [layer for layer in found.layers if not layer.data_fed]
     of = dict(zip(map(id, fed), spaces(fed, limit), strict=True))
@@ -109,10 +111,12 @@ def prepare(problem: Problem, limit: int) -> TracedState:
     names = [n for n in problem.counted() if n in seen.others or n in seen.rows]
     others = {name: seen.leaves[name] for name in names}
     with torch.enable_grad(), twice_differentiable():
-        loss = problem.loss_fn(seen.output, problem.targets)
+        with CAPTURE:
+            loss = problem.loss_fn(seen.output, problem.targets)
         movers = [layer for layer, n in zip(found.layers, free, strict=True) if n]
         roots, places = _roots(found, movers)
-        inputs, transposed = _transpose(seen.tape, roots, others)
+        with TANGENT:
+            inputs, transposed = _transpose(seen.tape, roots, others)
     moving = [Moving(x, of[id(x)], cheapest(x, of[id(x)]), places[id(x)]) for x in movers]
     for use in (use for layer in movers for use in layer.uses):
         use.keeps = True
@@ -164,7 +168,8 @@ def _transpose(
 
 def advance(problem: Problem, state: TracedState, lr: float, steps: int, cap: float) -> Ascent:
     """All steps, written into the model as they are taken; undone bit for bit by an exception."""
-    before = _copy(state)
+    with UPDATE:
+        before = _copy(state)
     try:
         with torch.no_grad():
             return _advance(problem, state, lr, steps, cap)
@@ -177,7 +182,8 @@ def _advance(problem: Problem, state: TracedState, lr: float, steps: int, cap: f
     norms: list[float] = []
     status, taken = Status.DONE, 0
     for step in range(steps):
-        norm_sq = gradients(state)
+        with BACKWARD:
+            norm_sq = gradients(state)
         if not math.isfinite(norm_sq):
             status = Status.NON_FINITE
             taken -= bool(taken) and state.step_back(problem)
@@ -186,14 +192,19 @@ def _advance(problem: Problem, state: TracedState, lr: float, steps: int, cap: f
         if norm_sq >= cap:
             status = Status.CAPPED
             break
-        found = tangents(state)
-        updates = [each.update(found) for each in state.moving]
-        if step == 0 and _nothing_left(state, updates, found):
+        with TANGENT:
+            found = tangents(state)
+        with PROJECTION:
+            updates = [each.update(found) for each in state.moving]
+        with CHECK:
+            nothing_left = step == 0 and _nothing_left(state, updates, found)
+        if nothing_left:
             status = Status.NO_ASCENT_DIRECTION
             break
-        state.previous = _copy(state)
-        for each, update in zip(state.moving, updates, strict=True):
-            update.write(each.layer, state.tape.parameters, lr)
+        with UPDATE:
+            state.previous = _copy(state)
+            for each, update in zip(state.moving, updates, strict=True):
+                update.write(each.layer, state.tape.parameters, lr)
         taken += 1
     unknown = [math.nan] * (len(norms) - 1 + (status is Status.DONE))
     return Ascent(

@@ -6,6 +6,7 @@ import pytest
 import torch
 from small_problems import classification
 from torch import nn
+from zoo import ZOO
 
 from teleport_core import Problem, make
 from teleport_core.phases import BACKWARD, FORWARD, Phase, observed
@@ -64,6 +65,18 @@ METHODS = {
         ("nullspace", {"engine": "half_hvp"}),
         {"capture", "basis", "backward", "tangent", "projection", "update"},
     ),
+    "traced convolutions": (
+        ("nullspace", {}),
+        {"capture", "basis", "backward", "tangent", "projection", "update"},
+    ),
+    "traced attention": (
+        ("nullspace", {}),
+        {"capture", "basis", "backward", "tangent", "projection", "update"},
+    ),
+    "textbook convolutions": (
+        ("nullspace", {"engine": "textbook"}),
+        {"capture", "basis", "forward", "backward", "double backward", "projection", "update"},
+    ),
     "textbook": (
         ("nullspace", {"engine": "textbook"}),
         {"capture", "basis", "forward", "backward", "double backward", "projection", "update"},
@@ -83,12 +96,18 @@ METHODS = {
 }
 
 
-def problem() -> Problem:
+def problem(name: str) -> Problem:
+    torch.manual_seed(0)
+    if name.endswith("convolutions"):
+        return ZOO["conv2d-pool"].build()
+    if name.endswith("attention"):
+        return ZOO["encoder-postnorm"].build()
     return classification([12, 10, 10, 3], 5, lambda: nn.LeakyReLU(0.1), bias=False)
 
 
-def teleported(method: str, options: dict[str, object], listener: Listener | None) -> list[float]:
-    here = problem()
+def teleported(
+    here: Problem, method: str, options: dict[str, object], listener: Listener | None
+) -> list[float]:
     teleporter = make(method, **options, steps=2, lr=0.01)
     if listener is None:
         teleporter.advance(here, teleporter.prepare(here))
@@ -103,15 +122,15 @@ def test_every_method_marks_its_phases_and_watching_changes_no_bit(name: str) ->
     (method, options), wanted = METHODS[name]
     listener = Listener()
 
-    watched = teleported(method, dict(options), listener)
+    watched = teleported(problem(name), method, dict(options), listener)
 
-    assert watched == teleported(method, dict(options), None)
+    assert watched == teleported(problem(name), method, dict(options), None)
     entered = [mark[1:] for mark in listener.heard if mark.startswith("+")]
     left = [mark[1:] for mark in listener.heard if mark.startswith("-")]
     assert wanted <= set(entered) <= wanted | {"check"}
     assert sorted(entered) == sorted(left)
     moved = torch.tensor(watched) - torch.tensor(
-        torch.cat([p.detach().reshape(-1) for p in problem().model.parameters()]).tolist()
+        torch.cat([p.detach().reshape(-1) for p in problem(name).model.parameters()]).tolist()
     )
     assert moved.abs().max() > 0
 
