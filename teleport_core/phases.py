@@ -43,6 +43,7 @@ class Phase:
 CAPTURE = Phase("capture")
 BASIS = Phase("basis")
 PSEUDO_INVERSE = Phase("pseudo-inverse")
+INVERSE = Phase("inverse")
 FORWARD = Phase("forward")
 BACKWARD = Phase("backward")
 DOUBLE_BACKWARD = Phase("double backward")

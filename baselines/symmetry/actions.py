@@ -18,7 +18,7 @@ from torch import Tensor
 
 from baselines.symmetry.mlp import MLP, with_bias_of, with_ones
 from teleport_core.errors import ModelError
-from teleport_core.phases import PSEUDO_INVERSE
+from teleport_core.phases import INVERSE, PSEUDO_INVERSE
 from teleport_core.stack import Elementwise
 
 Inverse = Literal["true", "first_order"]
@@ -53,9 +53,10 @@ def times_inverse(W: Tensor, T: Tensor, inverse: Inverse) -> Tensor:
     """W g^-1 with g = I + T: by solving ("true"), or as W (I - T), wrong by W T^2 + ..."""
     if inverse == "first_order":
         return torch.addmm(W, W, T, alpha=-1)
-    g = torch.eye(T.shape[0], dtype=T.dtype, device=T.device) + T
-    # solve_ex gives NaN for a singular g, which the ascent takes back, where solve raises.
-    solution: Tensor = torch.linalg.solve_ex(g, W, left=False).result
+    with INVERSE:
+        g = torch.eye(T.shape[0], dtype=T.dtype, device=T.device) + T
+        # solve_ex gives NaN for a singular g, which the ascent takes back, where solve raises.
+        solution: Tensor = torch.linalg.solve_ex(g, W, left=False).result
     return solution
 
 

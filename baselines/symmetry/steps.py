@@ -97,7 +97,9 @@ def _visit(
         here = slope(batch, search, matrices, through_sweep=through_sweep)
 
         def move() -> Parameters | None:
-            T = [rate * derivative for derivative in here.derivative()]
+            derivatives = here.derivative()
+            with UPDATE:
+                T = [rate * derivative for derivative in derivatives]
             with CHECK:
                 if not any(bool(t.any()) for t in T):
                     return None

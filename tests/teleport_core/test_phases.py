@@ -89,6 +89,13 @@ METHODS = {
         ("symmetry", {"published": True}),
         {"capture", "pseudo-inverse", "forward", "backward", "double backward", "update"},
     ),
+    "activations solved": (
+        ("symmetry", {"acts_on": "activations"}),
+        {
+            *("capture", "pseudo-inverse", "inverse", "forward", "backward", "double backward"),
+            "update",
+        },
+    ),
     "activations": (
         ("symmetry", {"acts_on": "activations", "published": True}),
         {"capture", "pseudo-inverse", "forward", "backward", "double backward", "update"},
