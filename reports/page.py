@@ -133,6 +133,10 @@ def _hash(text: str) -> str:
     return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"
 
 
+def _anything_else(run: Run) -> bool:
+    return bool(run.cells or run.preservation or run.spectrum)
+
+
 def _context(material: Material) -> dict[str, Any]:
     run = material.run
     front = _front(run.spec)
@@ -146,6 +150,7 @@ def _context(material: Material) -> dict[str, Any]:
             ]
         ),
         "notes": run.notes,
+        "profiles_alone": bool(run.profiles) and not _anything_else(run),
         "profile": profile.section(run.profiles, run.environment, run.directory.name),
         "base": formatting.point(material.base),
         "runtime_sections": _runtime_sections(material),

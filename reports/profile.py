@@ -1,7 +1,7 @@
 """The section of the page on where the time goes: a bar per variant with its phases, and tables."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from reports import formatting
@@ -12,13 +12,14 @@ from reports.roofline import SHARES, Roof, roof_of, sentence, share
 from reports.run import Record, number
 
 BAR_WIDTH, BAR_HEIGHT = 600, 24
-_DECOMPOSITIONS = ("basis", "pseudo-inverse")
+_DECOMPOSITIONS = ("basis", "pseudo-inverse", "inverse")
 _OPERATORS_SHOWN = 6
 _CHARACTER = 6.2  # of a label, in units of the bar
 # In the order of a call; what the papers call the bottleneck stands out.
 _COLOURS = {
     "basis": "#b5400f",
     "pseudo-inverse": "#d9730d",
+    "inverse": "#e8a33d",
     "capture": "#8c6bb1",
     "forward": "#a9c7e0",
     "backward": "#6b9cc4",
@@ -96,7 +97,7 @@ def _group(heading: str, records: list[Record], roof: Roof) -> Group:
     order = [*(name for name in _COLOURS if name in present), *sorted(present - set(_COLOURS))]
     return Group(
         heading=heading,
-        shares=[text for record in records for text in _share_of_decomposition(record)],
+        shares=_shares_of_decompositions(rows),
         bars=[_bar(record, order) for record in records],
         legend=[(name, _COLOURS.get(name, _UNKNOWN_COLOUR)) for name in order],
         phases=_phase_table(records),
@@ -106,13 +107,15 @@ def _group(heading: str, records: list[Record], roof: Roof) -> Group:
     )
 
 
-def _share_of_decomposition(record: Record) -> list[str]:
-    """What the papers call the bottleneck, as a share of the call."""
-    return [
-        f"{row['phase']}: {formatting.percent(row['share'])} of {record['variant']}"
-        for row in phase_rows(record)
-        if row["phase"] in _DECOMPOSITIONS
-    ]
+def _shares_of_decompositions(rows: Mapping[str, list[Record]]) -> list[str]:
+    """What the papers call the bottleneck, as shares of the variants' calls; a sentence a phase."""
+    shares: dict[str, list[str]] = {}
+    for name in _DECOMPOSITIONS:
+        for variant, found in rows.items():
+            for row in (row for row in found if row["phase"] == name):
+                share_of = f"{formatting.percent(row['share'])} of {variant}"
+                shares.setdefault(name, []).append(share_of)
+    return [f"{name.capitalize()}: {formatting.listed(found)}." for name, found in shares.items()]
 
 
 def _bar(record: Record, order: list[str]) -> Bar:

@@ -100,7 +100,7 @@ def render(run: Run, derived: Tables) -> str:
             run=shown,
             base=base,
             runtime=tables.records(_rows(derived.runtime, drawn)),
-            counts=summary.counts(derived.runtime),
+            counts=summary.counts(derived.runtime, len(run.profiles)),
             cells=tables.records(_rows(derived.runtime, part.rows)),
             scaling=tables.records(_of_settings(derived.scaling, shown.cells)),
             ratios=tables.records(_rows(derived.ratios, drawn)),

@@ -31,8 +31,13 @@ def paragraph(
     return " ".join([*_at_base(runtime, base), *_drift(preservation)])
 
 
-def counts(runtime: pd.DataFrame) -> str:
-    """How many variants, points and cells a whole run holds, whatever of it a page shows."""
+def counts(runtime: pd.DataFrame, profiled: int = 0) -> str:
+    """How many variants, points and cells a whole run holds, whatever of it a page shows.
+
+    ``profiled`` is the number of profiles, which matters where there is nothing else.
+    """
+    if runtime.empty and profiled:
+        return f"{profiled} {_plural('cell', profiled)} profiled; nothing else was asked for."
     if runtime.empty:
         return "The journal holds no cells: nothing was timed."
     variants = runtime.loc[runtime["method"] != SGD, "variant"].unique()

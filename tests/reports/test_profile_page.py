@@ -152,8 +152,15 @@ def test_phases_are_as_wide_as_their_share_and_named_where_they_fit(profiled):
 def test_the_share_of_the_decomposition_is_said_first(profiled):
     _, page = profiled
 
-    said = "basis: 25.0 % of nullspace; pseudo-inverse: 60.0 % of symmetry:published=true."
+    said = "Basis: 25.0 % of nullspace. Pseudo-inverse: 60.0 % of symmetry:published=true."
     assert said in spaced(page.words)
+
+
+def test_several_variants_share_the_sentence_of_a_phase(tmp_path):
+    other = profile("nullspace") | {"variant": "nullspace:x", "cell_id": "x"}
+    _, page = report(tmp_path, [profile("nullspace"), other])
+
+    assert "Basis: 25.0 % of nullspace and 25.0 % of nullspace:x." in spaced(page.words)
 
 
 def test_a_bar_is_put_into_words(profiled):
@@ -215,7 +222,11 @@ def test_without_profiles_nothing_is_written_and_the_page_says_how(tmp_path):
 def test_a_run_of_profiles_alone_misses_no_cells(tmp_path):
     _, page = report(tmp_path, [profile("nullspace")])
 
+    assert "1 cell profiled; nothing else was asked for." in page.words
     assert "The run is not finished" not in page.words
+    assert "not measured" not in page.words
+    sections = [attrs["id"] for tag, attrs in page.tags if tag == "section"]
+    assert sections == ["profile", "environment", "failures", "reading", "repeat"]
     _, page = report(tmp_path / "other", [profile("nullspace"), synthetic.cells()[0]])
     assert "The run is not finished" in page.words
 
