@@ -71,8 +71,8 @@ def profile(
 
     page = write_report(directory.path)
     records = read(directory.journal)
-    if not quiet:
-        print_table(("variant", "at", "phase", "calls", "time", "share"), _rows(records))
+    if not quiet and (rows := _rows(records)):
+        print_table(("variant", "at", "phase", "calls", "time", "share"), rows)
         typer.echo(f"tensorboard --logdir {directory.path / 'profiles' / 'tensorboard'}", err=True)
     for record in records:
         if record.get("note"):
