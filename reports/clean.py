@@ -4,6 +4,7 @@ HTML escaping is jinja2's, and formulas in CSV cells are defused by ``csv_text``
 """
 
 import sys
+from functools import lru_cache
 from typing import Any
 
 from bench.plain_text import plain as text
@@ -11,8 +12,8 @@ from bench.plain_text import plain as text
 __all__ = ["csv_text", "shortened", "text", "values"]
 
 _DEEPEST = 12
-# Names that come again in every record are kept once.
 _SHORT = 64
+_HARMLESS = frozenset((int, float, bool, type(None)))
 # What a spreadsheet takes for the beginning of a formula, in narrow and in wide characters.
 _FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
@@ -25,14 +26,23 @@ def values(value: Any, depth: int = _DEEPEST) -> Any:
     """
     kind = type(value)
     if kind is str:
-        return sys.intern(text(value)) if len(value) < _SHORT else text(value)
+        return _name(value) if len(value) < _SHORT else text(value)
     if kind is not dict and kind is not list:
         return value
     if not depth:
         raise ValueError(f"expected values nested at most {_DEEPEST} deep; got deeper ones")
-    if kind is dict:
-        return {sys.intern(text(key)): values(item, depth - 1) for key, item in value.items()}
-    return [values(item, depth - 1) for item in value]
+    if kind is list:
+        return [item if type(item) in _HARMLESS else values(item, depth - 1) for item in value]
+    return {
+        _name(key): item if type(item) in _HARMLESS else values(item, depth - 1)
+        for key, item in value.items()
+    }
+
+
+@lru_cache(maxsize=4096)
+def _name(value: str) -> str:
+    """A name that comes again in every record is cleaned once and kept once."""
+    return sys.intern(text(value))
 
 
 def csv_text(value: Any) -> Any:

@@ -28,7 +28,7 @@ class Limits:
 
 
 _ORDINARY = Limits(settings=16, variants=24, levels=1000)
-_LARGE = Limits(settings=3, variants=10, levels=32)
+_LARGE = Limits(settings=3, variants=8, levels=24)
 
 
 @dataclass(frozen=True)

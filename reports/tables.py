@@ -23,13 +23,14 @@ RUNTIME_COLUMNS = (
     *("call_sgd_steps", "call_sgd_steps_low", "call_sgd_steps_high"),
     *("guarantee", "flags", "block_id"),
     *("stop_reason", "effective_samples", "warmup_rounds"),
+    *("reserved_memory_bytes", "memory_note"),
 )
 SAMPLE_COLUMNS = ("cell_id", "round", "seconds", "prepare_s", "steps_s", "clock")
 
 _WHOLE = (
     *(*AXES, "steps_done", "samples", "peak_memory_bytes", "operations", "bytes", "round"),
     *("levels", "lowest", "highest", "step", "index", "position", "rows", "columns"),
-    "warmup_rounds",
+    *("warmup_rounds", "reserved_memory_bytes"),
 )
 
 Seconds = Callable[[Record], float]
@@ -37,18 +38,20 @@ Seconds = Callable[[Record], float]
 
 def runtime(cells: Sequence[Record], partners: Mapping[str, Record]) -> pd.DataFrame:
     """A row per cell, ``RUNTIME_COLUMNS``; numbers of cells that are not ok are left empty."""
-    rows = [_runtime_row(cell, partners.get(cell["cell_id"])) for cell in cells]
+    steps = {id(sgd): step_by_round(sgd) for sgd in partners.values()}
+    found = ((cell, partners.get(cell["cell_id"])) for cell in cells)
+    rows = [_runtime_row(cell, steps.get(id(sgd), {})) for cell, sgd in found]
     return frame(sorted(rows, key=_row_order), RUNTIME_COLUMNS)
 
 
 def samples(cells: Sequence[Record]) -> pd.DataFrame:
     """A row per raw sample of every cell and clock, whatever became of the cell."""
-    rows = [
-        {**sample, "cell_id": cell["cell_id"], "clock": sample.get("clock", "wall")}
-        for cell in cells
-        for sample in cell.get("samples") or []
-    ]
-    return frame(rows, SAMPLE_COLUMNS)
+    # Column by column: as many rows as there are samples would hold the journal a second time.
+    every = [sample for cell in cells for sample in cell.get("samples") or []]
+    columns = {name: [sample.get(name) for sample in every] for name in SAMPLE_COLUMNS}
+    columns["cell_id"] = [cell["cell_id"] for cell in cells for _ in cell.get("samples") or []]
+    columns["clock"] = [sample.get("clock", "wall") for sample in every]
+    return pd.DataFrame({name: _column(name, values) for name, values in columns.items()})
 
 
 def frame(rows: Sequence[Record], columns: Sequence[str]) -> pd.DataFrame:
@@ -107,22 +110,34 @@ def interval_level(cell: Record) -> float:
 
 def paired(cell: Record, sgd: Record | None, above: Seconds) -> Estimate:
     """Median over rounds of ``above(sample)`` in SGD steps of the same round."""
-    under = {s.get("round"): per_step(sgd)(s) for s in wall_samples(sgd)} if sgd else {}
+    return _paired(cell, step_by_round(sgd), above)
+
+
+def step_by_round(sgd: Record | None) -> dict[Any, float]:
+    """Round -> seconds of an SGD step in it."""
+    if sgd is None:
+        return {}
+    step = per_step(sgd)
+    return {sample.get("round"): step(sample) for sample in wall_samples(sgd)}
+
+
+def _paired(cell: Record, under: Mapping[Any, float], above: Seconds) -> Estimate:
     pairs = [(above(s), under.get(s.get("round"), 0.0)) for s in wall_samples(cell)]
     known = [(a, u) for a, u in pairs if isfinite(a) and isfinite(u) and u > 0]
     return paired_ratio([a for a, _ in known], [u for _, u in known], interval_level(cell))
 
 
-def _runtime_row(cell: Record, sgd: Record | None) -> Record:
+def _runtime_row(cell: Record, sgd_steps: Mapping[Any, float]) -> Record:
+    """``sgd_steps``: see ``step_by_round``."""
     wall = wall_samples(cell)
     level = interval_level(cell)
     total = summary([number(s.get("seconds")) for s in wall], level)
     batches = number(cell.get("b"))
     prepare = summary([number(s.get("prepare_s")) for s in wall])
     step = summary([per_step(cell)(s) for s in wall])
-    own_sgd = summary([per_step(sgd)(s) for s in wall_samples(sgd)] if sgd and wall else [])
-    ratio = paired(cell, sgd, per_step(cell))
-    call = paired(cell, sgd, lambda sample: number(sample.get("seconds")))
+    own_sgd = summary(list(sgd_steps.values()) if wall else [])
+    ratio = _paired(cell, sgd_steps, per_step(cell))
+    call = _paired(cell, sgd_steps, lambda sample: number(sample.get("seconds")))
     return {
         **cell,
         "reason": cell.get("reason") or "",

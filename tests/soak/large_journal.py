@@ -14,7 +14,7 @@ def write(
     """Blocks of ``variants`` cells and sgd along the five axes, in several settings."""
     path.mkdir(parents=True, exist_ok=True)
     noise = random.Random(3)
-    names = ["sgd", *(f"nullspace:tau={1 - i / 1000}" for i in range(variants))]
+    names = ["sgd", "nullspace", *(f"nullspace:tau={1 - i / 1000}" for i in range(1, variants))]
     with (path / "journal.jsonl").open("w", encoding="utf-8") as file:
         written = 0
         for number, point in enumerate(points()):
