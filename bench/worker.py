@@ -28,6 +28,7 @@ from bench.measure import (
     sgd_call,
     teleport_call,
 )
+from bench.plain_text import plain
 from bench.plan import Point
 from bench.protocol import Message, parse, send
 from bench.seeds import seed_for
@@ -78,8 +79,8 @@ def serve(commands: TextIO, events: TextIO) -> None:
 def status_of(error: Exception) -> str:
     """The status of a cell that raised.
 
-    Skipped: the method cannot move this model. Invalid: the data or the loss are no good. Oom: out
-    of memory. Crashed: anything else.
+    Skipped: the method cannot move this model. Invalid: the numbers are no good, such as a loss
+    that is NaN. Oom: out of memory. Crashed: anything else.
     """
     import torch
 
@@ -87,11 +88,11 @@ def status_of(error: Exception) -> str:
 
     if isinstance(error, ModelError):
         return "skipped"
-    if isinstance(error, ProblemError):
+    if isinstance(error, (ProblemError, torch.linalg.LinAlgError)):
         return "invalid"
     oom = isinstance(error, (MemoryError, torch.OutOfMemoryError))
     # The CPU allocator raises a plain RuntimeError.
-    return "oom" if oom or "not enough memory" in str(error) else "crashed"
+    return "oom" if oom or "DefaultCPUAllocator" in str(error) else "crashed"
 
 
 def _is_poisoned() -> bool:
@@ -111,7 +112,7 @@ def reason_of(error: Exception) -> str:
     """What is shown to the user: our own errors speak for themselves."""
     from teleport_core import TeleportError
 
-    text = " ".join(str(error).split())
+    text = plain(str(error))
     ours = isinstance(error, (BenchError, TeleportError))
     return text if ours else f"{type(error).__name__}: {text}"
 

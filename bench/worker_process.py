@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from bench.lifeline import MARK, kill_marked, marked, new_mark
+from bench.plain_text import plain
 from bench.protocol import Message, parse, send
 
 SOURCE_ROOT = Path(__file__).resolve().parents[1]
@@ -82,8 +83,9 @@ class WorkerProcess:
     def _read_errors(self, errors: IO[str]) -> None:
         """Keep the last lines only: measured code may print without end."""
         while line := errors.readline(_MOST_LINE_CHARACTERS):
-            if line.strip():
-                self._tail.append(line.rstrip())
+            if text := plain(line):
+                # The indentation tells the frames of a dump.
+                self._tail.append("  " + text if line.startswith("  ") else text)
 
     def send(self, command: Message) -> None:
         """Send a command; a worker that is gone is noticed by the next ``receive``."""
@@ -132,8 +134,9 @@ class WorkerProcess:
     def _last_words(self) -> str:
         """The end of it for a reason: its own words, then the line of Python that fell."""
         words, dump = self._words_and_dump()
-        place = [line.strip() for line in dump if line.startswith('  File "')]
-        said = " | ".join([*words[-3:], *place[:1]])
+        frames = [line.strip() for line in dump if line.startswith('  File "')]
+        own = [frame for frame in frames if "/lib/python" not in frame]
+        said = " | ".join([*words[-3:], *(own or frames)[:1]])
         return f": {said}" if said else "; it wrote nothing"
 
     def _words_and_dump(self) -> tuple[list[str], list[str]]:

@@ -10,6 +10,7 @@ from bench.errors import SpecError
 from bench.plan import make_plan
 from bench.preset import load_preset
 from bench.units import make_units
+from teleport_core.errors import ModelError, ProblemError
 
 
 @pytest.fixture
@@ -103,6 +104,10 @@ def test_a_cold_cache_takes_a_gpu(command: dict[str, Any]) -> None:
         (MemoryError(), "oom"),
         (torch.OutOfMemoryError("CUDA out of memory"), "oom"),
         (RuntimeError("DefaultCPUAllocator: not enough memory: you tried to"), "oom"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to"), "oom"),
+        (torch.linalg.LinAlgError("non-finite values"), "invalid"),
+        (ModelError("expected a model that"), "skipped"),
+        (ProblemError("expected a finite loss"), "invalid"),
         (RuntimeError("anything else"), "crashed"),
     ],
 )
