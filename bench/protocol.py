@@ -7,10 +7,11 @@ The runner sends commands on the worker's standard input, one at a time:
     {"v": 1, "do": "environment", ...}   what this machine is; resolves the device "auto"
     {"v": 1, "do": "roofline", ...}      how fast this machine copies and multiplies
     {"v": 1, "do": "profile", ...}       traces and phases of the variants of one point
+    {"v": 1, "do": "kept"}               the cell just finished is in the journal
     {"v": 1, "do": "stop"}
 The worker answers with events on its standard output; whatever the measured code prints goes to
 standard error:
-    ready     once, after start
+    ready     once, after start; {"waits": true}: it waits for "kept" after each cell
     note      {"cell_id"}: this cell is being worked on from now on
     sample    {"cell_id", "samples": [...]}
     timed     {"cell_id", ...}: it has all its samples; what is still measured is not its time

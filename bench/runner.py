@@ -64,6 +64,7 @@ class Runner:
         self._launch = launch
         self._silence = silence
         self._worker: WorkerProcess | None = None
+        self._waits = False
 
     def environment(self, device: str, threads: int | None) -> tuple[str, dict[str, Any]]:
         """Ask the worker what it runs on; the device "auto" is resolved.
@@ -133,12 +134,16 @@ class Runner:
             self._worker = None
 
     def _events(self, command: Message) -> Iterator[Message]:
-        """Send a command; yield its events until it is done."""
-        if self._worker is None:
-            self._worker = self._launch()
-            self._worker.receive(self._silence)
-        self._worker.send(command)
+        """Send a command; yield its events until it is done.
+
+        What an event comes to is in the journal when the next one is asked for, and a worker that
+        waits for that after each cell is told so.
+        """
         try:
+            if self._worker is None:
+                self._worker = self._launch()
+                self._waits = bool(self._worker.receive(self._silence).get("waits"))
+            self._worker.send(command)
             while True:
                 message = self._worker.receive(self._silence)
                 if message["event"] == "done":
@@ -147,6 +152,8 @@ class Runner:
                 if message["event"] == "retire":
                     self.abort()
                     return
+                if message["event"] == "cell" and self._waits:
+                    self._worker.send({"do": "kept"})
         except WorkerGoneError:
             self.abort()
             raise

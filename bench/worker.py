@@ -56,8 +56,15 @@ def main() -> None:
 
 def serve(commands: TextIO, events: TextIO) -> None:
     """The loop of the worker."""
-    emit = partial(send, events)
-    emit({"event": "ready", "pid": os.getpid()})
+
+    def emit(message: Message) -> None:
+        send(events, message)
+        if message["event"] == "cell":
+            # Until it is in the journal: a run that is killed measures at most one cell again
+            # that was finished.
+            commands.readline()
+
+    emit({"event": "ready", "pid": os.getpid(), "waits": True})
     for line in commands:
         command = parse(line)
         if command["do"] == "stop":
@@ -88,7 +95,7 @@ def status_of(error: Exception) -> str:
 
     if isinstance(error, ModelError):
         return "skipped"
-    if isinstance(error, (ProblemError, torch.linalg.LinAlgError)):
+    if isinstance(error, (ProblemError, torch.linalg.LinAlgError)):  # type: ignore[attr-defined]
         return "invalid"
     oom = isinstance(error, (MemoryError, torch.OutOfMemoryError))
     # The CPU allocator raises a plain RuntimeError.
