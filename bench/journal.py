@@ -89,7 +89,22 @@ def _parse(line: bytes, path: Path, number: int) -> Record:
             f"expected schema {SCHEMA} on line {number} of {path}; got {shown(schema)}: "
             "use the version of teleport-bench that wrote it"
         )
+    _check_names(record, path, number)
     return record
+
+
+def _check_names(record: Record, path: Path, number: int) -> None:
+    """What tells which cell or unit a record is of; a run is resumed by it."""
+    needed = {"cell_id": str} if record["kind"] == "cell" else {}
+    known = {"unit": str, "of": int}
+    for name, kind in {**needed, **{k: known[k] for k in known if k in record}}.items():
+        if type(record.get(name)) is not kind:
+            wanted = "a text" if kind is str else "a whole number"
+            raise JournalError(
+                f"expected {name} on line {number} of {path} to be {wanted}; got "
+                f"{shown(record.get(name))}: restore the file, or delete that line and run again "
+                "with --resume"
+            )
 
 
 class Journal:

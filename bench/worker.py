@@ -59,10 +59,10 @@ def serve(commands: TextIO, events: TextIO) -> None:
 
     def emit(message: Message) -> None:
         send(events, message)
-        if message["event"] == "cell":
-            # Until it is in the journal: a run that is killed measures at most one cell again
-            # that was finished.
-            commands.readline()
+        # Wait until it is in the journal: a run that is killed measures at most one finished cell
+        # again. The pipe of a runner that ends closes before the kernel kills this process.
+        if message["event"] == "cell" and not commands.readline():
+            sys.exit("the runner has ended")
 
     emit({"event": "ready", "pid": os.getpid(), "waits": True})
     for line in commands:

@@ -1,5 +1,7 @@
 """Tiny-ImageNet in folders of JPEG files; nothing outside the folder is ever read."""
 
+import struct
+
 import numpy as np
 import pytest
 import torch
@@ -125,6 +127,17 @@ def test_other_files_under_the_name_of_an_image_are_refused(folder):
     assert f"{path}: expected a whole JPEG file; found" in refusal(folder)
     path.write_bytes(b"\x80\x04\x95pickled")
     assert f"{path}: expected a JPEG file" in refusal(folder)
+
+
+@pytest.mark.parametrize("side", [12_000, 65_535])
+def test_headers_that_promise_very_large_images_are_refused(folder, side):
+    path = folder / "train" / CLASSES[0] / "images" / f"{CLASSES[0]}_0.JPEG"
+    size = struct.pack(">HH", 64, 64)
+    path.write_bytes(path.read_bytes().replace(size, struct.pack(">HH", side, side), 1))
+
+    assert f"{path}: expected 64 x 64 pixels; found a header that promises far more" in refusal(
+        folder
+    )
 
 
 def test_images_are_decoded_only_when_asked_for(folder):

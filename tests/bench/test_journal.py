@@ -40,7 +40,7 @@ def test_a_record_is_on_the_disk_before_append_returns(
 def test_floats_come_back_bit_for_bit_and_nan_as_null(tmp_path: Path) -> None:
     values = [0.1, 1 / 3, math.pi * 1e-300, -0.0, math.nan, math.inf]
     with Journal(tmp_path / "journal.jsonl") as journal:
-        journal.append({"kind": "cell", "values": values})
+        journal.append({"kind": "cell", "cell_id": "a", "values": values})
 
     back = read(tmp_path / "journal.jsonl")[0]["values"]
 
@@ -79,6 +79,10 @@ def test_a_damaged_earlier_line_is_an_error_that_names_it(path: Path) -> None:
         ("[1]", "expected an object with a 'kind' on line 4"),
         ('{"schema": 1}', "expected an object with a 'kind' on line 4"),
         ('{"schema": 99, "kind": "cell"}', "expected schema 1 on line 4 of .*; got 99"),
+        ('{"schema": 1, "kind": "cell"}', "expected cell_id on line 4 .* a text; got None"),
+        ('{"schema": 1, "kind": "cell", "cell_id": []}', r"expected cell_id .*; got \[\]: restore"),
+        ('{"schema": 1, "kind": "spectrum", "unit": {}}', "expected unit on line 4 .* a text"),
+        ('{"schema": 1, "kind": "x", "unit": "a", "of": "2"}', "of on line 4 .* a whole number"),
         ("[" * 100_000, "expected JSON on line 4"),
         ('"\\ud800', "expected JSON on line 4"),
     ],

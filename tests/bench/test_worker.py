@@ -1,5 +1,6 @@
 """The worker's commands in this process."""
 
+import io
 from typing import Any
 
 import pytest
@@ -96,6 +97,32 @@ def test_a_cold_cache_takes_a_gpu(command: dict[str, Any]) -> None:
 
     with pytest.raises(SpecError, match=r"expected a CUDA device .* got 'cpu': write 'hot'"):
         worker.run_block(command, lambda _: None)
+
+
+@pytest.mark.parametrize(("kept", "reported"), [(0, 1), (1, 2), (2, 2)])
+def test_no_cell_is_finished_before_the_one_before_is_kept(
+    monkeypatch: pytest.MonkeyPatch, kept: int, reported: int
+) -> None:
+    """A runner that is gone keeps nothing: its worker ends, and does not go on."""
+
+    def two_cells(_command: dict[str, Any], emit: worker.Emit) -> None:
+        emit({"event": "cell", "cell_id": "a"})
+        emit({"event": "cell", "cell_id": "b"})
+
+    monkeypatch.setitem(worker._COMMANDS, "block", two_cells)
+    lines = ['{"v": 1, "do": "block"}', *['{"v": 1, "do": "kept"}'] * kept]
+    events = io.StringIO()
+
+    def serve() -> None:
+        worker.serve(io.StringIO("".join(f"{line}\n" for line in lines)), events)
+
+    if kept < 2:
+        with pytest.raises(SystemExit, match="the runner has ended"):
+            serve()
+    else:
+        serve()
+
+    assert events.getvalue().count('"event": "cell"') == reported
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,10 @@ A block's samples are taken in turn, so a kill costs the block in flight; of cel
 had finished, and reported, at most one is not in the journal yet.
 """
 
+import itertools
 import os
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -50,8 +52,12 @@ def cells(records):
 
 
 def trial(driver, directory, moment):
-    """Kill a run, resume it; (cells there at the kill, cells that were finished twice)."""
-    driver.run(directory, moment)
+    """Kill a run, resume it; (cells there at the kill, cells that were finished twice).
+
+    None for a run that had ended before it could be killed.
+    """
+    if driver.run(directory, moment) != -signal.SIGKILL:
+        return None
     path = directory / "journal.jsonl"
     before = path.read_bytes() if path.exists() else b""
     there = cells(load(path)[0]) if before else []
@@ -79,16 +85,18 @@ def _every_session_has_its_sgd(records):
 
 
 def killed_runs(place, count, seed):
-    """Counts over the trials, and how long a run takes that is not killed."""
+    """The outcomes of so many runs that were killed."""
     moments = random.Random(seed)
     found = []
     with Driver() as driver:
         began = time.monotonic()
         assert driver.run(place / "whole") == 0
         duration = time.monotonic() - began
-        for number in range(count):
-            moment = moments.uniform(0.02, duration)
-            found.append(trial(driver, place / f"run{number}", moment))
+        for number in itertools.count():
+            outcome = trial(driver, place / f"run{number}", moments.uniform(0.02, duration))
+            found += [outcome] if outcome else []
+            if len(found) == count:
+                break
     assert left_over() == []
     return found
 

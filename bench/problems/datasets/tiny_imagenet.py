@@ -9,7 +9,9 @@ a batch asks for them. The test folder has no labels and is not read; val is hel
 """
 
 import re
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,16 +70,30 @@ def read_photograph(path: Path) -> NDArray[np.uint8]:
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with Image.open(path, formats=("JPEG",)) as image:
+        with _bombs_refused(), Image.open(path, formats=("JPEG",)) as image:
             if image.size != (_SIDE, _SIDE):
                 found = f"{image.size[0]} x {image.size[1]}"
                 raise damaged(path, f"{_SIDE} x {_SIDE} pixels", found)
             pixels = np.asarray(image.convert("RGB"), dtype=np.uint8)
     except UnidentifiedImageError as error:
         raise damaged(path, "a JPEG file", "something else") from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise damaged(
+            path, f"{_SIDE} x {_SIDE} pixels", "a header that promises far more"
+        ) from error
     except OSError as error:
         raise damaged(path, "a whole JPEG file", str(error)) from error
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+@contextmanager
+def _bombs_refused() -> Iterator[None]:
+    """Pillow only warns of a header that promises a very large image."""
+    from PIL import Image
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield
 
 
 def load(data_dir: Path | None = None) -> Dataset:
