@@ -57,6 +57,15 @@ FACTORY = """
             if self.d == 12:
                 time.sleep(60)
 
+    class Poisons(Guarded):
+        def misbehave(self):
+            if self.d == 12:
+                def lost():
+                    raise RuntimeError("CUDA error: an illegal memory access was encountered")
+                torch.cuda.is_initialized = lambda: True
+                torch.cuda.synchronize = lost
+                lost()
+
     class Prints(Guarded):
         def misbehave(self):
             print("this must not reach the protocol")
@@ -71,7 +80,9 @@ FACTORY = """
             return kind(d), F.cross_entropy, batches
         return factory
 
-    segfault, raises, sleeps, prints = map(_make, (Segfault, Raises, Sleeps, Prints))
+    segfault, raises, sleeps, prints, poisons = map(
+        _make, (Segfault, Raises, Sleeps, Prints, Poisons)
+    )
 
     def broken(d):
         if d == 12:
@@ -266,3 +277,15 @@ def test_environment_of_a_device_that_is_not_there_is_refused() -> None:
     with pytest.raises(RunError, match="expected a CUDA device for device 'cuda'; torch sees none"):
         runner.environment("cuda", None)
     runner.close()
+
+
+def test_a_worker_whose_cuda_context_is_lost_is_replaced(factories: Path, tmp_path: Path) -> None:
+    """The fake context stays unusable for the whole life of the process, as a real one does."""
+    _, cells = carry_out(spec_for(f"{factories}:poisons"), tmp_path)
+
+    assert statuses(cells) == ALL_OK | {(12, "nullspace"): "crashed"}
+    lost = cells[12, "nullspace"]
+    assert "CUDA error: an illegal memory access" in lost["reason"]
+    # The others of its block were measured by the next worker, beside SGD of their own.
+    assert cells[12, "identity"]["session"] == cells[12, "sgd"]["session"] != lost["session"]
+    assert len(cells[12, "identity"]["samples"]) == 3

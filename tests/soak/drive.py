@@ -1,11 +1,14 @@
-"""Runs and resumes sweeps with the stand-in worker, killing some of them: ``python drive.py``.
+"""Runs and resumes sweeps with the stand-in worker, ending some of them early: ``python drive.py``.
 
-A line ``DIRECTORY KILL_AFTER`` on standard input begins or resumes the run there in a process of
-its own and kills it with SIGKILL after so many seconds (never, if 0 is given); the answer is its
-exit code. One process is forked for each, so that nothing has to be imported again.
+A line ``DIRECTORY HOW VALUE`` on standard input begins or resumes the run there in a process of
+its own and ends it as HOW says (see ``ended``); the answer is its exit code. One process is forked
+for each, so that nothing has to be imported again.
 """
 
+import contextlib
 import os
+import pty
+import resource
 import signal
 import sys
 import time
@@ -14,11 +17,11 @@ from functools import partial
 from pathlib import Path
 
 from bench.axes import parse_axis
+from bench.cli.app import INTERRUPTED
 from bench.cli.progress import QuietProgress
 from bench.cli.run import _carry_out
-from bench.cli.stopping import StoppedError, stoppable
+from bench.cli.stopping import stoppable
 from bench.errors import BenchError
-from bench.plan import make_plan
 from bench.preset import load_preset
 from bench.runner import Runner
 from bench.shards import WHOLE
@@ -47,36 +50,61 @@ def carry_out(directory):
         _carry_out(runner, spec(), directory, WHOLE, resume=True, quiet=True)
 
 
-def killed_after(directory, seconds):
-    """Exit code of a run in a process of its own, which is killed after ``seconds``, if any."""
-    child = os.fork()
+def ended(directory, how, value):
+    """Exit code of a run in a process of its own that is ended in one of these ways.
+
+    unharmed    it may finish
+    SIGKILL     it is killed after ``value`` seconds
+    SIG...      it gets that signal when its journal holds ``value`` lines
+    terminal    its terminal is closed then
+    full        no file may become larger than ``value`` bytes
+    """
+    child, terminal = pty.fork() if how == "terminal" else (os.fork(), None)
     if child == 0:
-        code = 1
-        try:
-            os.environ["WITNESS"] = str(directory) + ".witness"
-            carry_out(directory)
-            code = 0
-        except StoppedError as stopped:
-            code = stopped.exit_code
-        except BenchError as error:
-            print(error, file=sys.stderr)
-            code = error.exit_code
-        finally:
-            os._exit(code)
-    if seconds:
-        time.sleep(seconds)
-        os.kill(child, signal.SIGKILL)
+        _in_child(directory, int(value) if how == "full" else None)
+    if how == "SIGKILL":
+        time.sleep(value)
+    elif how not in ("unharmed", "full"):
+        _wait_for_lines(directory / "journal.jsonl", value)
+    if how == "terminal":
+        os.close(terminal)
+    elif how.startswith("SIG"):
+        os.kill(child, signal.Signals[how])
     _, status = os.waitpid(child, 0)
     return os.waitstatus_to_exitcode(status)
 
 
+def _wait_for_lines(path, count):
+    last = time.monotonic() + 30
+    while time.monotonic() < last:
+        if path.exists() and path.read_bytes().count(b"\n") >= count:
+            return
+        time.sleep(0.001)
+
+
+def _in_child(directory, most_bytes):
+    code = 1
+    try:
+        os.environ["WITNESS"] = str(directory) + ".witness"
+        if most_bytes is not None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
+        carry_out(directory)
+        code = 0
+    except KeyboardInterrupt as stopped:
+        code = getattr(stopped, "exit_code", INTERRUPTED)
+    except BenchError as error:
+        with contextlib.suppress(OSError):
+            Path(f"{directory}.error").write_text(str(error))
+        code = error.exit_code
+    finally:
+        os._exit(code)
+
+
 def main():
     for line in sys.stdin:
-        directory, seconds = line.rsplit(" ", 1)
-        print(killed_after(Path(directory), float(seconds)), flush=True)
+        directory, how, value = line.rsplit(" ", 2)
+        print(ended(Path(directory), how, float(value)), flush=True)
 
-
-CELLS = {cell.cell_id for block in make_plan(spec()).blocks for cell in block.cells}
 
 if __name__ == "__main__":
     main()

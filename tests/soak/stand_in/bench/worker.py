@@ -1,7 +1,7 @@
 """Measures nothing, in a few milliseconds a block.
 
 Every cell that is finished is noted in the file WITNESS before the runner hears of it. FAULTS is
-the share of cells that end in a fault; which cell has which is a function of its id alone.
+the share of cells that end in a fault; which cell has which is a function of its id and of LOT.
 """
 
 import ctypes
@@ -65,7 +65,7 @@ def finish(cell, facts):
 
 
 def fault_of(cell):
-    lot = random.Random(cell["cell_id"])
+    lot = random.Random(os.environ.get("LOT", "") + cell["cell_id"])
     share = float(os.environ.get("FAULTS", "0"))
     if cell["method"] == "sgd" or lot.random() >= share:
         return None
