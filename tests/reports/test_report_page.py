@@ -300,8 +300,7 @@ def test_numeric_columns_sort_by_their_exact_values(page, read):
 def test_a_report_needs_neither_torch_nor_a_display(run_dir):
     code = (
         "import sys; from pathlib import Path; from reports.run import load; "
-        "from reports.sweeps import unfinished
-from reports.report import derive, render; run = load(Path(sys.argv[1])); "
+        "from reports.report import derive, render; run = load(Path(sys.argv[1])); "
         "render(run, derive(run)); sys.exit('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code, str(run_dir)], check=False, timeout=60)
