@@ -1,5 +1,8 @@
 """From a run directory to its tables and its page."""
 
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,14 +62,27 @@ def write_report(run_dir: Path) -> Path:
         bench.errors.JournalError: the journal is missing or damaged.
         bench.errors.StorageError: a file cannot be written; those from before are still there.
     """
-    run = load(run_dir)
-    derived = derive(run)
-    html = render(run, derived)
-    for name, table in derived.named().items():
-        write_whole(run_dir / f"{name}.csv", csv_files.csv(table))
+    with _uncollected():
+        run = load(run_dir)
+        derived = derive(run)
+        html = render(run, derived)
+        for name, table in derived.named().items():
+            write_whole(run_dir / f"{name}.csv", csv_files.csv(table))
     target = run_dir / "report.html"
     write_whole(target, html)
     return target
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without the garbage collector, which would walk through millions of records in vain."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def derive(run: Run) -> Tables:

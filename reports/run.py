@@ -1,11 +1,9 @@
 """A run directory as a report sees it: records by kind, environment, spec, and what is missing."""
 
-import gc
 import json
 import os
 import tomllib
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,10 +59,9 @@ def load(run_dir: Path) -> Run:
     Raises:
         JournalError: no journal, a damaged one, or a record without a field it must have.
     """
-    with _uncollected():
-        records, notes = journal.load(run_dir / journal.NAME)
-        for index, record in enumerate(records):
-            records[index] = _cleaned(record, index + 1)
+    records, notes = journal.load(run_dir / journal.NAME)
+    for index, record in enumerate(records):
+        records[index] = _cleaned(record, index + 1)
     environment, missing_environment = _read_file(run_dir / "environment.json", json.loads)
     spec, missing_spec = _read_file(run_dir / "spec.toml", _spec)
     kinds: dict[str, list[Record]] = {}
@@ -85,18 +82,6 @@ def load(run_dir: Path) -> Run:
         spec=spec,
         notes=[clean.text(note) for note in [*notes, *missing_environment, *missing_spec]],
     )
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Without the garbage collector, which would walk through millions of new objects in vain."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _cleaned(record: Record, number: int) -> Record:
