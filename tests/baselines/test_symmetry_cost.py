@@ -77,6 +77,6 @@ def test_the_released_code_costs_what_its_operations_cost(width: int) -> None:
     ratio = [a / b for a, b in zip(times["published"], times["bare"], strict=True)]
     gain = [a / b for a, b in zip(times["published"], times["fast"], strict=True)]
     found = f"published / bare {median(ratio):.2f}, / null space {median(gain):.1f}"
-    print(f"width {width}: {found}")  # noqa: T201
+    print(f"width {width}: {found}")
 
     assert median(ratio) <= 1.1

@@ -92,7 +92,7 @@ def measured(problem: Problem, rounds: int) -> Cost:
 def test_a_step_costs_little_more_than_an_sgd_step(make_problem, step, prepare) -> None:
     torch.manual_seed(0)
     cost = measured(make_problem(), 5)
-    print(f"{make_problem.__name__}: {cost}")  # noqa: T201
+    print(f"{make_problem.__name__}: {cost}")
 
     assert cost.step <= step
     assert cost.step <= 0.55 * cost.textbook
