@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from teleport_core.errors import ProblemError
 from teleport_core.rank import RULES
 
 
@@ -62,10 +63,24 @@ def _basis(
     R: Tensor, shape: tuple[int, ...], dtype: torch.dtype, rank_rule: str, tau: float
 ) -> Basis:
     features, columns = shape
+    require_finite(R)
     left, sigma, _ = torch.linalg.svd(R.double(), full_matrices=False)
     k = RULES[rank_rule](sigma, (features, columns), dtype, tau)
     residual = float(sigma[k]) if k < sigma.numel() else 0.0
     return Basis(left[:, :k].to(dtype), sigma, features, residual)
+
+
+def require_finite(matrix: Tensor) -> None:
+    """Refuse the inputs of a layer, or their Gram matrix, before a decomposition fails on them.
+
+    Raises:
+        ProblemError: an entry is NaN or infinite.
+    """
+    if not bool(torch.isfinite(matrix).all()):
+        raise ProblemError(
+            "expected finite inputs in every layer; got non-finite values inside the model on the "
+            "teleport batch: look for an overflow in its forward pass"
+        )
 
 
 def project(gradient: Tensor, basis: Tensor) -> Tensor:

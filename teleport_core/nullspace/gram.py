@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from teleport_core.projection import basis_of
+from teleport_core.projection import basis_of, require_finite
 from teleport_core.rank import numerical_cut
 
 # Below this share of sigma_1 an eigenvalue of a float64 Gram matrix is rounding.
@@ -81,6 +81,7 @@ def _independent(gram: Tensor, cut: float) -> tuple[Tensor, list[bool], list[flo
 def _by_eigenvectors(X: Tensor, gram: Tensor, dtype: torch.dtype) -> Tensor:
     n, features = X.shape
     cut, eps = numerical_cut((features, n), dtype), torch.finfo(dtype).eps
+    require_finite(gram)
     values, vectors = torch.linalg.eigh(gram)
     sigma = values.clamp_min(0).sqrt()
     share = sigma / sigma[-1].clamp_min(torch.finfo(torch.float64).tiny)

@@ -17,7 +17,7 @@ from torch import Tensor
 from teleport_core.layers import Layer
 from teleport_core.nullspace.gram import gram_basis
 from teleport_core.phases import BASIS
-from teleport_core.projection import basis_of_pieces
+from teleport_core.projection import basis_of_pieces, require_finite
 from teleport_core.rank import numerical_cut
 
 # Below this share of sigma_1 an eigenvalue of a float64 Gram matrix is rounding.
@@ -115,6 +115,7 @@ def _of_gram(gram: Tensor, columns: int, dtype: torch.dtype) -> Space | None:
     cut = numerical_cut((features, columns), dtype)
     if _surely_full(gram, max(cut, 10 * _RESOLUTION)):
         return Space(features, 0)
+    require_finite(gram)
     values, vectors = torch.linalg.eigh(gram)
     share = values.clamp_min(0).sqrt()
     share = share / share[-1].clamp_min(torch.finfo(torch.float64).tiny)

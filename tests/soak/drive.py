@@ -47,7 +47,7 @@ def carry_out(directory):
     """Begin or resume the run in ``directory``."""
     runner = Runner(QuietProgress(), partial(WorkerProcess, STAND_IN), silence=SILENCE)
     with stoppable():
-        _carry_out(runner, spec(), directory, WHOLE, resume=True, quiet=True)
+        _carry_out(runner, spec(), directory, WHOLE, resume=True, quiet=True, profile=False)
 
 
 def ended(directory, how, value):

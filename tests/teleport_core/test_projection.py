@@ -1,7 +1,9 @@
 import pytest
 import torch
 from oracles import null_space_projector
+from torch import Tensor, nn
 
+from teleport_core import ProblemError, teleport
 from teleport_core.projection import basis_of, project
 
 
@@ -62,3 +64,29 @@ def test_residual_bounds_what_is_left_of_the_inputs(tau: float) -> None:
     assert (update @ matrix).norm() <= update.norm() * basis.residual * (1 + 1e-12)
     assert left.square().sum() <= (1 - tau) * matrix.square().sum() * (1 + 1e-12)
     assert basis.residual > 0
+
+
+@pytest.mark.parametrize("engine", ["auto", "textbook"])
+@pytest.mark.parametrize("n", [3, 40])
+@pytest.mark.parametrize("plain", [True, False])
+def test_an_overflow_inside_the_model_is_named(engine: str, n: int, plain: bool) -> None:
+    """``plain``: a stack of linear layers, else any module."""
+
+    class Halved(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x / 2
+
+    def capped(output: Tensor, targets: Tensor) -> Tensor:
+        return nn.functional.cross_entropy(output.nan_to_num(0.0, 1.0, -1.0), targets)
+
+    middle = nn.ReLU() if plain else Halved()
+    model = nn.Sequential(nn.Linear(4, 6), middle, nn.Linear(6, 3))
+    with torch.no_grad():
+        model[0].bias.fill_(3e38)
+        model[0].weight.mul_(1e38)
+    before = [p.clone() for p in model.parameters()]
+    x, y = 1e3 * torch.ones(n, 4), torch.zeros(n, dtype=torch.int64)
+
+    with pytest.raises(ProblemError, match="got non-finite values inside the model"):
+        teleport(model, capped, (x, y), engine=engine)
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), before, strict=True))
