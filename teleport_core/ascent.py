@@ -66,7 +66,7 @@ def ascend(
             if moved is None:
                 status = Status.NO_ASCENT_DIRECTION
                 break
-        if moved is None or not _all_finite(moved):
+        if moved is None or not all_finite(moved):
             status = Status.NON_FINITE
             if not finite and len(points) > 1:
                 points.pop()
@@ -97,7 +97,8 @@ def _finish(
     )
 
 
-def _all_finite(parameters: Parameters) -> bool:
+def all_finite(parameters: Parameters) -> bool:
+    """Whether no value is infinite or NaN."""
     with CHECK:
         checks = [torch.isfinite(value).all() for value in parameters.values()]
         return bool(torch.stack(checks).all())

@@ -27,6 +27,10 @@ class Status(Enum):
         "the loss or its gradient became infinite or NaN, and the parameters were put back to the "
         "last step where both were finite; use a smaller lr or a cap"
     )
+    DRIFTED = (
+        "every further step would have changed the loss by more than max_drift allows, or lowered "
+        "the gradient norm, so the remaining steps were not taken"
+    )
 
 
 class Guarantee(Enum):
@@ -59,6 +63,8 @@ class TeleportResult:
         seconds: wall time of ``prepare`` and of the steps.
         guarantee: what this very call promises.
         held: parameters that count in the gradient and were held fixed -> why.
+        taus: the tau of each step, where the method chose it; else empty.
+        lengths: the share of each step that was taken; empty where all are whole.
     """
 
     status: Status
@@ -69,6 +75,8 @@ class TeleportResult:
     guarantee: Guarantee
     seconds: Seconds = field(default=Seconds(float("nan"), float("nan")))
     held: dict[str, str] = field(default_factory=dict)
+    taus: list[float] = field(default_factory=list)
+    lengths: list[float] = field(default_factory=list)
 
 
 @dataclass

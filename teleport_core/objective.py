@@ -25,12 +25,19 @@ def gradient_at(
     """Like ``loss_and_gradient``, at parameters that are part of a graph already."""
     with FORWARD:
         loss = problem.loss(leaves)
+    return loss, gradient_of(loss, leaves, counted, differentiable=differentiable)
+
+
+def gradient_of(
+    loss: Tensor, leaves: Parameters, counted: list[str], *, differentiable: bool
+) -> Parameters:
+    """The gradient of a loss whose graph is there."""
     wanted = [leaves[name] for name in counted]
     with BACKWARD:
         gradients = torch.autograd.grad(
             loss, wanted, create_graph=differentiable, allow_unused=True, materialize_grads=True
         )
-    return loss, dict(zip(counted, gradients, strict=True))
+    return dict(zip(counted, gradients, strict=True))
 
 
 def squared_norm(gradient: Parameters) -> Tensor:

@@ -4,7 +4,7 @@ The operator pi of the null-space paper (Eq. 11-12): pi(G) = G - (G B) B^T, B an
 [features, k] of the significant inputs of a layer. The product B B^T is never formed.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -38,11 +38,20 @@ class Basis:
 
 def basis_of(representation: Tensor, rank_rule: str, tau: float) -> Basis:
     """SVD of a representation matrix R [features, columns] (Step 2 of the paper), in float64."""
-    return _basis(representation, tuple(representation.shape), representation.dtype, rank_rule, tau)
+    left, sigma = _left_singular(representation.double())
+    features, columns = representation.shape
+    return _cut(left, sigma, (features, columns), representation.dtype, rank_rule, tau)
 
 
 def basis_of_pieces(pieces: Iterable[Tensor], rank_rule: str, tau: float, *, limit: int) -> Basis:
-    """The same for R^T given piece by piece, [columns, features]; R need not fit into memory.
+    """The same for R^T given piece by piece, [columns, features]; R need not fit into memory."""
+    return nested_bases(pieces, [(rank_rule, tau)], limit=limit)[0]
+
+
+def nested_bases(
+    pieces: Iterable[Tensor], cuts: Sequence[tuple[str, float]], *, limit: int
+) -> list[Basis]:
+    """A basis for each (rank rule, tau) of ``cuts``, all from one SVD: each is a part of the next.
 
     Up to ``limit`` columns are held at a time, or as many as there are features; more of them are
     replaced by the triangle of their QR factorisation, which has the same left singular vectors
@@ -56,16 +65,26 @@ def basis_of_pieces(pieces: Iterable[Tensor], rank_rule: str, tau: float, *, lim
         if len(held) > 1 and sum(map(len, held)) > max(limit, features):
             held = [torch.linalg.qr(torch.cat(held), mode="r").R]
     stacked = torch.cat(held) if len(held) > 1 else held[0]
-    return _basis(stacked.T, (features, columns), dtype, rank_rule, tau)
+    left, sigma = _left_singular(stacked.T)
+    return [_cut(left, sigma, (features, columns), dtype, *cut) for cut in cuts]
 
 
-def _basis(
-    R: Tensor, shape: tuple[int, ...], dtype: torch.dtype, rank_rule: str, tau: float
-) -> Basis:
-    features, columns = shape
+def _left_singular(R: Tensor) -> tuple[Tensor, Tensor]:
     require_finite(R)
-    left, sigma, _ = torch.linalg.svd(R.double(), full_matrices=False)
-    k = RULES[rank_rule](sigma, (features, columns), dtype, tau)
+    left, sigma, _ = torch.linalg.svd(R, full_matrices=False)
+    return left, sigma
+
+
+def _cut(
+    left: Tensor,
+    sigma: Tensor,
+    shape: tuple[int, int],
+    dtype: torch.dtype,
+    rank_rule: str,
+    tau: float,
+) -> Basis:
+    features, _ = shape
+    k = RULES[rank_rule](sigma, shape, dtype, tau)
     residual = float(sigma[k]) if k < sigma.numel() else 0.0
     return Basis(left[:, :k].to(dtype), sigma, features, residual)
 

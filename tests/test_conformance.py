@@ -23,6 +23,8 @@ METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "nullspace:energy": ("nullspace", {"rank_rule": "energy"}),
     "nullspace:gpm": ("nullspace", {"rank_rule": "gpm"}),
     "nullspace:tau": ("nullspace", {"tau": 0.9}),
+    "nullspace:max_drift": ("nullspace", {"max_drift": 1e-3}),
+    "nullspace:overshoot": ("nullspace", {"overshoot": False}),
     PRE: ("symmetry", {}),
     ACT: ("symmetry", {"acts_on": "activations"}),
     "symmetry:preactivations,published": ("symmetry", {"published": True}),

@@ -1,6 +1,7 @@
 """The null-space method as users see it: options, engines, guarantee."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from math import inf
 from typing import ClassVar
 
 from teleport_core.ascent import Ascent
@@ -12,10 +13,13 @@ from teleport_core.interface import (
     TeleportResult,
     require_choice,
     require_int,
+    require_positive,
 )
-from teleport_core.nullspace import half_hvp, textbook, traced
+from teleport_core.nullspace import drift, half_hvp, ladder, textbook, traced
 from teleport_core.nullspace.capture import Recordings
 from teleport_core.nullspace.half_hvp import Climb, HalfHvpState
+from teleport_core.nullspace.ladder import DriftState
+from teleport_core.nullspace.overshoot import stop_at_cap
 from teleport_core.nullspace.textbook import TextbookState
 from teleport_core.nullspace.traced import TracedState
 from teleport_core.problem import Parameters, Problem
@@ -24,7 +28,8 @@ from teleport_core.stack import Stack, read_stack
 
 ENGINES = ("auto", "half_hvp", "textbook")
 
-NullSpaceState = HalfHvpState | TracedState | TextbookState
+FixedState = HalfHvpState | TracedState | TextbookState
+NullSpaceState = FixedState | DriftState
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +43,10 @@ class NullSpaceTeleporter(Teleporter):
         engine: how a step is computed. "textbook" is the published double backward; "half_hvp"
             takes the same step for a fraction of its time, at numerical rank; "auto" picks it
             wherever it applies.
+        max_drift: instead of tau, the acceptable relative change of the loss on the batch,
+            |L - L0| <= max_drift |L0|; every step moves in the largest space that keeps it.
+        overshoot: whether the last step may pass the cap, as in Alg. 1; if not, it is shortened
+            to end between 0.999 cap and cap.
         chunk_columns: samples, tokens or patches of a layer's input that are laid out in float64
             at a time while its null space is found; bounds the memory that this takes.
     """
@@ -47,6 +56,8 @@ class NullSpaceTeleporter(Teleporter):
     tau: float = 1.0
     rank_rule: str | None = None
     engine: str = "auto"
+    max_drift: float | None = None
+    overshoot: bool = True
     chunk_columns: int = 4096
     _recordings: Recordings = field(
         default_factory=Recordings, init=False, repr=False, compare=False
@@ -57,10 +68,29 @@ class NullSpaceTeleporter(Teleporter):
         super().__post_init__()
         require_choice("engine", self.engine, ENGINES)
         require_int("chunk_columns", self.chunk_columns, at_least=1)
+        if not isinstance(self.overshoot, bool):
+            raise OptionError(f"expected overshoot to be True or False; got {self.overshoot!r}")
+        if self.max_drift is not None:
+            self._check_max_drift(self.max_drift)
         if self.engine == "half_hvp" and self.rule != "numerical":
             raise OptionError(
                 f"expected tau=1 with numerical rank for engine='half_hvp'; got tau={self.tau} "
                 f"with rank_rule={self.rule!r}: use engine='auto'"
+            )
+
+    def _check_max_drift(self, max_drift: float) -> None:
+        """It chooses the space, so nothing else may."""
+        require_positive("max_drift", max_drift)
+        if self.tau != 1.0 or self.rank_rule is not None:
+            raise OptionError(
+                f"expected max_drift without tau and rank_rule, which it takes the place of; got "
+                f"max_drift={max_drift} with tau={self.tau} and rank_rule={self.rank_rule!r}: "
+                "write max_drift alone"
+            )
+        if self.engine == "half_hvp":
+            raise OptionError(
+                f"expected engine='auto' or 'textbook' with max_drift={max_drift}; got "
+                "engine='half_hvp', which steps in the exact null space only: leave engine out"
             )
 
     @property
@@ -85,6 +115,8 @@ class NullSpaceTeleporter(Teleporter):
         return state
 
     def _prepared(self, problem: Problem) -> NullSpaceState:
+        if self.max_drift is not None:
+            return ladder.prepare(problem, self.chunk_columns)
         if self.engine == "textbook" or self.rule != "numerical":
             return textbook.prepare(problem, self.rule, self.tau, self.chunk_columns)
         stack = read_stack(problem)
@@ -94,6 +126,14 @@ class NullSpaceTeleporter(Teleporter):
 
     def advance(self, problem: Problem, state: NullSpaceState) -> TeleportResult:
         """Take all steps and write the parameters."""
+        if isinstance(state, DriftState):
+            return self._drift(problem, state)
+        if self.overshoot or self.cap == inf:
+            return self._climbed(problem, state)
+        return stop_at_cap(problem, state, self.cap, lambda: self._climbed(problem, state))
+
+    def _climbed(self, problem: Problem, state: FixedState) -> TeleportResult:
+        """The steps of an engine."""
         if not state.something_free():
             return self._result(_nowhere(Status.NO_NULL_SPACE), state)
         if isinstance(state, TextbookState):
@@ -111,34 +151,57 @@ class NullSpaceTeleporter(Teleporter):
             ascent = traced.advance(problem, state, self.lr, self.steps, self.cap)
         return self._result(ascent, state)
 
+    def _drift(self, problem: Problem, state: DriftState) -> TeleportResult:
+        """The steps that max_drift allows."""
+        assert self.max_drift is not None
+        if not state.something_free():
+            return self._result(_nowhere(Status.NO_NULL_SPACE), state.tightest)
+        found = drift.advance(problem, state, self._climb(), self.max_drift)
+        if not self.overshoot:
+            found = drift.below_cap(problem, found, self.cap, self.max_drift)
+        place = found.place
+        if place.previous is not None:
+            problem.write(_moved(place.parameters, state.tightest))
+            state.previous = _moved(place.previous, state.tightest)
+        # Below tau = 1 spaces are not exact; the loosest of those in use holds the others.
+        loosest = min(place.taus, default=1.0)
+        ascent = Ascent(found.status, place.steps, None, None, [*place.loss], [*place.grad_norm_sq])
+        whole = all(length == 1.0 for length in place.lengths)
+        return replace(
+            self._result(ascent, state.level(loosest), exact=loosest == 1.0),
+            taus=[*place.taus],
+            lengths=[] if whole else [*place.lengths],
+        )
+
     def _climb(self) -> Climb:
         return Climb(self.lr, self.steps, self.cap)
 
-    def _result(self, ascent: Ascent, state: NullSpaceState) -> TeleportResult:
+    def _result(
+        self, ascent: Ascent, state: FixedState, *, exact: bool | None = None
+    ) -> TeleportResult:
+        """``exact``: whether all steps were; default by tau and rank rule."""
+        if exact is None:
+            exact = self.tau == 1.0 and self.rule in ("numerical", "energy")
         return TeleportResult(
             status=ascent.status,
             steps_done=ascent.steps_done,
             loss=ascent.loss,
             grad_norm_sq=ascent.grad_norm_sq,
-            null_dims=self._null_dims(state),
-            guarantee=self._guarantee(),
+            null_dims=_null_dims(state, exact=exact),
+            guarantee=Guarantee.EXACT_ON_BATCH if exact else Guarantee.APPROXIMATE,
             held={} if isinstance(state, HalfHvpState) else state.held,
         )
 
-    def _null_dims(self, state: NullSpaceState) -> dict[str, list[int] | None]:
-        # At exact rank a block fed by data alone has a zero projection (R{X} = 0): it never moves.
-        exact = self._guarantee() is Guarantee.EXACT_ON_BATCH
-        blocks: dict[str, list[int | None]] = {}
-        for name, data_fed, free in state.freedoms():
-            blocks.setdefault(name, []).append(None if exact and data_fed else free)
-        return {
-            name: None if all(n is None for n in each) else [n or 0 for n in each]
-            for name, each in blocks.items()
-        }
 
-    def _guarantee(self) -> Guarantee:
-        exact = self.tau == 1.0 and self.rule in ("numerical", "energy")
-        return Guarantee.EXACT_ON_BATCH if exact else Guarantee.APPROXIMATE
+def _null_dims(state: FixedState, *, exact: bool) -> dict[str, list[int] | None]:
+    # At exact rank a block fed by data alone has a zero projection (R{X} = 0): it never moves.
+    blocks: dict[str, list[int | None]] = {}
+    for name, data_fed, free in state.freedoms():
+        blocks.setdefault(name, []).append(None if exact and data_fed else free)
+    return {
+        name: None if all(n is None for n in each) else [n or 0 for n in each]
+        for name, each in blocks.items()
+    }
 
 
 def _nowhere(status: Status) -> Ascent:

@@ -86,11 +86,20 @@ def projected_objective_gradient(
     state: TextbookState, leaves: Parameters, gradient: Parameters
 ) -> Parameters:
     """pi_l(H g) by parameter name; layers whose projection is zero to rounding are left out."""
-    wanted = {name for layer in state.layers for name in layer.names()}
-    full = objective_gradient(leaves, gradient, sorted(wanted))
+    full = objective_gradient(leaves, gradient, moving_names(state.layers))
+    return free_part(state.layers, state.bases, full)
+
+
+def moving_names(layers: list[Layer]) -> list[str]:
+    """Of the parameters that may move, each once."""
+    return sorted({name for layer in layers for name in layer.names()})
+
+
+def free_part(layers: list[Layer], bases: list[Basis], full: Parameters) -> Parameters:
+    """The projection of ``full`` by parameter name, without layers where it is rounding."""
     updates: Parameters = {}
     with PROJECTION:
-        for layer, basis in zip(state.layers, state.bases, strict=True):
+        for layer, basis in zip(layers, bases, strict=True):
             matrix = layer.gather(full)
             projected = layer.keep_rows(project(matrix, basis.vectors))  # Eq. 12
             if basis.free and not is_rounding(projected.norm(), matrix.norm(), matrix.dtype):
