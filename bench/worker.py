@@ -295,8 +295,9 @@ def run_preservation(command: Message, emit: Emit) -> None:
     if lr is None:
         taus = [item["tau"] for item in command["items"]]
         lr = find_lr(where, variant, point.t, command["growth"], taus)
-    # A method that knows no tau is followed once.
-    items = command["items"] if takes_tau(variant) else [{**command["items"][0], "tau": 1.0}]
+    # A method that knows no tau is followed once, and one that chooses its tau has no one tau.
+    only = {**command["items"][0], "tau": None if "max_drift" in variant.options else 1.0}
+    items = command["items"] if takes_tau(variant) else [only]
     for item in items:
         emit({"event": "note", "cell_id": item["cell_id"]})
         record = {
@@ -307,7 +308,7 @@ def run_preservation(command: Message, emit: Emit) -> None:
             "of": len(items),
             "status": "ok",
             "reason": "",
-            **trajectory(where, variant, point.t, float(lr), item["tau"]),
+            **trajectory(where, variant, point.t, float(lr), item["tau"] or 1.0),
         }
         emit({"event": "record", "record": record})
 

@@ -153,14 +153,14 @@ def _identity(*_: Any) -> Phases:
 
 def _nullspace(
     options: Mapping[str, Any], widths: Sequence[int], n: int, bias: bool, itemsize: int
-) -> Phases:
+) -> Phases | None:
     # It is put together from the parts above.
     from teleport_core.nullspace.operations import engine_operations
 
     return engine_operations(options, widths, n, bias, itemsize)
 
 
-_Counter = Callable[[Mapping[str, Any], Sequence[int], int, bool, int], Phases]
+_Counter = Callable[[Mapping[str, Any], Sequence[int], int, bool, int], Phases | None]
 
 _COUNTERS: dict[str, _Counter] = {
     "sgd": _sgd,

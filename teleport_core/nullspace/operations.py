@@ -24,8 +24,13 @@ _FLOAT64 = 8
 
 def engine_operations(
     options: Mapping[str, Any], widths: Sequence[int], n: int, bias: bool, itemsize: int
-) -> Phases:
-    """Counts of the engine that these options choose on a stack of linear layers."""
+) -> Phases | None:
+    """Counts of the engine that these options choose on a stack of linear layers.
+
+    None with ``max_drift``: how many points it tries depends on the loss.
+    """
+    if options.get("max_drift") is not None:
+        return None
     engine = options.get("engine", "auto")
     rule = resolve_rule(options.get("rank_rule"), options.get("tau", 1.0))
     fast = engine == "half_hvp" or (engine == "auto" and rule == "numerical")

@@ -61,6 +61,7 @@ def test_exact_steps_keep_the_batch_and_not_the_rest(built: Built) -> None:
     assert last["drift_float64"] < 1e-12
     assert last["heldout_drift"] > 1e-6
     assert last["preactivation_bound"] < 1e-12
+    assert last["preactivation_change"] < 1e-12
     assert last["loss"] == pytest.approx(last["loss_float64"], rel=1e-12)
 
 
@@ -104,6 +105,44 @@ def _inputs_of_linear_layers(model: torch.nn.Module, x: torch.Tensor) -> list[to
             seen.append(x.detach())
         x = layer(x)
     return seen
+
+
+def test_with_max_drift_the_points_are_the_ends_of_calls(built: Built) -> None:
+    where = subject(built, "init")
+    variant = parse_variant("nullspace:max_drift=1e-3")
+
+    record = trajectory(where, variant, 4, 0.3, 1.0)
+
+    ends = []
+    for steps in range(1, 5):
+        advance(where, variant, steps, lr=0.3)
+        ends.append(loss_and_grad_norm_sq(where.problem)[1])
+    assert [row["grad_norm_sq"] for row in record["rows"][1:]] == ends
+    assert all(row["drift_float64"] <= 1e-3 for row in record["rows"])
+    assert record["rows"][-1]["drift_float64"] > 1e-5
+    assert record["guarantee"] == "APPROXIMATE"
+    for row in record["rows"][1:]:
+        assert 0 < row["preactivation_change"] <= row["preactivation_bound"] * (1 + 1e-9)
+
+
+def test_without_overshoot_the_points_are_the_ends_of_calls(built: Built) -> None:
+    where = subject(built, "init")
+    cap = 1.2 * loss_and_grad_norm_sq(where.problem)[1]
+    variant = parse_variant(f"nullspace:cap={cap},overshoot=false")
+
+    record = trajectory(where, variant, 8, 0.3, 0.9)
+
+    assert record["teleport_status"] == "CAPPED"
+    assert 0.999 * cap <= record["rows"][-1]["grad_norm_sq"] <= cap
+    assert len(record["rows"]) < 9
+
+
+def test_the_learning_rate_is_that_of_the_method_without_bounds(built: Built) -> None:
+    where = subject(built, "init")
+    bounded = parse_variant("nullspace:max_drift=1e-9,overshoot=false,cap=1e-3")
+
+    assert find_lr(where, bounded, 4, 4.0) == find_lr(where, NULLSPACE, 4, 4.0)
+    assert not takes_tau(bounded)
 
 
 def test_everything_is_put_back(built: Built) -> None:

@@ -237,3 +237,7 @@ def test_sums_and_multiples() -> None:
 
     assert one + one * 2 == Operations(3, 30, 300)
     assert product(2, 3, 5, itemsize=4) == Operations(60, 0, 4 * (6 + 15 + 10))
+
+
+def test_a_search_does_not_say_what_it_will_do() -> None:
+    assert count("nullspace", {"max_drift": 0.1}, (8, 8, 4), 4, bias=False, itemsize=8) is None
