@@ -13,7 +13,18 @@ PRESERVATION_COLUMNS = (
     *("method", "variant", "model", "dataset", "tau", "step", "loss", "drift_float32"),
     *("drift_float64", "heldout_drift", "grad_norm_sq", "preactivation_bound"),
     # Ours, beyond the contract.
-    *("loss_float64", "heldout_loss", "start", "dtype", "t", "d", "n", "l", "lr"),
+    *(
+        "preactivation_change",
+        "loss_float64",
+        "heldout_loss",
+        "start",
+        "dtype",
+        "t",
+        "d",
+        "n",
+        "l",
+        "lr",
+    ),
     *("status", "reason", "guarantee"),
 )
 SPECTRUM_COLUMNS = (

@@ -83,7 +83,7 @@ def preservation_table(records: Sequence[Record]) -> Table:
     """A row per curve of Figure 6b."""
     text = ["variant", "model", "data", "start"]
     numeric = ["τ", "learning rate", "steps", "‖g‖² grew", "largest drift", "in float64"]
-    numeric += ["held-out drift", "pre-activation bound"]
+    numeric += ["held-out drift", "pre-activation change", "its bound"]
     last = [Column(label, False) for label in ("guarantee", "ended", "free dimensions")]
     rows = [_curve_cells(record) for record in sorted(records, key=curve_order)]
     caption = "Loss and gradient along the steps, a row per curve"
@@ -104,6 +104,7 @@ def _curve_cells(record: Record) -> list[Cell]:
         html.small(largest(record, "drift_float32")),
         html.small(largest(record, "drift_float64")),
         html.small(largest(record, "heldout_drift")),
+        html.small(largest(record, "preactivation_change")),
         html.small(largest(record, "preactivation_bound")),
         html.words(str(record.get("guarantee") or "").replace("_", " ").lower()),
         html.words(ended if record["status"] == "ok" else record["status"]),

@@ -125,6 +125,7 @@ def preservation(variant, tau, drift, growth, start="init"):
                 "heldout_drift": 0.004 * step * (2 - tau),
                 "grad_norm_sq": 0.5 * growth ** (step / 8),
                 "preactivation_bound": drift if variant == "nullspace" else None,
+                "preactivation_change": drift / 7 if variant == "nullspace" else None,
             }
         )
     return {
