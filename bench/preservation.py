@@ -115,8 +115,8 @@ def walk(
 
 def _is_one_call(options: dict[str, Any]) -> bool:
     """Whether steps taken in calls of their own would end elsewhere."""
-    chosen = "max_drift" in options or not options.get("overshoot", True)
-    return bool(chosen or options.get("tau", 1.0) == 1.0)
+    # max_drift leaves no other tau.
+    return options.get("tau", 1.0) == 1.0 or not options.get("overshoot", True)
 
 
 def find_lr(

@@ -141,8 +141,8 @@ def levels(axis: str, lowest: int, highest: int) -> str:
 
 
 def tau(value: float) -> str:
-    """A threshold as it was typed: 1, 0.9999, 0.99."""
-    return f"{value:.10g}"
+    """A threshold as it was typed: 1, 0.9999, 0.99; a dash where the method chose its own."""
+    return DASH if math.isnan(value) else f"{value:.10g}"
 
 
 def listed(words: list[str]) -> str:

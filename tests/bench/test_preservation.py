@@ -1,14 +1,20 @@
 """Loss preservation, measured on small problems whose answer is known."""
 
+from typing import Any
+
 import pytest
 import torch
 from oracles import output_change
 from small_problems import batch, classification
 
-from bench.plan import Point
+from bench.plan import Point, make_plan
 from bench.preservation import advance, find_lr, spectra, subject, takes_tau, trajectory
+from bench.preset import load_preset
 from bench.problems.build import Built, build
+from bench.settings import Preservation
+from bench.units import make_units
 from bench.variants import parse_variant
+from bench.worker import run_preservation
 from teleport_core.nullspace.bounds import layer_inputs, preactivation_bound
 from teleport_core.objective import loss_and_grad_norm_sq
 
@@ -205,3 +211,22 @@ def test_digits_are_real_data() -> None:
 
     assert record["rows"][-1]["grad_norm_sq"] > record["rows"][0]["grad_norm_sq"]
     assert record["rows"][-1]["drift_float64"] < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("text", "taus"), [("nullspace:max_drift=1e-3", [None]), ("nullspace", [1.0, 0.9])]
+)
+def test_a_variant_that_chooses_its_tau_is_followed_once(
+    text: str, taus: list[float | None]
+) -> None:
+    section = Preservation(variants=(parse_variant(text),), taus=(1.0, 0.9), steps=2, d=16, n=6)
+    spec = load_preset("smoke").with_overrides(preservation=section, device="cpu", threads=1)
+    unit = next(u for u in make_units(make_plan(spec), []) if u.command["do"] == "preservation")
+    events: list[dict[str, Any]] = []
+
+    run_preservation(unit.command, events.append)
+
+    records = [event["record"] for event in events if event["event"] == "record"]
+    assert [record["tau"] for record in records] == taus
+    assert all(record["of"] == len(taus) and record["status"] == "ok" for record in records)
+    assert all(row["preactivation_change"] is not None for r in records for row in r["rows"])

@@ -9,7 +9,9 @@ import synthetic_run as synthetic
 
 from reports.csv_files import csv as to_csv
 from reports.error_tables import eigenvectors_for
+from reports.formatting import DASH
 from reports.run import load
+from reports.sections import preservation_table
 from reports.sweeps import base_point, sweep
 from reports.tables import frame, runtime
 
@@ -259,3 +261,20 @@ def test_csv_texts_are_no_formulas(report_of):
 
 def test_negative_numbers_are_not_taken_for_formulas():
     assert to_csv(frame([{"slope": -0.5}], ["slope"])).splitlines()[1] == "-0.5"
+
+
+def test_a_method_that_chooses_its_tau_has_none_in_the_table():
+    followed = synthetic.preservation("nullspace:max_drift=0.001", 1.0, 1e-3, 4.0)
+    table = preservation_table([{**followed, "tau": None}, synthetic.preservation("x", 0.9, 0, 1)])
+    (column,) = (i for i, head in enumerate(table.columns) if head.label == "τ")
+    assert sorted(row[column].text for row in table.rows) == ["0.9", DASH]
+    assert not any("nan" in cell.text for row in table.rows for cell in row)
+
+
+def test_the_change_of_preactivations_stands_before_its_bound():
+    table = preservation_table([synthetic.preservation("nullspace", 0.9, 7e-3, 4.0)])
+    labels = [head.label for head in table.columns]
+    position = labels.index("pre-activation change")
+    assert labels[position + 1] == "its bound"
+    (row,) = table.rows
+    assert [cell.value for cell in row[position : position + 2]] == pytest.approx([1e-3, 7e-3])
