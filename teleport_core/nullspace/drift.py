@@ -28,6 +28,7 @@ from teleport_core.nullspace.shorten import shorten
 from teleport_core.nullspace.textbook import free_part, moving_names
 from teleport_core.nullspace.visit import Allowed, Visited, visit, within
 from teleport_core.objective import gradient_at, objective_gradient
+from teleport_core.phases import UPDATE
 from teleport_core.problem import Parameters, Problem
 
 # A step shorter than 2^-10 of the one asked for is not worth a double backward.
@@ -196,9 +197,10 @@ class _Search:
         if not updates:
             return Status.NO_ASCENT_DIRECTION
         scale = self._climb.lr * move[1]
-        parameters = place.parameters | {
-            name: place.parameters[name] + scale * update for name, update in updates.items()
-        }
+        with UPDATE:
+            parameters = place.parameters | {
+                name: place.parameters[name] + scale * update for name, update in updates.items()
+            }
         seen = visit(self._problem, parameters, self._allowed)
         if isinstance(seen, Status):
             return seen

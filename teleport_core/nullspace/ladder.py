@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from teleport_core.interface import State
 from teleport_core.layers import Layer, find_layers
 from teleport_core.nullspace.textbook import TextbookState
+from teleport_core.phases import BASIS, CAPTURE
 from teleport_core.problem import Problem
 from teleport_core.projection import nested_bases
 
@@ -44,9 +45,11 @@ class DriftState(State):
 
 def prepare(problem: Problem, limit: int) -> DriftState:
     """One SVD per layer; ``limit`` columns of its inputs are held at a time."""
-    found = find_layers(problem)
+    with CAPTURE:
+        found = find_layers(problem)
     cuts = [("numerical" if tau == 1.0 else "energy", tau) for tau in TAUS]
-    bases = [nested_bases(layer.columns(limit), cuts, limit=limit) for layer in found.layers]
+    with BASIS:
+        bases = [nested_bases(layer.columns(limit), cuts, limit=limit) for layer in found.layers]
     found.seen.drop_graph()
     levels: dict[float, TextbookState] = {}
     ranks: set[tuple[int, ...]] = set()

@@ -9,6 +9,7 @@ import torch
 from teleport_core.ascent import all_finite
 from teleport_core.interface import Status
 from teleport_core.objective import gradient_of, squared_norm
+from teleport_core.phases import FORWARD
 from teleport_core.problem import Parameters, Problem
 
 
@@ -41,8 +42,9 @@ def visit(
     counted = problem.counted()
     with torch.enable_grad():
         leaves = {name: parameters[name].detach().requires_grad_(True) for name in counted}
-        loss = problem.loss({**parameters, **leaves})
-        value = float(loss.detach())
+        with FORWARD:
+            loss = problem.loss({**parameters, **leaves})
+            value = float(loss.detach())
         if not (math.isfinite(value) and all_finite(parameters)):
             return Status.NON_FINITE
         if not allowed(value):
