@@ -8,10 +8,14 @@ The runner sends commands on the worker's standard input, one at a time:
     {"v": 1, "do": "roofline", ...}      how fast this machine copies and multiplies
     {"v": 1, "do": "profile", ...}       traces and phases of the variants of one point
     {"v": 1, "do": "kept"}               the cell just finished is in the journal
+    {"v": 1, "do": "open", ...}          build a block and keep it, so that turns can be asked for
+    {"v": 1, "do": "turn", "cell_id", "calls"}  so many calls of one cell of an open block
     {"v": 1, "do": "stop"}
 The worker answers with events on its standard output; whatever the measured code prints goes to
 standard error:
-    ready     once, after start; {"waits": true}: it waits for "kept" after each cell
+    ready     {"commands"}: once, after start; workers before ``open`` name no commands. With
+              {"waits": true} it waits for "kept" after each cell of a block
+    opened    {"sources"}: the block is built, from code in these directories
     note      {"cell_id"}: this cell is being worked on from now on
     sample    {"cell_id", "samples": [...]}
     timed     {"cell_id", ...}: it has all its samples; what is still measured is not its time

@@ -33,6 +33,7 @@ from bench.plan import Point
 from bench.protocol import Message, parse, send
 from bench.seeds import seed_for
 from bench.settings import Sampling
+from bench.turns import OpenBlocks, Workshop
 from bench.variants import SGD, parse_variant
 
 if TYPE_CHECKING:
@@ -64,7 +65,8 @@ def serve(commands: TextIO, events: TextIO) -> None:
         if message["event"] == "cell" and not commands.readline():
             sys.exit("the runner has ended")
 
-    emit({"event": "ready", "pid": os.getpid(), "waits": True})
+    facts = {"pid": os.getpid(), "commands": sorted(_COMMANDS), "waits": True}
+    emit({"event": "ready", **facts})
     for line in commands:
         command = parse(line)
         if command["do"] == "stop":
@@ -377,6 +379,8 @@ def run_environment(command: Message, emit: Emit) -> None:
     emit({"event": "environment", "device": device, "environment": describe(device)})
 
 
+_OPEN = OpenBlocks(Workshop(_built, _entrant, check_batches, _fail))
+
 _COMMANDS: dict[str, Callable[[Message, Emit], None]] = {
     "block": run_block,
     "preservation": run_preservation,
@@ -384,6 +388,8 @@ _COMMANDS: dict[str, Callable[[Message, Emit], None]] = {
     "environment": run_environment,
     "profile": run_profile,
     "roofline": run_roofline,
+    "open": _OPEN.open,
+    "turn": _OPEN.turn,
 }
 
 if __name__ == "__main__":
