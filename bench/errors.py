@@ -4,8 +4,9 @@ BenchError
 ├── SpecError      a command line, axis, variant, preset or spec file that cannot be run
 ├── DataError      a data set that is absent, truncated or corrupt; names file and byte
 ├── JournalError   a journal that is damaged, of another schema or of another spec
-└── RunError       a run that could not be carried out
-    └── StorageError   the disk took no more; what was written before is whole
+├── RunError       a run that could not be carried out
+│   └── StorageError   the disk took no more; what was written before is whole
+└── NotComparableError   two source trees or runs whose times must not be compared
 """
 
 from typing import ClassVar
@@ -37,3 +38,9 @@ class StorageError(RunError):
     """The disk took no more; the run is incomplete, and what was written before is whole."""
 
     exit_code: ClassVar[int] = 4
+
+
+class NotComparableError(BenchError):
+    """Two source trees or runs whose times must not be compared."""
+
+    exit_code: ClassVar[int] = 3

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.clock import Clock, clocks_for
 from bench.errors import RunError
 from bench.measure import Entrant, quiet_collector, restore
+from bench.processor_clock import ProcessorClock
 from bench.protocol import Message
 
 if TYPE_CHECKING:
@@ -54,15 +56,18 @@ class OpenBlocks:
 
     def open(self, command: Message, emit: Emit) -> None:
         """Build a block and call each of its cells once; those that fail are reported."""
-        from bench.clock import clocks_for
         from teleport_core import Problem
 
         point, built = self._workshop.build(command)
         problems = [Problem(built.model, built.loss_fn, *batch) for batch in built.batches]
         self._workshop.check(problems)
         start = {name: value.detach().clone() for name, value in built.model.state_dict().items()}
-        clocks = clocks_for(point.device)
+        clocks: list[Clock] = clocks_for(point.device)
+        if point.device == "cpu" and command["threads"] == 1:
+            # Outside the wall clock, which decides.
+            clocks.insert(0, ProcessorClock())
         for cell in command["cells"]:
+            emit({"event": "note", "cell_id": cell["cell_id"]})
             try:
                 entrant = self._workshop.enter(cell, point, problems, clocks)
                 ready = _Ready(entrant, built.model, start)
