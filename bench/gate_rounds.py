@@ -82,9 +82,10 @@ class Duel:
                 self._round(number, left)
                 left = self._alive(left)
                 number += 1
-            left = [cell for cell in left if cell in undecided()]
             if not left:
                 break
+            unclear = undecided()
+            left = [cell for cell in left if cell in unclear]
         return number
 
     def _prepare(self, cells: Sequence[str]) -> None:
