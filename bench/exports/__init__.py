@@ -1,0 +1,1 @@
+"""Comparisons as other programs read them: JSON, Markdown, JUnit XML, pytest-benchmark."""

@@ -1,0 +1,74 @@
+"""What ``compare`` compares: a run directory, or a file of pytest-benchmark."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench import journal
+from bench.environment import comparable_key
+from bench.errors import SpecError
+from bench.exports import pytest_benchmark
+from bench.judgement import Measured, measured
+from bench.rundir import RunDirectory
+
+
+@dataclass(frozen=True)
+class Source:
+    """The cells of a run.
+
+    Attributes:
+        measured: for every clock, the cells.
+        environment: key of the machine.
+        benchmark: key of the measuring code; empty where it is not known.
+        looks: how often the data were looked at before the measurement stopped.
+    """
+
+    measured: Measured
+    environment: str
+    benchmark: str
+    looks: int
+
+
+def read_source(path: Path) -> Source:
+    """Read a run directory or a JSON file of pytest-benchmark.
+
+    Raises:
+        SpecError: neither of them, or a run directory without its environment.
+        JournalError: a damaged journal.
+    """
+    if path.is_dir():
+        return _run(RunDirectory(path))
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise SpecError(
+            f"expected a run directory or a file of pytest-benchmark at {path}; {error.strerror}"
+        ) from None
+    except UnicodeDecodeError:
+        raise SpecError(f"expected JSON in {path}; it is no text") from None
+    found = pytest_benchmark.loads(text, path.name)
+    sides = [side for cells in found.values() for side in cells.values()]
+    keys = next(((s.environment, s.benchmark) for s in sides), ("", ""))
+    return Source(found, *keys, looks=1)
+
+
+def _run(run: RunDirectory) -> Source:
+    records, _ = journal.load(run.journal)
+    environment = _environment(run.environment)
+    key, benchmark = comparable_key(environment), str(environment.get("benchmark_code") or "")
+    looks = max((int(r.get("looks", 1)) for r in records if r["kind"] == "cell"), default=1)
+    return Source(measured(records, key, benchmark), key, benchmark, looks)
+
+
+def _environment(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SpecError(
+            f"expected {path}, which says on which machine the run was made; {error}: compare "
+            "whole run directories"
+        ) from None
+    if not isinstance(found, dict):
+        raise SpecError(f"expected a JSON object in {path}; got {type(found).__name__}")
+    return found
