@@ -12,7 +12,7 @@ _LOOK_SECONDS = 0.3
 
 
 @contextmanager
-def one_core(wanted: bool) -> Iterator[int | None]:  # noqa: FBT001
+def one_core(wanted: bool) -> Iterator[int | None]:
     """Keep this process and what it starts on the least busy core, if ``wanted``.
 
     Yields the core; None where it is not wanted or the system cannot do it.

@@ -16,6 +16,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.benchmark_code import benchmark_key
 from bench.errors import SpecError
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def describe(device: str) -> dict[str, Any]:
     return {
         "device": device,
         **_source(_CHECKOUT),
+        "benchmark_code": benchmark_key(_CHECKOUT),
         "python": platform.python_version(),
         "platform": platform.platform(),
         **_machine(),

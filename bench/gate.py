@@ -28,8 +28,6 @@ from bench.worker_process import WorkerGoneError
 
 MIN_EFFECT = 0.10  # ours: on shared machines less than this is seldom worth a red build
 
-_STAGES = 2
-
 Say = Callable[[str], None]
 
 
@@ -41,11 +39,13 @@ class Rules:
         default: the smallest relative difference that matters.
         min_effects: cell -> its own, where one was calibrated.
         looks: after how many rounds the cells are looked at.
+        stages: how many pairs of processes may measure a cell.
     """
 
     default: float = MIN_EFFECT
     min_effects: Mapping[str, float] = field(default_factory=dict)
     looks: Sequence[int] = LOOKS
+    stages: int = 2
 
     def judge(self, base: Measured, head: Measured) -> list[Judgement]:
         """Verdicts on all cells."""
@@ -54,8 +54,12 @@ class Rules:
             head,
             min_effects=self.min_effects,
             default=self.default,
-            looks=len(self.looks),
+            looks=len(LOOKS),
         )
+
+
+# Keys of machine and measuring code -> the rules that hold there.
+RulesFor = Callable[[str, str], Rules]
 
 
 @dataclass
@@ -63,11 +67,13 @@ class SideResult:
     """What was measured on one source tree.
 
     Attributes:
+        root: the tree.
         environment: what its worker said of machine and software.
         benchmark: key of its measuring code; empty where it has none.
         records: as in a journal; of a cell that was measured again the last one counts.
     """
 
+    root: Path
     environment: dict[str, Any]
     benchmark: str
     records: list[Record] = field(default_factory=list)
@@ -79,6 +85,7 @@ class GateResult:
 
     spec: Spec
     sides: tuple[SideResult, SideResult]
+    measured: tuple[Measured, Measured]
     judgements: list[Judgement]
 
 
@@ -96,14 +103,14 @@ def _unit(spec: Spec, block: Block) -> Unit:
 
 
 def run_gate(
-    roots: tuple[Path, Path], spec: Spec, rules: Rules, launch: Launch, say: Say
+    roots: tuple[Path, Path], spec: Spec, rules_for: RulesFor, launch: Launch, say: Say
 ) -> GateResult:
     """Measure base and head.
 
     Args:
         roots: their source trees.
         spec: what to measure.
-        rules: when a difference matters.
+        rules_for: when a difference matters, given the keys of machine and measuring code.
         launch: starts a worker on a source tree.
         say: is told how far it is.
 
@@ -113,7 +120,7 @@ def run_gate(
     lanes = Lane("base", roots[0], launch), Lane("head", roots[1], launch)
     try:
         with one_core(wanted=spec.device == "cpu" and spec.threads == 1):
-            return _Gate(lanes, spec, rules, say).run()
+            return _Gate(lanes, spec, rules_for, say).run()
     finally:
         for lane in lanes:
             lane.kill()
@@ -122,12 +129,13 @@ def run_gate(
 class _Gate:
     """One gate from the first worker to the last."""
 
-    def __init__(self, lanes: tuple[Lane, Lane], spec: Spec, rules: Rules, say: Say) -> None:
+    def __init__(self, lanes: tuple[Lane, Lane], spec: Spec, rules_for: RulesFor, say: Say) -> None:
         self._lanes = lanes
-        self._rules = rules
         self._say = say
         head_fault = self._start()
         self._sides, device = self._describe(spec, head_fault)
+        head = self._sides[1]
+        self._rules = rules_for(comparable_key(head.environment), head.benchmark)
         self._spec = spec.with_overrides(device=device)
         self._units = gate_units(make_plan(self._spec))
         if head_fault:
@@ -140,7 +148,7 @@ class _Gate:
         if self._sides[0].benchmark != self._sides[1].benchmark:
             self._keep(cells, "", Duel(self._lanes, 0))  # nothing can be learnt from measuring
             cells = set()
-        for stage in range(_STAGES):
+        for stage in range(self._rules.stages):
             if stage and cells:
                 self._say(f"measuring {len(cells)} cells again in new processes")
                 self._start_again(cells)
@@ -151,7 +159,7 @@ class _Gate:
                     for j in self._judge()
                     if j.verdict is not Verdict.SAME and j.comparison.cell_id in cells
                 }
-        return GateResult(self._spec, self._sides, self._judge())
+        return GateResult(self._spec, self._sides, self._final(), self._judge())
 
     def _start(self) -> str:
         """Both workers, side by side; why head has none, if it has none."""
@@ -183,7 +191,10 @@ class _Gate:
         device, ours = base.environment(spec.device, spec.threads)
         theirs = ours if fault else head.environment(device, spec.threads)[1]
         keys = [benchmark_key(lane.root) or "" for lane in self._lanes]
-        return (SideResult(ours, keys[0]), SideResult(theirs, keys[1])), device
+        return (
+            SideResult(base.root, ours, keys[0]),
+            SideResult(head.root, theirs, keys[1]),
+        ), device
 
     def _measure(self, stage: int, cells: set[str]) -> None:
         for unit in self._units:
@@ -217,7 +228,7 @@ class _Gate:
         return [
             [
                 _record(unit, cell, session, lane, samples.get(cell["cell_id"], []))
-                | {"looks": len(self._rules.looks)}
+                | {"looks": len(LOOKS)}
                 for unit in self._units
                 for cell in unit.command["cells"]
                 if cell["cell_id"] in cells
@@ -225,9 +236,12 @@ class _Gate:
             for lane, samples in zip(self._lanes, duel.samples, strict=True)
         ]
 
-    def _judge(self) -> list[Judgement]:
+    def _final(self) -> tuple[Measured, Measured]:
         base, head = (self._measured(side, side.records) for side in self._sides)
-        return self._rules.judge(base, head)
+        return base, head
+
+    def _judge(self) -> list[Judgement]:
+        return self._rules.judge(*self._final())
 
     def _measured(self, side: SideResult, records: list[Record]) -> Measured:
         # Of the same machine; a fact that only one of two revisions describes tells nothing.

@@ -80,8 +80,14 @@ def resolve(revision: str, repository: Path) -> str:
         SpecError: no such commit here.
     """
     try:
-        return _git(repository, "rev-parse", "--verify", "--quiet", "--end-of-options",
-                    f"{revision}^{{commit}}")
+        return _git(
+            repository,
+            "rev-parse",
+            "--verify",
+            "--quiet",
+            "--end-of-options",
+            f"{revision}^{{commit}}",
+        )
     except SpecError:
         shallow = _git(repository, "rev-parse", "--is-shallow-repository") == "true"
         cure = (
@@ -90,7 +96,9 @@ def resolve(revision: str, repository: Path) -> str:
             if shallow
             else "see 'git log --all', or fetch it first"
         )
-        raise SpecError(f"expected a commit for --base; git knows no {revision!r}: {cure}") from None
+        raise SpecError(
+            f"expected a commit for --base; git knows no {revision!r}: {cure}"
+        ) from None
 
 
 def _remove(repository: Path, folder: Path) -> None:

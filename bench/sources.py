@@ -1,16 +1,14 @@
 """What ``compare`` compares: a run directory, or a file of pytest-benchmark."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from bench import journal
 from bench.environment import comparable_key
 from bench.errors import SpecError
 from bench.exports import pytest_benchmark
 from bench.judgement import Measured, measured
-from bench.rundir import RunDirectory
+from bench.rundir import RunDirectory, read_environment, read_spec
 
 
 @dataclass(frozen=True)
@@ -34,8 +32,8 @@ def read_source(path: Path) -> Source:
     """Read a run directory or a JSON file of pytest-benchmark.
 
     Raises:
-        SpecError: neither of them, or a run directory without its environment.
-        JournalError: a damaged journal.
+        SpecError: neither of them.
+        JournalError: a damaged journal, or nothing that tells what the run ran on.
     """
     if path.is_dir():
         return _run(RunDirectory(path))
@@ -55,20 +53,9 @@ def read_source(path: Path) -> Source:
 
 def _run(run: RunDirectory) -> Source:
     records, _ = journal.load(run.journal)
-    environment = _environment(run.environment)
+    environment = read_environment(run)
     key, benchmark = comparable_key(environment), str(environment.get("benchmark_code") or "")
+    # Cold and hot times are never put beside each other.
+    benchmark = f"{benchmark} {read_spec(run).sampling.cache}"
     looks = max((int(r.get("looks", 1)) for r in records if r["kind"] == "cell"), default=1)
     return Source(measured(records, key, benchmark), key, benchmark, looks)
-
-
-def _environment(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise SpecError(
-            f"expected {path}, which says on which machine the run was made; {error}: compare "
-            "whole run directories"
-        ) from None
-    if not isinstance(found, dict):
-        raise SpecError(f"expected a JSON object in {path}; got {type(found).__name__}")
-    return found

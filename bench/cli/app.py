@@ -6,7 +6,10 @@ import sys
 import typer
 
 from bench.cli import data
+from bench.cli.calibrate import calibrate
+from bench.cli.compare import compare
 from bench.cli.env import env
+from bench.cli.gate import gate
 from bench.cli.merge import merge
 from bench.cli.profile import profile
 from bench.cli.report import report
@@ -27,6 +30,9 @@ app.command()(run)
 app.command()(report)
 app.command()(merge)
 app.command()(profile)
+app.command()(compare)
+app.command()(gate)
+app.command()(calibrate)
 app.command()(env)
 app.add_typer(data.app, name="data")
 

@@ -65,9 +65,7 @@ def _side(benchmark: Mapping[str, Any], environment: str, key: str, name: str) -
             f"expected the raw samples of {benchmark['fullname']} in {name}; there are none: write "
             "it with --benchmark-json, or with --benchmark-save-data beside --benchmark-save"
         )
-    return Side(
-        label=benchmark["name"], seconds=samples, environment=environment, benchmark=key
-    )
+    return Side(label=benchmark["name"], seconds=samples, environment=environment, benchmark=key)
 
 
 def dumps(sides: Sides, commit: str, when: float) -> str:
