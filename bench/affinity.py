@@ -30,7 +30,7 @@ def one_core(wanted: bool) -> Iterator[int | None]:
 
 
 def least_busy(cores: Sequence[int], busy: Sequence[float]) -> int:
-    """The core of ``cores`` with the smallest share in ``busy``; the last where nothing is known."""
+    """The core with the smallest share in ``busy``; the last of ``cores`` where it is empty."""
     known = [core for core in cores if core < len(busy)]
     return min(known, key=lambda core: busy[core]) if known else cores[-1]
 

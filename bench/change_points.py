@@ -18,6 +18,7 @@ one as far as these data go.
 import math
 from bisect import bisect_left, insort
 from collections.abc import Sequence
+from itertools import pairwise
 from statistics import median
 
 PENALTY = 3.0
@@ -53,7 +54,7 @@ def change_points(values: Sequence[float]) -> list[int]:
 
 def mean_deviation(logs: Sequence[float]) -> float:
     """The mean absolute deviation of the noise, from differences of neighbours."""
-    differences = [abs(after - before) for before, after in zip(logs, logs[1:], strict=False)]
+    differences = [abs(after - before) for before, after in pairwise(logs)]
     scale = median(differences) / _MAD_OF_NORMAL / math.sqrt(2)
     return max(scale * _MEAN_DEVIATION_OF_NORMAL, _LEAST_NOISE)
 
@@ -98,8 +99,8 @@ def _large(logs: Sequence[float], cuts: list[int]) -> list[int]:
     kept = list(cuts)
     while kept:
         edges = [0, *kept, len(logs)]
-        levels = [median(logs[a:b]) for a, b in zip(edges, edges[1:], strict=False)]
-        steps = [abs(after - before) for before, after in zip(levels, levels[1:], strict=False)]
+        levels = [median(logs[a:b]) for a, b in pairwise(edges)]
+        steps = [abs(after - before) for before, after in pairwise(levels)]
         least = min(range(len(steps)), key=steps.__getitem__)
         if steps[least] >= math.log1p(SMALLEST):
             return kept

@@ -15,7 +15,7 @@ SUMMARY = "GITHUB_STEP_SUMMARY"
 
 
 def write_exports(out: Path, outcome: Outcome, base: Measured, head: Measured) -> None:
-    """``gate.json``, ``gate.md``, ``junit.xml`` and the times of both sides for pytest-benchmark."""
+    """JSON, Markdown, JUnit XML, and the times of both sides for pytest-benchmark."""
     out.mkdir(parents=True, exist_ok=True)
     write_whole(out / "gate.json", json.dumps(outcome))
     write_whole(out / "gate.md", markdown.dumps(outcome))
