@@ -97,7 +97,7 @@ class Calibration:
             document: dict[str, Any] = json.loads(text)
             known = document["kind"] == KIND and document["schema"] == SCHEMA
             cells = {cell: CellNoise(**noise) for cell, noise in document["cells"].items()}
-            facts = [document[key] for key in ("environment", "benchmark", "clock_step")]
+            facts = {key: document[key] for key in ("environment", "benchmark", "clock_step")}
         except (ValueError, KeyError, TypeError, AttributeError):
             known = False
         if not known:
@@ -105,7 +105,7 @@ class Calibration:
                 f"expected a calibration of schema {SCHEMA} in {name}; it is none: make one with "
                 "'teleport-bench calibrate'"
             )
-        return cls(*facts, cells)
+        return cls(**facts, cells=cells)
 
 
 def save(calibration: Calibration, path: Path) -> None:

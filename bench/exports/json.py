@@ -89,12 +89,12 @@ def load(path: Path) -> Outcome:
 
 
 def _judgement(cell: dict[str, Any]) -> Judgement:
-    ratios = (_read(cell[name]) for name in ("ratio", "ratio_low", "ratio_high"))
+    value, low, high = (_read(cell[name]) for name in ("ratio", "ratio_low", "ratio_high"))
     comparison = CellComparison(
         cell_id=cell["cell_id"],
         label=cell["label"],
         verdict=Verdict[cell["verdict"]],
-        ratio=Estimate(*ratios, cell["ratios"]),
+        ratio=Estimate(value, low, high, cell["ratios"]),
         paired=cell["paired"],
         base_count=cell["base_count"],
         head_count=cell["head_count"],

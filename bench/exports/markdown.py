@@ -24,7 +24,7 @@ def dumps(outcome: Outcome) -> str:
         f"Repeat it with `{outcome.command.replace('`', '')}`.",
     ]
     room = MOST_BYTES - sum(len(line.encode()) + 1 for line in (*head, *tail)) - 100
-    kept = []
+    kept: list[str] = []
     for line in lines:
         room -= len(line.encode()) + 1
         if room < 0:
