@@ -24,6 +24,7 @@ from reports.clean import shortened
 from reports.crossings import crossing_table
 from reports.evidence import Evidence
 from reports.figures import Drawing, Entry, Style, legend, styles
+from reports.history import HistorySection
 from reports.html_tables import Table
 from reports.ratios import ratio_table
 from reports.run import SGD, Record, Run
@@ -51,6 +52,7 @@ class Material:
     costs: list[CostTable]
     cost_notes: list[str]
     files: list[str]
+    history: HistorySection | None = None
 
 
 class View(NamedTuple):
@@ -167,6 +169,7 @@ def _context(material: Material) -> dict[str, Any]:
         "schedules": [_schedule(table) for table in material.costs],
         "cost_notes": material.cost_notes,
         "claims": claims(evidence),
+        "history": material.history,
         "cells": sections.cells_table(material.cells),
         "environment": sections.environment_table(run.environment or {}),
         "failures": _failures(run.failures),

@@ -19,8 +19,11 @@ from reports import (
     sweeps,
     tables,
 )
+from bench.history import NAME
+from reports import csv_files, error_tables, null_dimensions, page, summary, sweeps, tables
 from reports.crossings import crossings
 from reports.excerpt import excerpt
+from reports.history import HistorySection, section
 from reports.ratios import ratios
 from reports.roofline import roof_of, with_shares
 from reports.run import Record, Run, load
@@ -49,11 +52,15 @@ class Tables:
         return {k: v for k, v in found.items() if len(v) or not k.startswith("profile")}
 
 
-def write_report(run_dir: Path) -> Path:
+def write_report(run_dir: Path, history: Path | None = None) -> Path:
     """Write the CSV files and ``report.html`` of a run into its directory.
 
     Only ``journal.jsonl`` has to be there; what is missing besides is said on the page. Everything
     is computed before the first file is replaced, and every file is replaced in one move.
+
+    Args:
+        run_dir: the run directory.
+        history: a file of gate results to show; left out, that of the directory, if it has one.
 
     Returns:
         The path of the page.
@@ -65,7 +72,7 @@ def write_report(run_dir: Path) -> Path:
     with _uncollected():
         run = load(run_dir)
         derived = derive(run)
-        html = render(run, derived)
+        html = render(run, derived, section(history or run_dir / NAME))
         for name, table in derived.named().items():
             write_whole(run_dir / f"{name}.csv", csv_files.csv(table))
     target = run_dir / "report.html"
@@ -104,7 +111,7 @@ def derive(run: Run) -> Tables:
     )
 
 
-def render(run: Run, derived: Tables) -> str:
+def render(run: Run, derived: Tables, history: HistorySection | None = None) -> str:
     """The page of a run; of a large one the part that matters (see ``reports.excerpt``)."""
     base = sweeps.base_point(run.cells, run.spec)
     part = excerpt(run, base)
@@ -124,6 +131,8 @@ def render(run: Run, derived: Tables) -> str:
             costs=costs,
             cost_notes=cost_notes,
             files=[f"{name}.csv" for name in derived.named()],
+            files=[f"{name}.csv" for name in vars(derived)],
+            history=history,
         )
     )
 

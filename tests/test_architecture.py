@@ -20,8 +20,10 @@ ALLOWED = {
 # What reports may know of bench; none of it imports torch.
 TORCH_FREE = {
     "bench.atomic",
+    "bench.change_points",
     "bench.comparison",
     "bench.errors",
+    "bench.history",
     "bench.journal",
     "bench.plain_text",
     "bench.scaling",
