@@ -46,6 +46,12 @@ def middle(samples: Sequence[Message]) -> list[Message]:
     return chosen
 
 
+def calls_of_a_turn(trials: Iterable[Message]) -> int:
+    """How many calls last ``_TURN_SECONDS``, going by the quickest of the trials."""
+    quickest = min((s["seconds"] for s in trials if s["clock"] == "wall"), default=_TURN_SECONDS)
+    return ceil(_TURN_SECONDS / max(quickest, _TURN_SECONDS / _MOST_CALLS))
+
+
 class Duel:
     """Two lanes that measure the same cells.
 
@@ -93,12 +99,15 @@ class Duel:
         for side in self.samples:
             side.update({cell: [] for cell in cells})
         for cell in cells:
-            quickest = []
-            for lane in self._lanes:
-                samples = [] if cell in lane.failures else lane.turn(cell, _TRIAL_CALLS)
-                quickest += [s["seconds"] for s in samples if s["clock"] == "wall"]
-            least = max(min(quickest, default=_TURN_SECONDS), _TURN_SECONDS / _MOST_CALLS)
-            self._calls[cell] = ceil(_TURN_SECONDS / least)
+            trials = [
+                [] if cell in lane.failures else lane.turn(cell, _TRIAL_CALLS)
+                for lane in self._lanes
+            ]
+            self._calls[cell] = calls_of_a_turn([*trials[0], *trials[1]])
+            if any(cell in lane.failures for lane in self._lanes):
+                # No round will come; the trial tells whether the other side can do it.
+                for side, trial in zip(self.samples, trials, strict=True):
+                    side[cell] = [{"round": 0, **sample} for sample in middle(trial)]
 
     def _round(self, number: int, cells: Sequence[str]) -> None:
         for side, cell in turns(cells, self._seed, number):
