@@ -55,7 +55,7 @@ def _run(run: RunDirectory) -> Source:
     records, _ = journal.load(run.journal)
     environment = read_environment(run)
     key, benchmark = comparable_key(environment), str(environment.get("benchmark_code") or "")
-    # Cold and hot times are never put beside each other.
-    benchmark = f"{benchmark} {read_spec(run).sampling.cache}"
     looks = max((int(r.get("looks", 1)) for r in records if r["kind"] == "cell"), default=1)
-    return Source(measured(records, key, benchmark), key, benchmark, looks)
+    # Cold and hot times are never put beside each other.
+    measured_as = f"{benchmark} {read_spec(run).sampling.cache}"
+    return Source(measured(records, key, measured_as), key, benchmark, looks)
