@@ -5,6 +5,7 @@ change, another series begins.
 """
 
 import fcntl
+import math
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -59,12 +60,16 @@ def _cell(judgement: Judgement) -> journal.Record:
         "label": comparison.label,
         "verdict": comparison.verdict.name,
         "clock": judgement.clock,
-        "ratio": comparison.ratio.value,
-        "ratio_low": comparison.ratio.low,
-        "ratio_high": comparison.ratio.high,
-        "base_median": comparison.base_median,
-        "head_median": comparison.head_median,
+        "ratio": _known(comparison.ratio.value),
+        "ratio_low": _known(comparison.ratio.low),
+        "ratio_high": _known(comparison.ratio.high),
+        "base_median": _known(comparison.base_median),
+        "head_median": _known(comparison.head_median),
     }
+
+
+def _known(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def append(path: Path, entry: journal.Record) -> None:

@@ -50,14 +50,12 @@ class HistorySection:
     undrawn: int
 
 
-def section(path: Path) -> HistorySection | None:
-    """The section of a history's file; None where there is no such file.
+def section(path: Path) -> HistorySection:
+    """The section of a history's file.
 
     Raises:
-        bench.errors.JournalError: the file is damaged.
+        bench.errors.JournalError: there is no such file, or it is damaged.
     """
-    if not path.exists():
-        return None
     entries = load(path)
     found = sorted(map(levelled, series_of(entries)), key=lambda each: -abs(each.last_step))
     drawn = found[:MOST_DRAWN]

@@ -69,10 +69,12 @@ def write_report(run_dir: Path, history: Path | None = None) -> Path:
         bench.errors.JournalError: the journal is missing or damaged.
         bench.errors.StorageError: a file cannot be written; those from before are still there.
     """
+    if history is None and (run_dir / NAME).exists():
+        history = run_dir / NAME
     with _uncollected():
         run = load(run_dir)
         derived = derive(run)
-        html = render(run, derived, section(history or run_dir / NAME))
+        html = render(run, derived, section(history) if history else None)
         for name, table in derived.named().items():
             write_whole(run_dir / f"{name}.csv", csv_files.csv(table))
     target = run_dir / "report.html"

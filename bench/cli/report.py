@@ -11,6 +11,9 @@ from bench.rundir import RunDirectory
 
 def report(
     directory: Annotated[Path, typer.Argument(help="A run directory: holds journal.jsonl.")],
+    history: Annotated[
+        Path | None, typer.Option(help="A file of gate results to show, from 'gate --history'.")
+    ] = None,
 ) -> None:
     """Write the CSV files and report.html of a run; prints the report's path."""
     _, notes = load(RunDirectory(directory).journal)
@@ -18,4 +21,4 @@ def report(
         typer.echo(note, err=True)
     from reports import write_report
 
-    typer.echo(str(write_report(directory)))
+    typer.echo(str(write_report(directory, history)))
