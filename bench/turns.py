@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.clock import Clock, clocks_for
-from bench.errors import RunError
 from bench.measure import Entrant, quiet_collector, restore
 from bench.processor_clock import ProcessorClock
 from bench.protocol import Message
@@ -99,11 +98,13 @@ class OpenBlocks:
 
 def _call(ready: _Ready) -> list[Message]:
     """The samples of one call, a sample a clock."""
+    from teleport_core.errors import ProblemError
+
     entrant = ready.entrant
     restore(ready.model, ready.start)
     samples, done, _ = entrant.call()
     if done != entrant.expected_steps:
-        raise RunError(
+        raise ProblemError(
             f"expected {entrant.expected_steps} steps; {done} were carried out, so the time is not "
             "that of the full work: choose n below d"
         )
