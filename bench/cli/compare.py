@@ -1,8 +1,5 @@
 """``teleport-bench compare``: two runs that are over."""
 
-import shlex
-import sys
-import time
 from pathlib import Path
 from typing import Annotated
 
@@ -30,33 +27,11 @@ def compare(
     Exit codes: 0 fine, 1 regression, 2 bad usage, 3 not comparable, 4 broken or missing cells,
     5 ambiguous (with --strict).
     """
-    from bench.cli.verdicts import effect, min_effects, show
+    from bench.cli.finished import Pair, compare_finished
+    from bench.cli.verdicts import effect, show
     from bench.comparison import MIN_EFFECT
-    from bench.gate_files import write_exports
-    from bench.judgement import judge
-    from bench.outcome import Outcome
-    from bench.sources import read_source
 
     default = effect(min_effect, MIN_EFFECT)
-    ours, theirs = read_source(base), read_source(head)
-    judgements = judge(
-        ours.measured,
-        theirs.measured,
-        min_effects=min_effects(calibration, theirs.environment, theirs.benchmark),
-        default=default,
-        looks=max(ours.looks, theirs.looks),
-    )
-    outcome = Outcome(
-        base=str(base),
-        head=str(head),
-        judgements=judgements,
-        strict=strict,
-        environment=theirs.environment,
-        benchmark=theirs.benchmark,
-        command=shlex.join(["teleport-bench", *sys.argv[1:]]),
-        when=time.time(),
-    )
-    if out is not None:
-        write_exports(out, outcome, ours.measured, theirs.measured)
+    outcome = compare_finished(Pair(base, head, default, calibration, strict), out)
     show(outcome)
     raise typer.Exit(outcome.exit_code)

@@ -18,6 +18,8 @@ from bench.variants import parse_variant
 
 _HELP = {
     "base": "The git revision to compare with, for example origin/main.",
+    "head": "A run directory or a file of pytest-benchmark in place of the working tree; --base "
+    "then names one, too, and nothing is measured.",
     "preset": "What to measure: gate, or any preset.",
     "axis": "Sweep a letter: d=64,128; replaces all axes of the preset.",
     "method": "What to time: nullspace, symmetry:published=true, ...; replaces all methods.",
@@ -44,6 +46,7 @@ def _option(name: str, *flags: str) -> typer.models.OptionInfo:
 
 def gate(
     base: Annotated[str, _option("base", "--base")],
+    head: Annotated[Path | None, _option("head")] = None,
     preset: Annotated[str, _option("preset")] = "gate",
     axis: Annotated[list[str] | None, _option("axis")] = None,
     method: Annotated[list[str] | None, _option("method")] = None,
@@ -68,9 +71,17 @@ def gate(
     5 ambiguous (with --strict).
     """
     from bench.cli import gating
+    from bench.cli.finished import Pair
     from bench.cli.verdicts import effect
     from bench.gate import MIN_EFFECT
 
+    where = out or Path("runs") / f"gate-{datetime.now():%Y%m%d-%H%M%S-%f}"
+    if where.exists() and (not where.is_dir() or any(where.iterdir())):
+        raise RunError(f"expected an empty --out; {where} holds something: choose another")
+    default = effect(min_effect, MIN_EFFECT)
+    if head is not None:
+        pair = Pair(Path(base), head, default, calibration, strict)
+        raise typer.Exit(gating.carry_out_finished(pair, where, history).exit_code)
     spec = load_preset(preset).with_overrides(
         axes=tuple(parse_axis(text) for text in axis or ()),
         variants=tuple(parse_variant(text) for text in method or ()),
@@ -83,13 +94,12 @@ def gate(
         seed=seed,
     )
     plan = make_plan(spec)
-    where = out or Path("runs") / f"gate-{datetime.now():%Y%m%d-%H%M%S-%f}"
     asked = gating.Asked(
         base=base,
         plan=plan,
         out=where,
         strict=strict,
-        default=effect(min_effect, MIN_EFFECT),
+        default=default,
         calibration=calibration,
         history=history,
         command=shlex.join(["teleport-bench", *sys.argv[1:]]),
@@ -98,8 +108,6 @@ def gate(
     if dry_run:
         typer.echo(gating.describe(asked))
         return
-    if where.exists() and (not where.is_dir() or any(where.iterdir())):
-        raise RunError(f"expected an empty --out; {where} holds something: choose another")
     with stoppable():
         outcome = gating.carry_out(asked, say=_silent if quiet else _say)
     raise typer.Exit(outcome.exit_code)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.cli.finished import Pair, compare_finished
 from bench.cli.verdicts import min_effects, show
 from bench.environment import comparable_key
 from bench.gate import GateResult, Rules, gate_units, run_gate
@@ -56,6 +57,16 @@ def carry_out(asked: Asked, say: Callable[[str], None]) -> Outcome:
         append(asked.history, entry_of(outcome))
     show(outcome)
     say(f"written to {asked.out}")
+    return outcome
+
+
+def carry_out_finished(pair: Pair, out: Path, history: Path | None) -> Outcome:
+    """The same for two measurements that are over."""
+    outcome = compare_finished(pair, out)
+    write_summary(outcome)
+    if history is not None:
+        append(history, entry_of(outcome))
+    show(outcome)
     return outcome
 
 
