@@ -1,65 +1,27 @@
 """The gate itself, with real workers on real source trees: the exit code, never a time."""
 
 import json
-import os
-import shutil
-import subprocess
-import sys
-from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
+from source_trees import git, plant, repository, teleport_bench
 
-ROOT = Path(__file__).parents[2]
-PACKAGES = ("teleport_core", "baselines", "bench")
 SMALL = ("--axis", "d=32", "--method", "nullspace", "--method", "symmetry", "--min-effect", "9")
-IDENTITY = ("-c", "user.name=a", "-c", "user.email=a@b.example", "-c", "commit.gpgsign=false")
-METHOD = Path("baselines") / "symmetry" / "__init__.py"
-
-
-def git(where, *arguments):
-    subprocess.run(["git", *IDENTITY, "-C", str(where), *arguments], check=True)
 
 
 @pytest.fixture
 def tree(tmp_path):
-    """A repository of this source tree with one commit."""
-    root = tmp_path / "tree"
-    unwanted = shutil.ignore_patterns("__pycache__")
-    for package in PACKAGES:
-        shutil.copytree(ROOT / package, root / package, ignore=unwanted)
-    (root / ".gitignore").write_text("__pycache__/\nruns/\n")
-    git(root, "init", "--quiet")
-    git(root, "add", ".")
-    git(root, "commit", "--quiet", "--message", "base")
-    return root
-
-
-def command(tree, name, *arguments):
-    """The command as a user runs it inside the tree."""
-    environment = {**os.environ, "PYTHONPATH": str(tree), "OMP_NUM_THREADS": "1"}
-    environment["GITHUB_STEP_SUMMARY"] = str(tree.parent / "summary.md")
-    return subprocess.run(
-        [sys.executable, "-P", "-m", "bench", name, *arguments],
-        cwd=tree,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return repository(tmp_path / "tree")
 
 
 def gate(tree, *arguments):
     out = tree.parent / "out"
-    done = command(tree, "gate", "--base", "HEAD", *SMALL, "--out", str(out), *arguments)
+    done = teleport_bench(tree, "gate", "--base", "HEAD", *SMALL, "--out", str(out), *arguments)
     return done, out
 
 
 def left_behind(tree):
-    found = subprocess.run(
-        ["git", "-C", str(tree), "worktree", "list"], capture_output=True, text=True, check=True
-    )
-    return found.stdout.splitlines()[1:]
+    return git(tree, "worktree", "list").splitlines()[1:]
 
 
 def test_the_same_code_passes_and_leaves_every_file(tree):
@@ -76,13 +38,14 @@ def test_the_same_code_passes_and_leaves_every_file(tree):
     assert (tree.parent / "summary.md").read_text() == (out / "gate.md").read_text()
     assert len(history.read_text().splitlines()) == 1
     assert left_behind(tree) == []
-    again = command(tree, "compare", str(out / "base"), str(out / "head"), "--min-effect", "9")
+    again = teleport_bench(
+        tree, "compare", str(out / "base"), str(out / "head"), "--min-effect", "9"
+    )
     assert again.returncode == 0, again.stdout + again.stderr
 
 
 def test_a_method_that_fails_now_is_named_and_broken(tree):
-    path = tree / METHOD
-    path.write_text(path.read_text() + '\nraise RuntimeError("planted")\n')
+    plant(tree, "baselines/symmetry/__init__.py", '\nraise RuntimeError("planted")\n')
     done, out = gate(tree)
 
     assert done.returncode == 4, done.stdout + done.stderr
@@ -104,14 +67,14 @@ def test_another_clock_is_not_comparable(tree):
 
 
 def test_a_base_that_is_not_there_is_bad_usage(tree):
-    done = command(tree, "gate", "--base", "nothing")
+    done = teleport_bench(tree, "gate", "--base", "nothing")
 
     assert done.returncode == 2
     assert "expected a commit for --base; git knows no 'nothing'" in done.stderr
 
 
 def test_a_dry_run_measures_nothing(tree):
-    done = command(tree, "gate", "--base", "HEAD", "--dry-run")
+    done = teleport_bench(tree, "gate", "--base", "HEAD", "--dry-run")
 
     assert done.returncode == 0, done.stderr
     assert "10 cells of" in done.stdout
@@ -131,7 +94,7 @@ def test_an_out_that_holds_something_is_refused(tree):
 def test_calibrate_writes_what_the_gate_takes(tree):
     file = tree.parent / "calibration.json"
     options = ("--axis", "d=32", "--method", "symmetry", "--method", "nullspace")
-    made = command(tree, "calibrate", *options, "--repeats", "2", "--out", str(file))
+    made = teleport_bench(tree, "calibrate", *options, "--repeats", "2", "--out", str(file))
     assert made.returncode == 0, made.stdout + made.stderr
     assert "minimum effect" in made.stdout
 
