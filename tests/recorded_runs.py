@@ -1,6 +1,7 @@
 """Run directories whose times are injected; nothing in them was measured."""
 
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,11 +53,14 @@ def run_directory(
     absent: tuple[str, ...] = (),
     spread: float = 0.01,
     seed: int = 0,
+    cache: str = "hot",
     **facts: Any,
 ) -> Path:
     """A run of ``LABELS``; some slower, some failed, some absent."""
     noise = random.Random(seed)
-    run = open_run(path, load_preset("smoke"), "teleport-bench run", resume=False)
+    spec = load_preset("smoke")
+    spec = replace(spec, sampling=replace(spec.sampling, cache=cache))
+    run = open_run(path, spec, "teleport-bench run", resume=False)
     write_environment(run, {**ENVIRONMENT, **facts})
     with Journal(run.journal) as journal:
         for label in LABELS:

@@ -44,6 +44,7 @@ def base(tmp_path):
         ({"absent": (FIRST,)}, 4, "MISSING"),
         ({"torch": "2.14.0"}, 3, "NOT COMPARABLE"),
         ({"cpu_model": "another"}, 3, "NOT COMPARABLE"),
+        ({"cache": "cold"}, 3, "NOT COMPARABLE"),
         ({"benchmark_code": "fedcba9876543210"}, 3, "NOT COMPARABLE"),
     ],
 )
