@@ -8,7 +8,7 @@ from gate_fakes import COMMANDS, Code, Machine
 from bench.comparison import Verdict
 from bench.errors import NotComparableError
 from bench.gate import Rules, run_gate
-from bench.judgement import exit_code
+from bench.judgement import exit_code, judge
 from bench.preset import load_preset
 
 SLOW = "nullspace:engine=textbook"
@@ -204,6 +204,17 @@ def test_records_of_both_sides_carry_rounds_session_and_looks(roots):
         assert set(rounds.values()) == {2}
         assert record["looks"] == 4
     assert len({record["session"] for record in (*base, *head)}) == 1
+
+
+def test_four_looks_are_paid_for(roots):
+    result, _ = gate(roots)
+    widths = {}
+    for looks in (1, 4):
+        found = judge(*result.measured, default=0.1, looks=looks)
+        widths[looks] = {j.comparison.cell_id: j.comparison.ratio for j in found}
+
+    assert {j.comparison.cell_id: j.comparison.ratio for j in result.judgements} == widths[4]
+    assert all(widths[1][cell].high < widths[4][cell].high for cell in widths[4])
 
 
 def suites(tmp_path, count, **options):

@@ -1,5 +1,6 @@
 """The file of gate results, and the series in it."""
 
+import fcntl
 import threading
 from dataclasses import replace
 
@@ -22,18 +23,18 @@ def test_lines_are_appended_and_come_back_by_age(tmp_path):
     assert len(path.read_text().splitlines()) == 3
 
 
-def test_gates_that_end_together_lose_nothing(tmp_path):
+def test_a_gate_waits_for_another_that_is_writing(tmp_path):
     path = tmp_path / "history.jsonl"
-    threads = [
-        threading.Thread(target=append, args=(path, entry_of(replace(outcome(), when=float(i)))))
-        for i in range(20)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with (tmp_path / ".history.jsonl.lock").open("w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        waiting = threading.Thread(target=append, args=(path, entry_of(outcome())))
+        waiting.start()
+        waiting.join(0.3)
+        assert waiting.is_alive()
+        assert not path.exists()
+    waiting.join()
 
-    assert [entry["when"] for entry in load(path)] == [float(i) for i in range(20)]
+    assert len(load(path)) == 1
 
 
 def test_a_series_a_cell():
