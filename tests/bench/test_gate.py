@@ -238,6 +238,7 @@ def test_identical_code_passes(tmp_path):
 
 
 @pytest.mark.long
+@pytest.mark.timeout(3600)
 def test_identical_code_passes_in_500_gates(tmp_path):
     check(suites(tmp_path, 500, noise=0.05))
 
