@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from bench.atomic import write_whole
+from bench.history import NAME
 from reports import (
     csv_files,
     error_tables,
@@ -19,8 +20,6 @@ from reports import (
     sweeps,
     tables,
 )
-from bench.history import NAME
-from reports import csv_files, error_tables, null_dimensions, page, summary, sweeps, tables
 from reports.crossings import crossings
 from reports.excerpt import excerpt
 from reports.history import HistorySection, section
@@ -133,7 +132,6 @@ def render(run: Run, derived: Tables, history: HistorySection | None = None) -> 
             costs=costs,
             cost_notes=cost_notes,
             files=[f"{name}.csv" for name in derived.named()],
-            files=[f"{name}.csv" for name in vars(derived)],
             history=history,
         )
     )
