@@ -1,7 +1,10 @@
 """The key of the measuring code: what changes it and what does not."""
 
+from pathlib import Path
+
 import pytest
 
+from bench import benchmark_code
 from bench.benchmark_code import benchmark_key, essence
 
 CLOCK = 'def now():\n    """The time."""\n    return 1  # now\n'
@@ -26,6 +29,12 @@ def test_what_measures_and_what_is_built_count(tree):
     assert changed(tree, "clock.py", CLOCK.replace("1", "2"))
     assert changed(tree, "problems/mlp.py", "x = 2")
     assert changed(tree, "problems/new.py", "x = 1")
+
+
+def test_every_name_of_what_measures_is_a_file_or_a_package_here():
+    package = Path(benchmark_code.__file__).parent
+
+    assert all((package / name).exists() for name in benchmark_code._MEASURING)
 
 
 def test_comments_docstrings_layout_and_other_files_do_not(tree):
