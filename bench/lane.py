@@ -51,6 +51,7 @@ class Lane:
     failures: dict[str, tuple[str, str]] = field(default_factory=dict)
     _worker: Worker | None = None
     _opened: list[Unit] = field(default_factory=list)
+    _waits: bool = False
 
     def start(self) -> None:
         """Launch a worker; ``ready`` waits for it.
@@ -69,6 +70,7 @@ class Lane:
             WorkerGoneError: it ended.
         """
         message = self._known.receive(SILENCE_SECONDS)
+        self._waits = bool(message.get("waits"))
         missing = sorted(_NEEDED - set(message.get("commands", ())))
         if missing:
             raise NotComparableError(
@@ -129,6 +131,8 @@ class Lane:
             if message["event"] == "retire":
                 raise WorkerGoneError("crashed", message["reason"])
             yield message
+            if message["event"] == "cell" and self._waits:
+                self._known.send({"do": "kept"})
 
     def _take(self, message: Message, cells: list[str]) -> None:
         """Note what became of cells."""

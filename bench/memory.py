@@ -88,6 +88,9 @@ def _host_peak_without_reset(call: Callable[[], object]) -> Memory:
 
 
 def _highest_ever() -> int:
+    # A process started by vfork inherits its parent's ru_maxrss, not its VmHWM.
+    if _STATUS.is_file():
+        return _status_bytes("VmHWM")
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _MAXRSS_UNIT
 
 
