@@ -4,7 +4,7 @@ from math import inf, isnan, nan
 
 import torch
 
-from teleport_core.ascent import Ascent, Point, ascend
+from teleport_core.ascent import Ascent, Point, all_finite, ascend
 from teleport_core.interface import Status
 from teleport_core.problem import Parameters
 
@@ -78,3 +78,16 @@ def test_not_finite_at_the_start_moves_nothing() -> None:
     end = climb([nan, 2], steps=4)
 
     assert (end.status, end.steps_done, end.parameters) == (Status.NON_FINITE, 0, None)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("at", [0, 500, 999])
+def test_one_value_that_is_not_finite_is_found_wherever_it_is(bad: float, at: int) -> None:
+    values = torch.randn(1000)
+    values[at] = bad
+    assert not all_finite({"a": torch.ones(3), "b": values})
+
+
+def test_large_values_and_empty_tensors_are_finite() -> None:
+    assert all_finite({"a": torch.full((9,), 3e38), "b": torch.empty(0, 3)})
+    assert all_finite({})
