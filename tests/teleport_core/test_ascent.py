@@ -2,6 +2,7 @@
 
 from math import inf, isnan, nan
 
+import pytest
 import torch
 
 from teleport_core.ascent import Ascent, Point, all_finite, ascend
