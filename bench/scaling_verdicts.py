@@ -11,6 +11,7 @@ from enum import Enum
 from itertools import pairwise
 from typing import NamedTuple
 
+from bench.laws import UNDECIDED
 from bench.scaling import TOLERANCE, Growth
 from bench.statistics import Estimate
 
@@ -40,7 +41,12 @@ def near_constant(growth: Growth) -> Finding:
 
 
 def linear(growth: Growth) -> Finding:
-    """Whether the exponent, a constant floor allowed for, is 1 within ``TOLERANCE``."""
+    """Whether the exponent, a constant floor allowed for, is 1 within ``TOLERANCE``.
+
+    Where growth is neither seen nor excluded, a floor may hide any exponent.
+    """
+    if not growth.thin and growth.law == UNDECIDED:
+        return Finding(Answer.OPEN, "they do not tell growth from a constant")
     return _within(growth, (growth.ci_low, growth.ci_high), 1 - TOLERANCE, 1 + TOLERANCE)
 
 

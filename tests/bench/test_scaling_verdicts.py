@@ -139,3 +139,16 @@ def test_no_crossing(values, faster, reason):
 def test_unknown_intervals_take_no_side():
     unknown = Estimate(0.5, math.nan, math.nan, 3)
     assert crossing([1, 2], [unknown, unknown]).reason == "no level tells them apart"
+
+
+def test_growth_that_a_floor_may_hide_is_not_refuted():
+    """Linear on a floor of the size of its growth, with a slope far below 1."""
+    rng = np.random.default_rng(0)
+    levels = [1, 2, 4, 8, 16]
+    samples = [list((3.0 + 0.2 * x) * np.exp(0.25 * rng.standard_normal(7))) for x in levels]
+    growth = fit_growth(levels, samples)
+    assert growth.law == "undecided"
+    assert growth.ci_high < 0.85
+    assert linear(growth).answer is Answer.OPEN
+    flat = fit_growth(levels, [[1.0, 1.001, 0.999]] * 5)
+    assert linear(flat).answer is Answer.FAILS
