@@ -107,13 +107,14 @@ def _unsuited(
         return "there is no nn.Linear"
     if behind[-1]:
         return f"an activation follows the last layer, {linears[-1][0] or 'the model'}"
-    parameters = [p for _, linear in linears for p in linear.parameters()]
+    inputs = problem.tensors()
+    if len(inputs) != 1:
+        return "the model takes more than one input tensor"
+    parameters = [p for _, linear in linears for p in linear._parameters.values() if p is not None]
     if len({id(p) for p in parameters}) != len(parameters):
         return "two layers share a parameter"
-    if len({(p.dtype, p.device) for p in [*parameters, *problem.tensors()]}) != 1:
+    if len({(p.dtype, p.device) for p in [*parameters, *inputs]}) != 1:
         return "inputs and layers differ in dtype or device"
-    if len(problem.tensors()) != 1:
-        return "the model takes more than one input tensor"
     return ""
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from teleport_core.nullspace.gram import Basis, gram_bases
+from teleport_core.nullspace.gram import gram_bases
 from teleport_core.phases import BASIS
 from teleport_core.problem import Problem
 from teleport_core.stack import Elementwise, Stack
@@ -109,7 +109,7 @@ class FrozenLayer:
         """Whether the inputs leave a direction free, for a layer whose basis was not computed."""
         if self.features > self.inputs.shape[1]:
             return True
-        (found,) = gram_bases([self.inputs.T], ones=self.bias_name is not None)
+        (found,) = gram_bases([self.inputs], ones=self.bias_name is not None)
         return found.vectors.shape[1] < self.features
 
 
@@ -131,9 +131,10 @@ class _Pass:
 def freeze(problem: Problem, stack: Stack) -> tuple[list[FrozenLayer], Tensor, Tensor]:
     """Run the stack once; the layers, the loss, and dL/dz of the last layer [out, n]."""
     values = problem.parameters()
-    forward = _forward(problem, stack, values)
-    layers = _layers(stack, values, forward)
-    _find_bases(layers)
+    with torch.no_grad():
+        forward = _forward(problem, stack, values)
+        layers = _layers(stack, values, forward)
+        _find_bases(layers)
     return layers, forward.loss, forward.top
 
 
@@ -150,25 +151,26 @@ def _forward(problem: Problem, stack: Stack, values: dict[str, nn.Parameter]) ->
     inputs: list[Tensor] = []
     leaves: list[Tensor] = []
     ends: list[Tensor] = []
+    for layer in stack.layers:
+        inputs.append(x)
+        z = values[layer.weight] @ x
+        if layer.bias is not None:
+            z += values[layer.bias][:, None]
+        if layer is not stack.layers[-1]:
+            leaves.append(z.requires_grad_(True))
+            with torch.enable_grad():
+                ends.append(_through(z, layer.activations))
+            x = ends[-1].detach()
+    output = z.T.reshape(*leading, z.shape[0]).requires_grad_(True)
     with torch.enable_grad():
-        for layer in stack.layers:
-            inputs.append(x)
-            z = values[layer.weight].detach() @ x
-            if layer.bias is not None:
-                z += values[layer.bias].detach()[:, None]
-            if layer is not stack.layers[-1]:
-                leaves.append(z.requires_grad_(True))
-                ends.append(_through(leaves[-1], layer.activations))
-                x = ends[-1].detach()
-        output = z.T.reshape(*leading, z.shape[0]).requires_grad_(True)
         loss = problem.loss_fn(output, problem.targets)
-        *slopes, top = torch.autograd.grad(
-            [*ends, loss],
-            [*leaves, output],
-            [torch.ones_like(end) for end in [*ends, loss]],
-            allow_unused=True,
-            materialize_grads=True,
-        )
+    *slopes, top = torch.autograd.grad(
+        [*ends, loss],
+        [*leaves, output],
+        [*map(torch.ones_like, ends), None],
+        allow_unused=True,
+        materialize_grads=True,
+    )
     top = top.reshape(-1, z.shape[0]).T
     return _Pass(inputs, [*slopes, torch.ones_like(top)], loss.detach(), top)
 
@@ -223,7 +225,10 @@ def _pays_to_split(above: Tensor, n: int) -> bool:
 
 
 def _empty(x: Tensor, out: int, n: int, *, by_rows: bool) -> Tensor:
-    """An [out, n] matrix; ``by_rows`` stores the n-rows of its transpose one after another."""
+    """An [out, n] matrix; ``by_rows`` stores the n-rows of its transpose one after another.
+
+    Each in memory of its own: a product's last bits may depend on where its operands begin.
+    """
     return x.new_empty(n, out).T if by_rows else x.new_empty(out, n)
 
 
@@ -236,19 +241,14 @@ def _find_bases(layers: list[FrozenLayer]) -> None:
             alike.setdefault(key, []).append(layer)
     for (_, ones), same in alike.items():
         with BASIS:
-            found = gram_bases([layer.inputs.T for layer in same], ones=ones)
+            found = gram_bases([layer.inputs for layer in same], ones=ones)
         for layer, basis in zip(same, found, strict=True):
             layer.basis = basis.vectors if basis.vectors.shape[1] < layer.features else None
             if layer.counts[1] == ones:
-                layer.gram = _as_gram(layer, basis)
+                layer.gram = basis.gram
     for layer in layers:
         if layer.gram is None and layer.inputs.shape[1] < 2 * layer.inputs.shape[0]:
             layer.gram = _gram(layer.inputs, layer.counts)
-
-
-def _as_gram(layer: FrozenLayer, basis: Basis) -> Tensor | None:
-    """The Gram matrix of the samples that came with the basis, where there is one."""
-    return None if basis.gram is None else basis.gram.to(layer.inputs.dtype)
 
 
 def _gram(x: Tensor, counts: tuple[bool, bool]) -> Tensor:

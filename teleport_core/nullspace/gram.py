@@ -1,13 +1,14 @@
 """Bases of input spaces without an SVD of the inputs: from their Gram matrix, in float64.
 
-K = X X^T for inputs X [n, features] with n < features, else X^T X. Where Cholesky's factor
-K = L L^T proves that no sample depends on the others, Q = X^T L^{-T}. Else K = V S V^T and the
-leading left singular vectors of X^T are Q = X^T V S^{-1/2}. A Gram matrix in float64 cannot tell
+K = X^T X for inputs X [features, n] with n < features, else X X^T. Where Cholesky's factor
+K = L L^T proves that no sample depends on the others, Q = X L^{-T}. Else K = V S V^T and the
+leading left singular vectors of X are Q = X V S^{-1/2}. A Gram matrix in float64 cannot tell
 sigma / sigma_1 below 1e-7 from nothing; where the rank depends on such values the SVD decides.
 
 Layers whose inputs have the same shape are done together, in one call each for K, L, L^{-1}, Q.
 """
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -23,39 +24,36 @@ _EPS = torch.finfo(torch.float64).eps
 
 
 class Basis(NamedTuple):
-    """Orthonormal ``vectors`` Q [features (+1), k]; ``gram`` X X^T [n, n] where it was formed."""
+    """Orthonormal ``vectors`` Q [features (+1), k]; ``gram`` X^T X [n, n] where it was formed."""
 
     vectors: Tensor
     gram: Tensor | None
 
 
 def gram_bases(inputs: Sequence[Tensor], *, ones: bool) -> list[Basis]:
-    """For each X of one shape an orthonormal basis of the space that its rows span.
+    """For each X of one shape an orthonormal basis of the space that its columns span.
 
     Args:
-        inputs: X [n, features] of each layer.
-        ones: append a column of ones, for a bias that moves with its weight.
+        inputs: X [features, n] of each layer; columns are samples.
+        ones: append a row of ones, for a bias that moves with its weight.
 
     The rank is the numerical one (``teleport_core.rank.numerical``); exact null space only.
     """
-    X = torch.stack([x.double() for x in inputs])
+    X = (torch.stack(list(inputs)) if len(inputs) > 1 else inputs[0][None]).double()
     if ones:
-        X = torch.cat([X, X.new_ones(*X.shape[:2], 1)], dim=2)
-    _, n, features = X.shape
+        X = torch.cat([X, X.new_ones(len(X), 1, X.shape[2])], dim=1)
+    _, features, n = X.shape
     dtype = inputs[0].dtype
     if n >= features:
-        return [Basis(_by_eigenvectors(one, one.T @ one, dtype), None) for one in X]
-    gram = X @ X.mT
-    inverse, certain, lowest = _independent(gram, numerical_cut((features, n), dtype))
-    if all(certain):
-        # X^T first: its columns lie in memory one after another.
-        Q = X.mT @ inverse.mT
-        eps = torch.finfo(dtype).eps
-        vectors = [_orthonormal(q, low, eps).to(dtype) for q, low in zip(Q, lowest, strict=True)]
-        return [Basis(q, k) for q, k in zip(vectors, gram, strict=True)]
+        return [Basis(_by_eigenvectors(one, one @ one.T, dtype), None) for one in X]
+    gram = X.mT @ X
+    inverse, lowest = _independent(gram)
+    if lowest > 10 * max(numerical_cut((features, n), dtype), _RESOLUTION):
+        vectors = _orthonormal(X @ inverse.mT, lowest, torch.finfo(dtype).eps).to(dtype)
+        return [Basis(q, k) for q, k in zip(vectors, gram.to(dtype), strict=True)]
     if len(X) > 1:
         return [gram_bases([x], ones=ones)[0] for x in inputs]
-    return [Basis(_by_eigenvectors(X[0], gram[0], dtype), gram[0])]
+    return [Basis(_by_eigenvectors(X[0], gram[0], dtype), gram[0].to(dtype))]
 
 
 def gram_basis(inputs: Tensor, *, ones: bool) -> Tensor:
@@ -63,36 +61,38 @@ def gram_basis(inputs: Tensor, *, ones: bool) -> Tensor:
     return gram_bases([inputs], ones=ones)[0].vectors
 
 
-def _independent(gram: Tensor, cut: float) -> tuple[Tensor, list[bool], list[float]]:
-    """L^-1 [layers, n, n]; of each layer whether its rank is n for certain, and a lower bound.
+def _independent(gram: Tensor) -> tuple[Tensor, float]:
+    """L^-1 [layers, n, n], and a lower bound of sigma_min / sigma_1 of every X.
 
-    The bound is one of sigma_min / sigma_1 of X: sigma_min >= 1 / ||L^-1||_F, and
-    sigma_1 <= ||X||_F = sqrt(trace K). Where Cholesky breaks down, nothing is certain.
+    sigma_min >= 1 / ||L^-1||_F and sigma_1^2 <= ||K||_F. Where Cholesky breaks down it is 0.
     """
     factor, info = torch.linalg.cholesky_ex(gram)
     identity = torch.eye(gram.shape[1], dtype=gram.dtype, device=gram.device)
     inverse = torch.linalg.solve_triangular(factor, identity.expand_as(gram), upper=False)
-    traces = gram.diagonal(dim1=1, dim2=2).sum(1)
-    bounds = (inverse.square().sum((1, 2)) * traces).rsqrt()
-    lowest: list[float] = torch.where(info == 0, bounds, 0.0).tolist()
-    return inverse, [low > 10 * max(cut, _RESOLUTION) for low in lowest], lowest
+    norms = [torch.linalg.vector_norm(matrix, dim=(1, 2)) for matrix in (inverse, gram)]
+    read: list[list[float]] = torch.stack([info.to(gram.dtype), *norms]).tolist()
+    lowest = 1.0
+    for failed, inverse_norm, gram_norm in zip(*read, strict=True):
+        nothing_known = failed or math.isnan(inverse_norm * gram_norm)
+        lowest = min(lowest, 0.0 if nothing_known else 1 / (inverse_norm * gram_norm**0.5))
+    return inverse, lowest
 
 
 def _by_eigenvectors(X: Tensor, gram: Tensor, dtype: torch.dtype) -> Tensor:
-    n, features = X.shape
+    features, n = X.shape
     cut, eps = numerical_cut((features, n), dtype), torch.finfo(dtype).eps
     require_finite(gram)
     values, vectors = torch.linalg.eigh(gram)
     sigma = values.clamp_min(0).sqrt()
     share = sigma / sigma[-1].clamp_min(torch.finfo(torch.float64).tiny)
     if _undecided(share, cut):
-        return basis_of(X.T.to(dtype), "numerical", 1.0).vectors
+        return basis_of(X.to(dtype), "numerical", 1.0).vectors
     keep = share > cut
     Q: Tensor = vectors[:, keep]
     if n < features:
         # Inputs that are all zero span nothing: Q is [features, 0].
         lowest = float(share[keep].min()) if keep.any() else 1.0
-        Q = _orthonormal(X.T @ (Q / sigma[keep]), lowest, eps)
+        Q = _orthonormal(X @ (Q / sigma[keep]), lowest, eps)
     return Q.to(dtype)
 
 
@@ -110,4 +110,4 @@ def _orthonormal(Q: Tensor, lowest: float, eps: float) -> Tensor:
     """
     if 0.1 * eps * lowest**2 > _EPS:
         return Q
-    return 1.5 * Q - 0.5 * (Q @ (Q.T @ Q))
+    return 1.5 * Q - 0.5 * (Q @ (Q.mT @ Q))

@@ -133,7 +133,9 @@ def _together(layers: list[FrozenLayer]) -> Alike:
     features, n = layers[0].inputs.shape
     bases = [layer.basis for layer in layers if layer.basis is not None]
     most = max(basis.shape[1] for basis in bases)
-    Q = torch.stack([torch.nn.functional.pad(q, (0, most - q.shape[1])) for q in bases])
+    if any(basis.shape[1] < most for basis in bases):
+        bases = [torch.nn.functional.pad(basis, (0, most - basis.shape[1])) for basis in bases]
+    Q = torch.stack(bases)
     tangents = Q.new_empty(len(layers), features, n)
     for layer, tangent in zip(layers, tangents, strict=True):
         layer.tangent = tangent

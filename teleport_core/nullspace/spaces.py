@@ -81,7 +81,7 @@ def _of_groups(layer: Layer, limit: int) -> list[Space]:
             break
     else:
         X = torch.cat(few, 1)
-        return [_of_basis(gram_basis(one, ones=False)) for one in X]
+        return [_of_basis(gram_basis(one.T, ones=False)) for one in X]
     gram, more = _gram(chain(few, pieces))
     dtype = layer.uses[0].x.dtype
     return [

@@ -76,8 +76,12 @@ def scale_of_step(problem: Problem) -> dict[str, float]:
 
 def svd_basis(inputs: torch.Tensor, *, ones: bool) -> torch.Tensor:
     """The textbook engine's decision about the rank."""
-    rows = torch.cat([inputs, inputs.new_ones(len(inputs), 1)], 1) if ones else inputs
-    return basis_of(rows.T, "numerical", 1.0).vectors
+    return basis_of(with_ones(inputs) if ones else inputs, "numerical", 1.0).vectors
+
+
+def with_ones(inputs: torch.Tensor) -> torch.Tensor:
+    """A row of ones below the features."""
+    return torch.cat([inputs, inputs.new_ones(1, inputs.shape[1])])
 
 
 def shared_bases(problem: Problem) -> Callable[..., list[Basis]]:
@@ -92,9 +96,9 @@ def shared_bases(problem: Problem) -> Callable[..., list[Basis]]:
 
     def basis_of_same(x: torch.Tensor, *, ones: bool) -> torch.Tensor:
         for layer, vectors in bases:
-            rows = layer.representation()[: layer.representation().shape[0] - ones].T
-            alike = (layer.bias is not None) == ones and rows.shape == x.shape
-            if alike and (rows - x).norm() <= 1e-12 * x.norm():
+            seen = layer.representation()[: layer.representation().shape[0] - ones]
+            alike = (layer.bias is not None) == ones and seen.shape == x.shape
+            if alike and (seen - x).norm() <= 1e-12 * x.norm():
                 return vectors
         return svd_basis(x, ones=ones)  # a layer fed by data alone, whose status needs a look
 
@@ -322,19 +326,19 @@ def test_below_one_the_fast_engine_says_why_it_does_not_apply() -> None:
 def test_gram_bases_span_the_inputs(shape: tuple[int, int], ones: bool, dtype: torch.dtype) -> None:
     torch.manual_seed(0)
     inputs = torch.randn(shape, dtype=torch.float64).to(dtype)
-    rows = torch.cat([inputs, inputs.new_ones(len(inputs), 1)], 1) if ones else inputs
+    columns = with_ones(inputs) if ones else inputs
 
     Q = gram_bases([inputs], ones=ones)[0].vectors
 
     eps = torch.finfo(dtype).eps
-    assert Q.shape == (rows.shape[1], min(rows.shape))
+    assert Q.shape == (columns.shape[0], min(columns.shape))
     assert (Q.T @ Q - torch.eye(Q.shape[1])).abs().max() < 20 * eps
-    assert (rows.T - Q @ (Q.T @ rows.T)).norm() < 20 * eps * rows.norm()
+    assert (columns - Q @ (Q.T @ columns)).norm() < 20 * eps * columns.norm()
 
 
 @pytest.mark.parametrize("n", [3, 9])
 def test_inputs_that_are_all_zero_span_nothing(n: int) -> None:
-    assert gram_bases([torch.zeros(n, 5)], ones=False)[0].vectors.shape == (5, 0)
+    assert gram_bases([torch.zeros(5, n)], ones=False)[0].vectors.shape == (5, 0)
 
 
 @pytest.mark.parametrize(
@@ -352,8 +356,8 @@ def test_near_duplicates_are_decided_as_the_svd_decides(
     gap: float, dtype: torch.dtype, rank: int
 ) -> None:
     torch.manual_seed(0)
-    inputs = torch.randn(5, 40, dtype=torch.float64)
-    inputs[4] = inputs[3] + gap * torch.randn(40, dtype=torch.float64)
+    inputs = torch.randn(40, 5, dtype=torch.float64)
+    inputs[:, 4] = inputs[:, 3] + gap * torch.randn(40, dtype=torch.float64)
     inputs = inputs.to(dtype)
 
     Q = gram_bases([inputs], ones=False)[0].vectors
@@ -367,8 +371,8 @@ def test_the_gram_matrix_is_not_asked_for_what_it_cannot_resolve(
 ) -> None:
     """The control of the test above: without the fallback the rank comes out wrong."""
     torch.manual_seed(0)
-    inputs = torch.randn(5, 40, dtype=torch.float64)
-    inputs[4] = inputs[3] + 1e-9 * torch.randn(40, dtype=torch.float64)
+    inputs = torch.randn(40, 5, dtype=torch.float64)
+    inputs[:, 4] = inputs[:, 3] + 1e-9 * torch.randn(40, dtype=torch.float64)
     monkeypatch.setattr(gram, "_undecided", lambda share, cut: False)
 
     Q = gram_bases([inputs], ones=False)[0].vectors
