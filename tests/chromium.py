@@ -1,9 +1,10 @@
-"""A page in headless Chromium, and everything it tries: scripts, requests, dialogs, log entries.
+"""A page in headless Chromium: what it shows, and everything it tries: scripts, requests, dialogs.
 
 The browser is spoken to over two pipes (``--remote-debugging-pipe``), one JSON object at a time,
 each ended by a zero byte; see https://chromedevtools.github.io/devtools-protocol/.
 """
 
+import base64
 import fcntl
 import json
 import os
@@ -13,6 +14,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
@@ -115,6 +117,19 @@ class Chromium:
         self._call("Target.closeTarget", targetId=target)
         return seen
 
+    @contextmanager
+    def visiting(self, address, scripts):
+        """A page of a server of ours; of others it gets ``scripts``, by address, and no more."""
+        target = self._call("Target.createTarget", url="about:blank")["targetId"]
+        session = self._call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        for domain in ("Page", "Runtime"):
+            self._call(f"{domain}.enable", session)
+        self._call("Fetch.enable", session, patterns=[{"urlPattern": "https://*"}])
+        self._events.clear()
+        self._call("Page.navigate", session, url=address)
+        yield Visit(self, session, scripts)
+        self._call("Target.closeTarget", targetId=target)
+
     def _call(self, method, session=None, **parameters):
         self._last += 1
         message = {"id": self._last, "method": method, "params": parameters}
@@ -141,6 +156,55 @@ class Chromium:
         messages = [json.loads(message) for message in whole]
         self._events += messages
         return messages
+
+
+@dataclass
+class Visit:
+    """A page that is open."""
+
+    chromium: Chromium
+    session: str
+    scripts: dict = field(repr=False)
+    refused: list = field(default_factory=list)
+    errors: list = field(default_factory=list)
+
+    def until(self, expression):
+        """The value of a JavaScript expression once it is something; errors of it count as not."""
+        end = time.monotonic() + STARTING
+        while time.monotonic() < end:
+            self.chromium._listen(0.1)
+            self._react()
+            asked = {"expression": expression, "returnByValue": True, "awaitPromise": True}
+            answer = self.chromium._call("Runtime.evaluate", self.session, **asked)
+            value = answer["result"].get("value")
+            if value and "exceptionDetails" not in answer:
+                return value
+        raise TimeoutError(f"expected {expression} to become true; {self}")
+
+    def picture(self):
+        """A screenshot, as PNG."""
+        return base64.b64decode(self.chromium._call("Page.captureScreenshot", self.session)["data"])
+
+    def _react(self):
+        """Answer or refuse what the page wants of others; note its errors."""
+        events = list(self.chromium._events)
+        self.chromium._events.clear()
+        for event in events:
+            given = event.get("params", {})
+            if event.get("method") == "Runtime.exceptionThrown":
+                self.errors.append(given["exceptionDetails"])
+            if event.get("method") != "Fetch.requestPaused":
+                continue
+            address, request = given["request"]["url"], {"requestId": given["requestId"]}
+            if address in self.scripts:
+                body = base64.b64encode(self.scripts[address].encode()).decode()
+                kind = [{"name": "Content-Type", "value": "text/javascript"}]
+                answer = {**request, "responseCode": 200, "responseHeaders": kind, "body": body}
+                self.chromium._call("Fetch.fulfillRequest", self.session, **answer)
+            else:
+                self.refused.append(address)
+                answer = {**request, "errorReason": "InternetDisconnected"}
+                self.chromium._call("Fetch.failRequest", self.session, **answer)
 
 
 def _high(descriptor):

@@ -1,4 +1,4 @@
-"""TensorBoard with torch-tb-profiler really reads what we write; on loopback, no browser."""
+"""TensorBoard with torch-tb-profiler really reads what we write, and its page shows it."""
 
 import importlib.util
 import json
@@ -16,6 +16,7 @@ from typing import Any
 
 import cuda_trace
 import pytest
+from chromium import Chromium, Visit, browser
 
 from bench.profiling.convert import convert
 from bench.profiling.record import Call, Detail, record
@@ -47,8 +48,8 @@ def recorded(folder: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def get(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Get]:
-    """Asks the plugin; it has a recorded run, and a CUDA trace as it was and converted."""
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """TensorBoard's; it has a recorded run, and a CUDA trace as it was and converted."""
     root = tmp_path_factory.mktemp("tensorboard")
     logs = root / "logs"
     convert(recorded(root), logs / "teleport", "cpu_0")
@@ -63,12 +64,17 @@ def get(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Get]:
             env={**os.environ, "TMPDIR": str(root)},
         )
         try:
-            address = listening(root / "log", server)
-            yield lambda path, **query: ask(f"{address}{PLUGIN}/{path}", query)
+            yield listening(root / "log", server)
         finally:
             server.terminate()
             server.wait(30)
             shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def get(address: str) -> Get:
+    """Asks the plugin."""
+    return lambda path, **query: ask(f"{address}{PLUGIN}/{path}", query)
 
 
 def listening(log: Path, server: subprocess.Popen[bytes]) -> str:
@@ -178,3 +184,89 @@ def test_gpu_curves_are_part_of_a_trace_that_can_be_read(runs: list[str], get: G
     assert any(event["name"] == "GPU 0 Utilization" for event in events)
     with pytest.raises(ValueError, match=r"delimiter|Unterminated|control"):
         get("trace", **place("raw"))
+
+
+CHARTS = "https://www.gstatic.com/charts/loader.js"
+# The plugin lives in a frame of TensorBoard's page; it has three menus: runs, views, workers.
+FRAME = "document.querySelector('iframe').contentDocument"
+MENUS = f"{FRAME}.querySelectorAll('[aria-haspopup=listbox]')"
+OPTIONS = f"[...{FRAME}.querySelectorAll('[role=option]')]"
+
+
+@pytest.fixture(scope="module")
+def page(
+    address: str, runs: list[str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Visit]:
+    """TensorBoard's page in a browser; a plain stand-in draws its charts, as Google is far away."""
+    if browser() is None and not os.environ.get("CI"):
+        pytest.skip("needs Chromium or Chrome on the PATH")
+    charts = (Path(__file__).parents[1] / "google_charts.js").read_text()
+    with (
+        Chromium(tmp_path_factory.mktemp("browser")) as chromium,
+        chromium.visiting(f"{address}#pytorch_profiler", {CHARTS: charts}) as visit,
+    ):
+        yield visit
+
+
+def look_at(page: Visit, run: str, view: str) -> None:
+    """Go to a view by way of another one, so that nothing of an earlier look is left."""
+    choose(page, 0, run)
+    choose(page, 1, "Trace")
+    choose(page, 1, view)
+
+
+def choose(page: Visit, menu: int, name: str) -> None:
+    """Pick an entry of a menu."""
+    press = "new MouseEvent('mousedown', {bubbles: true, button: 0})"
+    page.until(f"{MENUS}[{menu}].dispatchEvent({press})")
+    entry = f"{OPTIONS}.find((option) => option.innerText === '{name}')"
+    page.until(f"({entry}.click(), true)")
+    page.until(f"{MENUS}[{menu}].innerText === '{name}' && {OPTIONS}.length === 0")
+
+
+def drawn(page: Visit, kind: str) -> list[dict[str, Any]]:
+    """The charts of a kind, once there are any."""
+    charts = f"[...{FRAME}.querySelectorAll('[data-chart]')].map((one) => one.dataset.chart)"
+    wanted = f"{charts}.map(JSON.parse).filter((one) => one.kind === '{kind}')"
+    found: list[dict[str, Any]] = page.until(f"((found) => found.length && found)({wanted})")
+    return found
+
+
+def values(chart: dict[str, Any]) -> dict[str, float]:
+    return {row[0]: row[1] for row in chart["rows"]}
+
+
+def test_the_page_draws_the_steps_of_a_recorded_run(page: Visit) -> None:
+    look_at(page, "teleport", "Overview")
+
+    (steps,) = drawn(page, "SteppedAreaChart")
+    assert [row[0] for row in steps["rows"]] == ["2", "3", "4"]
+    at = steps["columns"].index("CPU Exec")
+    assert all(row[at] > 0 for row in steps["rows"])
+    assert page.errors == []
+
+
+def test_the_page_draws_the_operators_and_phases_of_a_recorded_run(page: Visit) -> None:
+    look_at(page, "teleport", "Operator")
+
+    own, total = drawn(page, "PieChart")
+    assert min(values(own).values()) > 0
+    assert "phase: double backward" in values(total)
+    assert page.errors == []
+
+
+def test_the_page_draws_the_memory_of_a_recorded_run(page: Visit) -> None:
+    look_at(page, "teleport", "Memory")
+
+    (curve,) = drawn(page, "LineChart")
+    assert max(row[1] for row in curve["rows"]) > 0
+    assert page.errors == []
+
+
+def test_the_page_draws_the_kernels_of_a_converted_cuda_trace(page: Visit) -> None:
+    look_at(page, "converted", "GPU Kernel")
+
+    times = values(drawn(page, "PieChart")[0])
+    calls = cuda_trace.CALLS
+    assert sorted(times.values()) == sorted(calls * time for time in cuda_trace.KERNELS)
+    assert page.errors == []
