@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from teleport_core.interface import Status
-from teleport_core.phases import CHECK
+from teleport_core.phases import CHECK, UPDATE
 from teleport_core.problem import Parameters
 
 
@@ -71,7 +71,11 @@ def ascend(
             if not finite and len(points) > 1:
                 points.pop()
             break
-        points = [points[-1], moved]
+        with UPDATE:
+            # The weights before the last step and the graph at this point go now, and not when
+            # the next visit has made its own.
+            points = [points[-1], moved]
+            del point
     taken = len(loss) - (status is not Status.DONE)
     return _finish(status, points, loss, norms, taken, nan)
 

@@ -71,10 +71,8 @@ def advance(problem: Problem, state: TextbookState, lr: float, steps: int, cap: 
             if not updates:
                 return None
             with UPDATE:
-                return parameters | {
-                    name: parameters[name] + lr * update  # Eq. 5
-                    for name, update in updates.items()
-                }
+                moved = {name: parameters[name] + lr * updates.pop(name) for name in [*updates]}
+            return parameters | moved  # Eq. 5
 
         return Point(loss.detach(), norm_sq.detach(), move)
 
