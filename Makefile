@@ -22,8 +22,10 @@ endif
 report: $(READY)
 	$(RUN) -m bench run --preset $(PRESET) --device $(DEVICE)
 
+# Two files at a time; what is there to be timed runs alone.
 test: $(READY)
-	$(RUN) -m pytest
+	$(RUN) -m pytest --numprocesses 2 --dist loadfile --benchmark-disable --ignore tests/performance
+	$(RUN) -m pytest tests/performance
 
 verify: $(READY)
 	$(RUN) -m pytest -m long
