@@ -38,10 +38,8 @@ def energy(sigma: Tensor, shape: tuple[int, int], dtype: torch.dtype, tau: float
     which does not lose small values beside large ones.
     """
     del shape, dtype
-    squares = sigma.double().square()
-    tail = squares.flip(0).cumsum(0).flip(0)  # tail[k] = sum over i > k
-    tail = torch.cat([tail, tail.new_zeros(1)])
-    return int((tail > (1.0 - tau) * squares.sum()).sum())
+    tail, whole = _tail_energy(sigma)
+    return int((tail > (1.0 - tau) * whole).sum())
 
 
 def gpm(sigma: Tensor, shape: tuple[int, int], dtype: torch.dtype, tau: float) -> int:
@@ -50,9 +48,15 @@ def gpm(sigma: Tensor, shape: tuple[int, int], dtype: torch.dtype, tau: float) -
     One less than Eq. 3 wherever the two differ: the direction that crosses tau stays free.
     """
     del shape, dtype
+    tail, whole = _tail_energy(sigma)
+    return int((tail[1:] > (1.0 - tau) * whole).sum())
+
+
+def _tail_energy(sigma: Tensor) -> tuple[Tensor, Tensor]:
+    """Sums of sigma_i^2 over i > k for k = 0, 1, ..., all of them; and over all i."""
     squares = sigma.double().square()
-    share = squares.cumsum(0) / squares.sum()
-    return int((share < tau).sum())
+    tail = squares.flip(0).cumsum(0).flip(0)
+    return torch.cat([tail, tail.new_zeros(1)]), squares.sum()
 
 
 def energy_float32(sigma: Tensor, shape: tuple[int, int], dtype: torch.dtype, tau: float) -> int:

@@ -101,6 +101,9 @@ def _in_child(directory, most_bytes):
 
 
 def main():
+    # Whoever started the tests may ignore signals, as nohup does; the runs are to hear them.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for line in sys.stdin:
         directory, how, value = line.rsplit(" ", 2)
         print(ended(Path(directory), how, float(value)), flush=True)

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from teleport_core.errors import OptionError
@@ -52,6 +52,7 @@ def test_inputs_that_are_all_zero_leave_everything_free(rule: str) -> None:
     st.lists(st.floats(1e-6, 1e3), min_size=1, max_size=12),
     st.floats(0.01, 1.0),
 )
+@example([128.0, 1e-6], 1.0)
 def test_energy_and_gpm_differ_by_one_at_most(values: list[float], tau: float) -> None:
     sigma = torch.tensor(sorted(values, reverse=True), dtype=torch.float64)
     shape = (20, len(values))
