@@ -92,10 +92,15 @@ def panels(
     base: dict[str, int],
     view: str,
 ) -> list[Panel]:
-    """The five panels of one view, in the paper's order; SGD itself is the unit, not a curve."""
+    """The panels of one view, in the paper's order; SGD itself is the unit, not a curve.
+
+    Axes that were held at one level have none, unless no axis was swept.
+    """
     rows = [row for row in runtime if row["method"] != SGD]
     fits = _fits(scaling, setting) if view == "seconds" else {}
-    return [_panel(sweep(rows, setting, axis, base), fits, axis, view, base) for axis in AXES]
+    cells = {axis: sweep(rows, setting, axis, base) for axis in AXES}
+    swept = [axis for axis in AXES if len({cell[axis] for cell in cells[axis]}) > 1]
+    return [_panel(cells[axis], fits, axis, view, base) for axis in swept or AXES]
 
 
 def _panel(

@@ -56,7 +56,7 @@ class Material:
 
 
 class View(NamedTuple):
-    """The five panels in one unit, and how many cells have no value in it."""
+    """The panels in one unit, and how many cells have no value in it."""
 
     key: str
     name: str

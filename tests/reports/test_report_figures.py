@@ -131,6 +131,17 @@ def test_cells_without_a_ratio_leave_the_sgd_view_and_are_counted(report_of):
     assert "no SGD step was timed beside them: 3 cells" in page.words
 
 
+def test_an_axis_that_was_held_at_one_level_has_no_panel(report_of):
+    swept = [
+        cell for cell in synthetic.cells() if {**cell, "d": 0} == {**cell, **synthetic.BASE, "d": 0}
+    ]
+    assert {cell["d"] for cell in swept} == set(synthetic.LEVELS["d"])
+    _, page = report_of(swept)
+    for view in VIEWS:
+        (image,) = runtime_panels(page, view)
+        assert "against d," in image["alt"]
+
+
 def test_sweeps_of_one_level_and_without_any_time_are_drawn(report_of):
     base = [synthetic.cells()[index] for index in range(4)]
     _, page = report_of(base)
