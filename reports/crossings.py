@@ -75,27 +75,25 @@ def _row(own: list[Record], axis: str) -> Record:
 
 
 def crossing_table(rows: Sequence[Record]) -> Table:
-    """A sentence per variant and axis."""
+    """A row per variant and answer, with the axes that it holds for."""
     several = len({tuple(row[name] for name in Setting._fields) for row in rows}) > 1
-    text = ["setting", "variant", "axis"] if several else ["variant", "axis"]
+    axes: dict[tuple[str, ...], list[str]] = {}
+    for row in rows:
+        setting = [", ".join(str(row[k]) for k in Setting._fields)] if several else []
+        axes.setdefault((*setting, row["variant"], _sentence(row)), []).append(_levels(row))
     cells = [
-        [
-            *([html.words(", ".join(str(row[k]) for k in Setting._fields))] if several else []),
-            html.words(row["variant"]),
-            html.words(row["axis"]),
-            html.words(_levels(row)),
-            html.words(_sentence(row)),
-        ]
-        for row in rows
+        [*map(html.words, place), html.words("; ".join(levels)), html.words(answer)]
+        for (*place, answer), levels in axes.items()
     ]
-    columns = [*html.columns(text, ["levels"]), Column("takes less time than nullspace", False)]
+    columns = html.columns(["setting", "variant"] if several else ["variant"], [])
+    columns += [Column("along", False), Column("takes less time than nullspace", False)]
     return Table("Where which is faster", columns, cells)
 
 
 def _levels(row: Record) -> str:
     if not row["levels"]:
-        return ""
-    return f"{int(row['lowest'])} to {int(row['highest'])} ({row['levels']})"
+        return str(row["axis"])
+    return f"{row['axis']} {int(row['lowest'])} to {int(row['highest'])}"
 
 
 def _sentence(row: Record) -> str:

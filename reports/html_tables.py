@@ -40,9 +40,25 @@ class Table:
             for index in range(len(self.columns))
             if any(row[index].text not in ("", formatting.DASH) for row in self.rows)
         ]
+        return self._with_columns(kept, self.caption)
+
+    def with_common_in_caption(self, labels: Sequence[str]) -> "Table":
+        """Of these columns those in which all rows say the same go into the caption."""
+        if len(self.rows) < 2:
+            return self
+        same = [
+            index
+            for index, column in enumerate(self.columns)
+            if column.label in labels and len({row[index][:2] for row in self.rows}) == 1
+        ]
+        facts = [f"{self.columns[index].label} {self.rows[0][index].text}" for index in same]
+        kept = [index for index in range(len(self.columns)) if index not in same]
+        return self._with_columns(kept, "; ".join([self.caption, *facts]))
+
+    def _with_columns(self, kept: list[int], caption: str) -> "Table":
         columns = [self.columns[index] for index in kept]
         rows = [[row[index] for index in kept] for row in self.rows]
-        return Table(self.caption, columns, rows, self.sortable)
+        return Table(caption, columns, rows, self.sortable)
 
 
 def words(text: Any) -> Cell:

@@ -68,7 +68,8 @@ def table(spectrum: Sequence[Record]) -> Table:
         for record in counted
     ]
     caption = "Free dimensions of the input of each layer; below τ = 1 by the energy rule"
-    return Table(caption, html.columns(text, numeric), rows, sortable=True)
+    found = Table(caption, html.columns(text, numeric), rows, sortable=True)
+    return found.with_common_in_caption(("model", "data", "columns"))
 
 
 def _count(record: Record, rule: str, threshold: float) -> Cell:

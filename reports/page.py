@@ -156,7 +156,7 @@ def _context(material: Material) -> dict[str, Any]:
         "profile": profile.section(run.profiles, run.environment, run.directory.name),
         "base": formatting.point(material.base),
         "runtime_sections": _runtime_sections(material),
-        "scaling": sections.scaling_table(material.scaling),
+        "scaling": sections.scaling_tables(material.scaling),
         "ratios": ratio_table(material.ratios, material.base),
         "crossings": crossing_table(material.crossings),
         "preservation_groups": figures_error.preservation_groups(run.preservation),

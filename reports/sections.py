@@ -17,47 +17,54 @@ from reports.sweeps import MEMORY, SGD_PHASE, Setting
 _GROWTH = ("total", "prepare", "steps")
 
 
-def scaling_table(scaling: Sequence[Record]) -> Table:
-    """A row per variant and swept axis: how the total grows, and how its two phases do."""
+Place = tuple[Any, ...]
+"""A setting, a variant and an axis."""
+
+
+def scaling_tables(scaling: Sequence[Record]) -> list[Table]:
+    """How the total grows along each axis, and how its two phases and the memory do."""
     swept = {row["axis"] for row in scaling if row["levels"] > 1}
-    rows: dict[tuple[Any, ...], dict[str, Record]] = {}
+    rows: dict[Place, dict[str, Record]] = {}
     for row in (row for row in scaling if row["axis"] in swept):
         place = tuple(row[name] for name in (*Setting._fields, "variant", "axis"))
         rows.setdefault(place, {})[row["phase"]] = row
     several = len({place[:4] for place in rows}) > 1
     text = ["setting", "variant", "axis"] if several else ["variant", "axis"]
-    numeric = [
-        "levels",
-        "slope of total",
-        "exponent of total",
-        "floor",
-        "slope of prepare",
-        "slope of steps",
-        "slope of peak memory",
-    ]
-    cells = [
-        [*([html.words(", ".join(place[:4]))] if several else []), *_growth_cells(place, phases)]
-        for place, phases in rows.items()
-    ]
-    wordy = [Column(label, False) for label in ("law of total", "verdict", "remark")]
-    columns = [*html.columns(text, numeric), *wordy]
-    return Table("How time grows along each axis that was swept", columns, cells).without_empty()
-
-
-def _growth_cells(place: tuple[Any, ...], phases: dict[str, Record]) -> list[Cell]:
-    total = phases.get("total") or phases[SGD_PHASE]
-    prepare, steps = (phases.get(name) for name in ("prepare", "steps"))
-    name = f"{place[4]} (a single step)" if SGD_PHASE in phases else place[4]
+    whole = html.columns([*text], ["levels", "slope", "exponent", "floor"])
+    whole += [Column(label, False) for label in ("law", "verdict", "remark")]
+    parts = html.columns([*text], ["slope of prepare", "slope of steps", "slope of peak memory"])
+    named = [(_named(place, phases, several), phases) for place, phases in rows.items()]
     return [
-        html.words(name),
-        html.words(place[5]),
+        Table(
+            "How the time of a call grows along each axis that was swept",
+            whole,
+            [[*name, *_total_cells(phases)] for name, phases in named],
+        ).without_empty(),
+        Table(
+            "How its phases and its memory grow",
+            parts,
+            [
+                [*name, *(_slope(phases.get(phase)) for phase in ("prepare", "steps", MEMORY))]
+                for name, phases in named
+                if SGD_PHASE not in phases or MEMORY in phases
+            ],
+        ).without_empty(),
+    ]
+
+
+def _named(place: Place, phases: dict[str, Record], several: bool) -> list[Cell]:
+    name = f"{place[4]} (a single step)" if SGD_PHASE in phases else place[4]
+    setting = [html.words(", ".join(place[:4]))] if several else []
+    return [*setting, html.words(name), html.words(place[5])]
+
+
+def _total_cells(phases: dict[str, Record]) -> list[Cell]:
+    total = phases.get("total") or phases[SGD_PHASE]
+    return [
         html.words(_levels(total)),
         _slope(total),
         html.slope(total["exponent"], total["ci_low"], total["ci_high"]),
         html.seconds(total["floor_s"]),
-        _slope(prepare),
-        _slope(steps),
-        _slope(phases.get(MEMORY)),
         html.words(_law(total)),
         html.words(total["verdict"]),
         html.words(total["reason"]),
@@ -87,7 +94,8 @@ def preservation_table(records: Sequence[Record]) -> Table:
     last = [Column(label, False) for label in ("guarantee", "ended", "free dimensions")]
     rows = [_curve_cells(record) for record in sorted(records, key=curve_order)]
     caption = "Loss and gradient along the steps, a row per curve"
-    return Table(caption, [*html.columns(text, numeric), *last], rows).without_empty()
+    found = Table(caption, [*html.columns(text, numeric), *last], rows).without_empty()
+    return found.with_common_in_caption(("model", "data", "start", "steps", "ended"))
 
 
 def _curve_cells(record: Record) -> list[Cell]:

@@ -76,6 +76,7 @@ class Chromium:
             *(sys.executable, "-c", ENTER, str(theirs_in), str(theirs_out), browser()),
             *("--headless=new", "--remote-debugging-pipe", f"--user-data-dir={self._profile}"),
             *("--no-first-run", "--disable-gpu", "--disable-dev-shm-usage", *flags),
+            "--window-size=1280,900",
             *("--disable-background-networking", "--disable-component-update", "about:blank"),
         ]
         self._process = subprocess.Popen(
