@@ -1,5 +1,6 @@
 """The README's examples run as they stand."""
 
+import csv
 import re
 from pathlib import Path
 
@@ -37,6 +38,29 @@ def test_the_factory_of_the_readme_is_a_factory(tmp_path: Path) -> None:
     point = Point(2, 8, 4, 3, 2, address, "digits", "cpu", "float32")
 
     assert len(build(point, seed=0, bias=False, data_dir=None).batches) == 2
+
+
+def test_the_costs_of_the_readme_are_those_of_the_recorded_run() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    cell = r" ([\d.]+) \[([\d.]+), ([\d.]+)\] \|"
+    written = re.findall(rf"^\| (\d+) \|{cell * 3}$", text, flags=re.MULTILINE)
+    recorded = ROOT / "results" / "amd-epyc-2-cores" / "ratios.csv"
+    with recorded.open(encoding="utf-8", newline="") as file:
+        rows = {(row["d"], row["variant"]): row for row in csv.DictReader(file)}
+    columns = {
+        "sgd": "step",
+        "nullspace:engine=textbook": "call",
+        "symmetry:published=true": "call",
+    }
+
+    assert [row[0] for row in written] == ["256", "512", "1024", "2048"]
+    for d, *figures in written:
+        found = [
+            f"{float(rows[d, variant][f'{measure}_ratio{end}']):#.3g}"
+            for variant, measure in columns.items()
+            for end in ("", "_low", "_high")
+        ]
+        assert found == figures
 
 
 def test_every_command_of_the_readme_is_one() -> None:
