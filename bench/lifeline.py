@@ -2,7 +2,8 @@
 
 A runner that is killed cannot clean up, so the worker asks the kernel to be killed with it. What
 measured code starts is found by a mark in its environment, which it inherits even when it leaves
-the worker's process group. Both are Linux; elsewhere the process group alone is killed.
+the worker's process group; after a runner that was killed the next one on the machine looks for
+it. All this is Linux; elsewhere the process group alone is killed.
 """
 
 import contextlib
@@ -12,6 +13,7 @@ import secrets
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 MARK = "TELEPORT_BENCH_WORKER"
@@ -23,8 +25,22 @@ _PAUSE_SECONDS = 0.01
 
 
 def new_mark() -> str:
-    """A mark for a worker that this process is about to start: its own number and a random part."""
-    return f"{os.getpid()}-{secrets.token_hex(8)}"
+    """A mark for a worker of this process: its number, when it began, and a random part."""
+    pid = os.getpid()
+    return f"{pid}-{_beginning(pid)}-{secrets.token_hex(8)}"
+
+
+def _beginning(pid: int) -> str:
+    """When a process that runs began, in ticks since the machine did; empty where there is none.
+
+    Numbers of processes are given out again: number and beginning together are not.
+    """
+    try:
+        # The name, in parentheses, may hold anything.
+        fields = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return ""
+    return "" if fields[0] in "ZX" else fields[19]
 
 
 def die_with_runner() -> None:
@@ -44,16 +60,20 @@ def die_with_runner() -> None:
 
 def marked(mark: str) -> list[int]:
     """Processes that were started under a mark and are still there, zombies left out."""
-    wanted = f"{MARK}={mark}".encode()
-    found = []
+    return [pid for pid, found in _marks() if found == mark]
+
+
+def _marks() -> Iterator[tuple[int, str]]:
+    """Every marked process of this machine and its mark."""
+    key = f"{MARK}=".encode()
     for entry in _PROC.glob("[0-9]*"):
         try:
             variables = (entry / "environ").read_bytes().split(b"\0")
         except OSError:  # somebody else's, or gone in the meantime
             continue
-        if wanted in variables:
-            found.append(int(entry.name))
-    return found
+        for variable in variables:
+            if variable.startswith(key):
+                yield int(entry.name), variable[len(key) :].decode(errors="replace")
 
 
 def kill_marked(mark: str) -> None:
@@ -66,3 +86,21 @@ def kill_marked(mark: str) -> None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         time.sleep(_PAUSE_SECONDS)
+
+
+def kill_orphans() -> None:
+    """Kill what runners that have ended, and could not clean up, left of this user's workers."""
+    for mark in {mark for pid, mark in _marks() if _is_ours(pid)}:
+        match mark.split("-"):
+            case [runner, began, _] if runner.isdigit() and _beginning(int(runner)) != began:
+                kill_marked(mark)
+
+
+def _is_ours(pid: int) -> bool:
+    """Of this user, and numbered as we are: a container sees other numbers than its host."""
+    here, there = _PROC / "self", _PROC / str(pid)
+    try:
+        same_user = there.stat().st_uid == os.geteuid()
+        return same_user and (there / "ns/pid").stat().st_ino == (here / "ns/pid").stat().st_ino
+    except OSError:
+        return False

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
-from bench.lifeline import MARK, kill_marked, marked, new_mark
+from bench.lifeline import MARK, kill_marked, kill_orphans, marked, new_mark
 from bench.plain_text import plain
 from bench.protocol import Message, parse, send
 
@@ -50,6 +50,7 @@ class WorkerProcess:
     def __init__(self, root: Path = SOURCE_ROOT, python: str = sys.executable) -> None:
         """Start it; the first message it sends is ``ready``."""
         path = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
+        kill_orphans()
         self._mark = new_mark()
         # -P: a package of the same name in the present directory must not be imported.
         # faulthandler: a segmentation fault leaves the line of Python it came from.
