@@ -11,7 +11,7 @@ from torch import nn
 from bench.counts import Shape, sample_counts, stack_shape
 from bench.plan import Point
 from bench.settings import Sampling
-from bench.worker import run_block
+from bench.worker_block import run_block
 from teleport_core import Problem
 from teleport_core.operations import count
 

@@ -14,7 +14,7 @@ from bench.problems.build import Built, build
 from bench.settings import Preservation
 from bench.units import make_units
 from bench.variants import parse_variant
-from bench.worker import run_preservation
+from bench.worker_records import run_preservation
 from teleport_core.nullspace.bounds import layer_inputs, preactivation_bound
 from teleport_core.objective import loss_and_grad_norm_sq
 

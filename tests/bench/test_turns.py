@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 import torch
 
-from bench import worker
 from bench.gate import gate_units
 from bench.plan import make_plan
 from bench.preset import load_preset
 from bench.turns import OpenBlocks, Workshop, source_trees
+from bench.worker_block import built_point, check_batches, entrant_of
+from bench.worker_failures import fail
 
 ROOT = Path(__file__).parents[2]
 
@@ -31,8 +32,8 @@ def command() -> dict[str, Any]:
     return gate_units(make_plan(spec))[0].command
 
 
-def blocks(built=worker._built):
-    return OpenBlocks(Workshop(built, worker._entrant, worker.check_batches, worker._fail))
+def blocks(built=built_point):
+    return OpenBlocks(Workshop(built, entrant_of, check_batches, fail))
 
 
 def opened(command, **given):
@@ -70,7 +71,7 @@ def test_every_call_starts_from_the_same_weights(command, monkeypatch):
     models, starts = [], []
 
     def built(given):
-        point, made = worker._built(given)
+        point, made = built_point(given)
         models.append(made.model)
         return point, made
 

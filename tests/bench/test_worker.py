@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from bench import worker
+from bench import worker, worker_block
 from bench.errors import SpecError
 from bench.plan import make_plan
 from bench.preset import load_preset
@@ -28,7 +28,7 @@ def test_every_sample_starts_from_the_same_weights(
     monkeypatch.setattr("bench.measure.TIMING_LR", 0.1)
     models: list[torch.nn.Module] = []
     starts: list[torch.Tensor] = []
-    original_built, original_sample = worker._built, worker._one_sample
+    original_built, original_sample = worker_block.built_point, worker_block._one_sample
 
     def built(given: dict[str, Any]) -> Any:
         point, made = original_built(given)
@@ -46,8 +46,8 @@ def test_every_sample_starts_from_the_same_weights(
         moved.append(not torch.equal(starts[-1], flat()))
         return going_on
 
-    monkeypatch.setattr(worker, "_built", built)
-    monkeypatch.setattr(worker, "_one_sample", one_sample)
+    monkeypatch.setattr(worker_block, "built_point", built)
+    monkeypatch.setattr(worker_block, "_one_sample", one_sample)
     events: list[dict[str, Any]] = []
 
     worker.run_block(command, events.append)
