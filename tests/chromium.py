@@ -128,8 +128,10 @@ class Chromium:
         self._call("Fetch.enable", session, patterns=[{"urlPattern": "https://*"}])
         self._events.clear()
         self._call("Page.navigate", session, url=address)
-        yield Visit(self, session, scripts)
-        self._call("Target.closeTarget", targetId=target)
+        try:
+            yield Visit(self, session, scripts)
+        finally:
+            self._call("Target.closeTarget", targetId=target)
 
     def _call(self, method, session=None, **parameters):
         self._last += 1
@@ -181,10 +183,6 @@ class Visit:
             if value and "exceptionDetails" not in answer:
                 return value
         raise TimeoutError(f"expected {expression} to become true; {self}")
-
-    def picture(self):
-        """A screenshot, as PNG."""
-        return base64.b64decode(self.chromium._call("Page.captureScreenshot", self.session)["data"])
 
     def _react(self):
         """Answer or refuse what the page wants of others; note its errors."""

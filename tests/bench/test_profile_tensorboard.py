@@ -187,6 +187,7 @@ def test_gpu_curves_are_part_of_a_trace_that_can_be_read(runs: list[str], get: G
 
 
 CHARTS = "https://www.gstatic.com/charts/loader.js"
+POLYFILL = "https://cdnjs.cloudflare.com/ajax/libs/webcomponentsjs/0.7.24/webcomponents.min.js"
 # The plugin lives in a frame of TensorBoard's page; it has three menus: runs, views, workers.
 FRAME = "document.querySelector('iframe').contentDocument"
 MENUS = f"{FRAME}.querySelectorAll('[aria-haspopup=listbox]')"
@@ -270,3 +271,11 @@ def test_the_page_draws_the_kernels_of_a_converted_cuda_trace(page: Visit) -> No
     calls = cuda_trace.CALLS
     assert sorted(times.values()) == sorted(calls * time for time in cuda_trace.KERNELS)
     assert page.errors == []
+
+
+def test_the_page_asks_the_web_for_two_scripts_alone(page: Visit) -> None:
+    """As the README says: Google's charts, and one for the trace."""
+    look_at(page, "teleport", "Overview")
+
+    assert drawn(page, "SteppedAreaChart")  # drawn by the script that was asked for
+    assert set(page.refused) == {POLYFILL}

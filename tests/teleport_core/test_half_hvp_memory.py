@@ -36,7 +36,7 @@ def bytes_of(tensors: list[Tensor]) -> int:
 def thin_factors(problem: Problem, state: HalfHvpState) -> int:
     """Everything that grows with the batch: per layer X, D, slopes, tangents, Q and the like.
 
-    Preparing needs X and Q in float64 too, twice: X^T L^-T is formed beside X, then cast.
+    Preparing needs X and Q in float64 too, twice: X L^-T is formed beside X, then cast.
     """
     weights = {p.untyped_storage().data_ptr() for p in problem.parameters().values()}
     found: list[Tensor] = []
