@@ -122,7 +122,7 @@ def describe(plan: Plan) -> str:
     lines = [
         f"preset {spec.preset}: {what}device {spec.device}, dtype {spec.dtype}, seed {spec.seed}",
         *(_sweep(plan) if spec.variants else ["nothing is timed"]),
-        *(f"preservation and spectrum of {pair}" for pair in spec.preservation.pairs),
+        *_preservation(spec),
         f"estimated time: {_duration(plan_seconds(plan))} (a rough guess)",
     ]
     crowded = sum(block.point.n >= block.point.d for block in plan.blocks)
@@ -140,6 +140,15 @@ def _sweep(plan: Plan) -> list[str]:
         f"{_count(plan.point_count, 'point')}, {_count(plan.cell_count, 'cell')} "
         f"({_count(len(plan.spec.variants), 'variant')} and sgd at each point)",
     ]
+
+
+def _preservation(spec: Spec) -> list[str]:
+    """Where preservation is measured."""
+    section = spec.preservation
+    if not section.enabled:
+        return []
+    places = section.pairs or (f"{spec.model} at d={section.d}, n={section.n}, l={section.l}",)
+    return [f"preservation and spectrum of {place}" for place in places]
 
 
 def _levels(spec: Spec) -> list[str]:

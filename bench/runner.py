@@ -11,7 +11,7 @@ from bench.errors import RunError
 from bench.journal import Journal
 from bench.protocol import Message
 from bench.spec import Spec
-from bench.units import Record, Unit, with_reference
+from bench.units import PLACE, Record, Unit, with_reference
 from bench.worker_process import WorkerGoneError, WorkerProcess
 
 # Between two signs of life; the slowest sample of the largest preset takes minutes.
@@ -82,6 +82,27 @@ class Runner:
         except WorkerGoneError as gone:
             raise RunError(f"expected a worker that starts; {gone.reason}") from gone
         return device, found
+
+    def check(self, units: list[Unit]) -> None:
+        """Refuse a run of which no block could be built; what else goes wrong is its cells' matter.
+
+        Raises:
+            RunError: why the first block cannot be built, or the first unit where none is timed.
+        """
+        places: list[Message] = []
+        for unit in [unit for unit in units if unit.is_block] or units:
+            place = {name: unit.command.get(name) for name in PLACE}
+            if place not in places:
+                places.append(place)
+        refusal = ""
+        try:
+            for message in self._events({"do": "check", "places": places}):
+                if message["event"] == "refused":
+                    refusal = message["reason"]
+        except WorkerGoneError:
+            return
+        if refusal:
+            raise RunError(refusal)
 
     def roofline(self, spec: Spec) -> dict[str, Any]:
         """Ask the worker what the machine can do at most, at the spec's base width and batch.

@@ -1,9 +1,11 @@
 """The two sections of a spec that say how to measure: sampling, and preservation."""
 
-from dataclasses import dataclass, fields
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
 
 from bench import require
+from bench.axes import Axis
 from bench.errors import SpecError
 from bench.variants import Variant, parse_variant, refuse_reserved
 
@@ -150,6 +152,15 @@ class Preservation:
                 "expected preservation.variants, taus and starts to hold at least one entry each; "
                 "got an empty list: add one, or write enabled = false"
             )
+
+    def within(self, axes: Sequence[Axis]) -> Self:
+        """The same, at the nearest level of every axis that names a size; pairs have their own."""
+        sizes: dict[str, Any] = {
+            axis.name: min(axis.values, key=lambda level: abs(level - getattr(self, axis.name)))
+            for axis in axes
+            if axis.name in ("d", "n", "l") and not self.pairs
+        }
+        return replace(self, **sizes)
 
 
 def _check_pairs(pairs: object) -> tuple[Pair, ...]:

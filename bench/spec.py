@@ -111,9 +111,9 @@ class Spec:
         """The spec with what a command line names put in place; None keeps what is there.
 
         The axes given replace all axes of the spec. An axis of one level fixes its letter: it
-        becomes the base's value. The variants given are also those whose preservation is measured;
-        a spec that times none keeps to that. Of the pairs those stay that have the model and the
-        data set given.
+        becomes the base's value. Preservation is measured at the given level nearest to its own.
+        The variants given are also those whose preservation is measured; a spec that times none
+        keeps to that. Of the pairs those stay that have the model and the data set given.
 
         Raises:
             SpecError: a value that cannot be run.
@@ -124,7 +124,7 @@ class Spec:
             fixed = {axis.name: axis.values[0] for axis in axes if len(axis.values) == 1}
             wanted["base"] = {**self.base, **wanted.get("base", {}), **fixed}
             wanted["axes"] = tuple(axis for axis in axes if axis.name not in fixed)
-        section = wanted.get("preservation", self.preservation)
+        section = wanted.get("preservation", self.preservation).within(axes or ())
         if variants:
             wanted["variants"] = variants if self.variants else ()
             section = replace(section, variants=variants)

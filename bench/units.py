@@ -13,6 +13,9 @@ from bench.variants import SGD, Variant
 
 Record = dict[str, Any]
 
+# What a command says of the point to build; a measurement beside the clock sweeps nothing.
+PLACE = ("point", "seed", "bias", "data_dir", "threads", "swept")
+
 
 @dataclass(frozen=True)
 class Unit:

@@ -14,6 +14,7 @@ from bench.lifeline import die_with_runner
 from bench.protocol import Message, parse, send
 from bench.turns import OpenBlocks, Workshop
 from bench.worker_block import built_point, check_batches, entrant_of, run_block
+from bench.worker_check import run_check
 from bench.worker_failures import Emit, PoisonedError, fail, is_poisoned, reason_of, status_of
 from bench.worker_records import run_preservation, run_profile, run_spectrum
 
@@ -92,6 +93,7 @@ _COMMANDS: dict[str, Callable[[Message, Emit], None]] = {
     "block": run_block,
     "preservation": run_preservation,
     "spectrum": run_spectrum,
+    "check": run_check,
     "environment": run_environment,
     "profile": run_profile,
     "roofline": run_roofline,

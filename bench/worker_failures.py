@@ -3,7 +3,7 @@
 import traceback
 from collections.abc import Callable
 
-from bench.errors import BenchError
+from bench.errors import BenchError, SpecError
 from bench.plain_text import plain
 from bench.protocol import Message
 
@@ -17,14 +17,14 @@ class PoisonedError(Exception):
 def status_of(error: Exception) -> str:
     """The status of a cell that raised.
 
-    Skipped: the method cannot move this model. Invalid: the numbers are no good, such as a loss
-    that is NaN. Oom: out of memory. Crashed: anything else.
+    Skipped: the method cannot move this model, or there is no such model at this point. Invalid:
+    the numbers are no good, such as a loss that is NaN. Oom: out of memory. Crashed: anything else.
     """
     import torch
 
     from teleport_core.errors import ModelError, ProblemError
 
-    if isinstance(error, ModelError):
+    if isinstance(error, (ModelError, SpecError)):
         return "skipped"
     if isinstance(error, (ProblemError, torch.linalg.LinAlgError)):  # type: ignore[attr-defined]
         return "invalid"

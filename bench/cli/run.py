@@ -125,6 +125,8 @@ def _carry_out(
         plan = share(make_plan(spec), part)
         if not quiet:
             typer.echo(describe(plan), err=True)
+        if not resume:
+            runner.check(make_units(plan, [], part))
         with locked(where) as note:
             directory = open_run(where, spec, _command(), resume=resume)
             summary = _measure(runner, plan, part, directory, environment, note, profile=profile)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import subprocess
 import sys
 import textwrap
@@ -119,6 +120,44 @@ def test_a_factory_that_raises_keeps_its_rows_and_exits_with_4(call, tmp_path: P
     assert "RuntimeError: no such model today" in (out / "runtime.csv").read_text()
     assert {r["status"] for r in rows(out / "runtime.csv")} == {"crashed"}
     assert Path(printed.strip()).is_file()
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments", "message"),
+    [
+        ("run", "--model resnet", r"expected l = 4, 7, 10.*got l=3: write for example --axis l=4"),
+        ("run", "--model mlp-8-10 --axis d=8,16", "expected no axis d with --model mlp-8-10"),
+        ("run", "--model mine:raises --axis n=8,16", "expected mine:raises to take 'n'"),
+        ("run", "--dataset speech", "expected a data set, one of .*got 'speech'"),
+        ("profile", "--model mine.py:nothing", "'mine.py' to define a function 'nothing'"),
+    ],
+)
+def test_what_cannot_be_built_anywhere_is_refused_and_leaves_nothing(
+    call, tmp_path: Path, command: str, arguments: str, message: str
+) -> None:
+    out = tmp_path / "run"
+
+    code, printed, errors = call(command, *SMALL, *arguments.split(), "--out", str(out))
+
+    assert code == 2
+    assert re.search(message, errors), errors
+    assert not printed
+    assert not out.exists()
+
+
+def test_what_can_be_built_at_one_level_is_run(call, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    arguments = ("--model", "resnet", "--axis", "l=3,4", "--axis", "d=2", "--axis", "n=2")
+
+    code, _, errors = call(
+        "run", *SMALL, *arguments, "--axis", "t=1", "--method", "identity", "--out", str(out)
+    )
+
+    assert code == 4
+    assert "skipped; the reasons are in the report" in errors
+    assert {(r["l"], r["status"]) for r in rows(out / "runtime.csv")} == {
+        ("3", "skipped"), ("4", "ok"),
+    }  # fmt: skip
 
 
 BAD = {

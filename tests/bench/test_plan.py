@@ -192,6 +192,19 @@ def test_description_of_one_point_warns_of_full_spaces(quick):
     assert "note: n >= d at 1 point:" in text
 
 
+def test_description_says_where_preservation_is_measured(quick):
+    line = "preservation and spectrum of {}\n"
+    assert line.format("mlp at d=128, n=32, l=3") in describe(make_plan(quick))
+    deeper = quick.with_overrides(axes=(Axis("l", (6, 8)),))
+    assert line.format("mlp at d=128, n=32, l=6") in describe(make_plan(deeper))
+    pairs = load_preset("spectrum").preservation.pairs
+    text = describe(make_plan(load_preset("spectrum")))
+    assert pairs
+    assert all(line.format(pair) in text for pair in pairs)
+    without = replace(quick, preservation=replace(quick.preservation, enabled=False))
+    assert "preservation" not in describe(make_plan(without))
+
+
 @pytest.mark.parametrize("name", ["smoke", "quick", "paper"])
 def test_presets_leave_room_to_move(name):
     # From n = d on nothing is free, no step is taken and the cell is invalid.

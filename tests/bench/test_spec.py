@@ -250,6 +250,18 @@ def test_axes_given_replace_all_axes(quick):
     assert spec.swept == ("d",)
 
 
+def test_preservation_is_measured_at_the_given_level_nearest_to_its_own(quick):
+    place = quick.with_overrides(axes=(Axis("l", (4,)), Axis("d", (16, 100, 512)))).preservation
+    assert (place.d, place.n, place.l) == (100, quick.preservation.n, 4)
+    assert quick.with_overrides(axes=(Axis("t", (3,)), Axis("b", (3,)))).preservation == (
+        quick.preservation
+    )
+    # Where pairs are measured they have sizes of their own.
+    spectrum = load_preset("spectrum")
+    assert spectrum.preservation.pairs
+    assert spectrum.with_overrides(axes=(Axis("d", (7,)),)).preservation == spectrum.preservation
+
+
 def test_variants_given_are_also_those_of_the_preservation(quick):
     spec = quick.with_overrides(variants=(Variant("identity"),))
     assert spec.variants == spec.preservation.variants == (Variant("identity"),)

@@ -134,6 +134,7 @@ def test_no_cell_is_finished_before_the_one_before_is_kept(
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to"), "oom"),
         (torch.linalg.LinAlgError("non-finite values"), "invalid"),
         (ModelError("expected a model that"), "skipped"),
+        (SpecError("expected l = 4, 7, 10"), "skipped"),
         (ProblemError("expected a finite loss"), "invalid"),
         (RuntimeError("anything else"), "crashed"),
     ],

@@ -1,0 +1,35 @@
+"""Before anything is measured: whether any point of a run can be built at all."""
+
+from bench.errors import BenchError
+from bench.plan import Point
+from bench.protocol import Message
+from bench.worker_block import built_point
+from bench.worker_failures import Emit, reason_of
+
+
+def run_check(command: Message, emit: Emit) -> None:
+    """Build one place after another until one can be built; say so if none can.
+
+    A function of the user's is found and asked what it takes, and not called: that is done, and
+    may fail, where its cells are measured.
+    """
+    refused: list[BenchError] = []
+    for place in command["places"]:
+        try:
+            _check(place)
+        except BenchError as error:
+            refused.append(error)
+        else:
+            return
+    if refused:
+        emit({"event": "refused", "reason": reason_of(refused[0])})
+
+
+def _check(place: Message) -> None:
+    from bench.problems.build import factory_arguments, load_factory
+
+    point = Point(**place["point"])
+    if ":" in point.model:
+        factory_arguments(point.model, load_factory(point.model), place["swept"] or ())
+    else:
+        built_point({**place, "swept": place["swept"] or ()})
