@@ -106,8 +106,11 @@ def fit_growth(
     pairs = zip(levels, samples, strict=True)
     timings = [(float(x), sorted(float(s) for s in times)) for x, times in pairs if len(times)]
     reason = _wrong_number(timings) or _too_little(timings)
-    if reason:
-        return _unknown(len(timings), reason)
+    return _unknown(len(timings), reason) if reason else _fitted(timings, level)
+
+
+def _fitted(timings: list[tuple[float, list[float]]], level: float) -> Growth:
+    """The fit in logarithms around their means, put back into seconds and levels."""
     log_x = np.log([x for x, _ in timings])
     medians = np.array([median(times) for _, times in timings])
     log_y = np.log(medians / medians[0])  # equal medians become exact zeros
@@ -120,7 +123,7 @@ def fit_growth(
     slope = slope_interval(sweep, level)
     constant_p = min(1.0, 2 * min(slope_p(sweep), _curve_p(sweep, best)))
     rejected = constant_p < (1 - level if thin else CONSTANT_ERROR)
-    law = _law(sweep, slope, best, rejected)
+    law = Law("", ()) if thin else _law(sweep, slope, best, rejected)
     if rejected or constant_p < 1 - level:
         exponent, floor, scale = (float(n[0]) for n in (best.exponent, best.floor, best.scale))
         low, high = _exponent_interval(sweep, level, coarse, best)
@@ -132,18 +135,12 @@ def fit_growth(
     unit = float(medians[0]) * math.exp(log_y.mean())
     scale *= unit * math.exp(-exponent * log_x.mean())
     return Growth(
-        exponent=exponent,
-        ci_low=low,
-        ci_high=high,
-        floor_s=floor * unit,
-        scale=scale,
-        slope=slope[0],
-        slope_low=slope[1],
-        slope_high=slope[2],
+        *(exponent, low, high, floor * unit, scale),
+        *slope,
         levels=len(timings),
         constant_p=constant_p,
-        law="" if thin else law.name,
-        rivals=() if thin else law.rivals,
+        law=law.name,
+        rivals=law.rivals,
         thin=thin,
     )
 

@@ -6,12 +6,11 @@ from typing import Annotated
 
 import typer
 
-from bench.axes import parse_axis
+from bench.cli import options
 from bench.cli.stopping import stoppable
 from bench.errors import SpecError
 from bench.preset import load_preset
 from bench.spec import Spec
-from bench.variants import parse_variant
 
 _READINGS = 10_000
 _FEWEST = 2
@@ -19,23 +18,17 @@ _FEWEST = 2
 
 def calibrate(
     preset: Annotated[str, typer.Option(help="What to measure: gate, or any preset.")] = "gate",
-    axis: Annotated[list[str] | None, typer.Option(help="As for gate.")] = None,
-    method: Annotated[list[str] | None, typer.Option(help="As for gate.")] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:N or auto.")] = None,
+    axis: options.Axes = None,
+    method: options.Methods = None,
+    device: options.Device = None,
     repeats: Annotated[int, typer.Option(help="Gates of the same code against itself.")] = 5,
     out: Annotated[Path, typer.Option(help="The file to write.")] = Path("calibration.json"),
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the plan; measure nothing.")
-    ] = False,
+    dry_run: options.DryRun = False,
 ) -> None:
     """Measure this machine's own noise; gate and compare take the file with --calibration."""
     if repeats < _FEWEST:
         raise SpecError(f"expected --repeats to be at least {_FEWEST}; got {repeats}")
-    spec = load_preset(preset).with_overrides(
-        axes=tuple(parse_axis(text) for text in axis or ()),
-        variants=tuple(parse_variant(text) for text in method or ()),
-        device=device,
-    )
+    spec = options.spec_of(load_preset(preset), axis, method, device=device)
     if dry_run:
         from bench.plan import describe, make_plan
 

@@ -9,61 +9,60 @@ from typing import Annotated
 
 import typer
 
-from bench.axes import parse_axis
+from bench.cli import options
 from bench.cli.stopping import stoppable
 from bench.errors import RunError
 from bench.plan import make_plan
 from bench.preset import load_preset
-from bench.variants import parse_variant
 
-_HELP = {
-    "base": "The git revision to compare with, for example origin/main.",
-    "head": "A run directory or a file of pytest-benchmark in place of the working tree; --base "
-    "then names one, too, and nothing is measured.",
-    "preset": "What to measure: gate, or any preset.",
-    "axis": "Sweep a letter: d=64,128; replaces all axes of the preset.",
-    "method": "What to time: nullspace, symmetry:published=true, ...; replaces all methods.",
-    "model": "mlp, or a function of yours: pkg.module:factory or path/to/file.py:factory.",
-    "dataset": "digits, mnist, fashion-mnist (see 'data list').",
-    "data_dir": "Where to look for data first.",
-    "device": "cpu, cuda, cuda:N or auto.",
-    "dtype": "float32, float64 or bfloat16.",
-    "threads": "CPU threads; the preset gate takes one.",
-    "seed": "Root of all seeds.",
-    "out": "Where to write; a new directory under runs/ if left out.",
-    "strict": "Exit with 5 where cells cannot be told.",
-    "min_effect": "The smallest relative difference that matters; 0.1 if left out.",
-    "calibration": "Minimum effects of each cell on this machine, from 'calibrate'.",
-    "history": "A file to append the result to.",
-    "dry_run": "Check the revision and print the plan; measure nothing.",
-    "quiet": "Print the table alone.",
-}
-
-
-def _option(name: str, *flags: str) -> typer.models.OptionInfo:
-    return typer.Option(*flags, help=_HELP[name])  # type: ignore[no-any-return]
+Base = Annotated[
+    str, typer.Option(help="The git revision to compare with, for example origin/main.")
+]
+Head = Annotated[
+    Path | None,
+    typer.Option(
+        help="A run directory or a file of pytest-benchmark in place of the working tree; --base "
+        "then names one, too, and nothing is measured."
+    ),
+]
+Preset = Annotated[str, typer.Option(help="What to measure: gate, or any preset.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Exit with 5 where cells cannot be told.")]
+MinEffect = Annotated[
+    float | None,
+    typer.Option(help="The smallest relative difference that matters; 0.1 if left out."),
+]
+Calibration = Annotated[
+    Path | None,
+    typer.Option(help="Minimum effects of each cell on this machine, from 'calibrate'."),
+]
+History = Annotated[Path | None, typer.Option(help="A file to append the result to.")]
+DryRun = Annotated[
+    bool,
+    typer.Option("--dry-run", help="Check the revision and print the plan; measure nothing."),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Print the table alone.")]
 
 
 def gate(
-    base: Annotated[str, _option("base", "--base")],
-    head: Annotated[Path | None, _option("head")] = None,
-    preset: Annotated[str, _option("preset")] = "gate",
-    axis: Annotated[list[str] | None, _option("axis")] = None,
-    method: Annotated[list[str] | None, _option("method")] = None,
-    model: Annotated[str | None, _option("model")] = None,
-    dataset: Annotated[str | None, _option("dataset")] = None,
-    data_dir: Annotated[Path | None, _option("data_dir")] = None,
-    device: Annotated[str | None, _option("device")] = None,
-    dtype: Annotated[str | None, _option("dtype")] = None,
-    threads: Annotated[int | None, _option("threads")] = None,
-    seed: Annotated[int | None, _option("seed")] = None,
-    out: Annotated[Path | None, _option("out")] = None,
-    strict: Annotated[bool, _option("strict", "--strict")] = False,
-    min_effect: Annotated[float | None, _option("min_effect")] = None,
-    calibration: Annotated[Path | None, _option("calibration")] = None,
-    history: Annotated[Path | None, _option("history")] = None,
-    dry_run: Annotated[bool, _option("dry_run", "--dry-run")] = False,
-    quiet: Annotated[bool, _option("quiet", "--quiet")] = False,
+    base: Base,
+    head: Head = None,
+    preset: Preset = "gate",
+    axis: options.Axes = None,
+    method: options.Methods = None,
+    model: options.Model = None,
+    dataset: options.Dataset = None,
+    data_dir: options.DataDir = None,
+    device: options.Device = None,
+    dtype: options.Dtype = None,
+    threads: options.Threads = None,
+    seed: options.Seed = None,
+    out: options.Out = None,
+    strict: Strict = False,
+    min_effect: MinEffect = None,
+    calibration: Calibration = None,
+    history: History = None,
+    dry_run: DryRun = False,
+    quiet: Quiet = False,
 ) -> None:
     """Compare the working tree with a revision, in turns on this machine.
 
@@ -82,12 +81,13 @@ def gate(
     if head is not None:
         pair = Pair(Path(base), head, default, calibration, strict)
         raise typer.Exit(gating.carry_out_finished(pair, where, history).exit_code)
-    spec = load_preset(preset).with_overrides(
-        axes=tuple(parse_axis(text) for text in axis or ()),
-        variants=tuple(parse_variant(text) for text in method or ()),
+    spec = options.spec_of(
+        load_preset(preset),
+        axis,
+        method,
+        data_dir,
         model=model,
         dataset=dataset,
-        data_dir=None if data_dir is None else str(data_dir.resolve()),
         device=device,
         dtype=dtype,
         threads=threads,

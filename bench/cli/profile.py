@@ -7,9 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from bench.axes import parse_axis
-from bench.cli import progress
-from bench.cli.run import INCOMPLETE, _command, _option
+from bench.cli import options, progress
+from bench.cli.run import INCOMPLETE, _command
 from bench.cli.stopping import stoppable
 from bench.cli.table import print_table
 from bench.errors import RunError
@@ -22,40 +21,42 @@ from bench.profiling.units import profile_units
 from bench.rundir import RunDirectory, open_run, write_environment
 from bench.runner import Runner
 from bench.spec import Spec
-from bench.variants import parse_variant
 
 
 def profile(
-    preset: Annotated[str, _option("preset")] = "quick",
+    preset: Annotated[
+        str, typer.Option(help="Whose base point to profile: smoke, quick or paper.")
+    ] = "quick",
     axis: Annotated[
         list[str] | None,
         typer.Option(help="A letter's level, d=1024, or several; else the preset's base point."),
     ] = None,
     method: Annotated[list[str] | None, typer.Option(help="What to profile; sgd is added.")] = None,
-    model: Annotated[str | None, _option("model")] = None,
-    dataset: Annotated[str | None, _option("dataset")] = None,
-    data_dir: Annotated[Path | None, _option("data_dir")] = None,
-    device: Annotated[str | None, _option("device")] = None,
-    dtype: Annotated[str | None, _option("dtype")] = None,
-    out: Annotated[Path | None, _option("out")] = None,
-    threads: Annotated[int | None, _option("threads")] = None,
-    seed: Annotated[int | None, _option("seed")] = None,
-    bias: Annotated[bool | None, _option("bias", "--bias/--no-bias")] = None,
+    model: options.Model = None,
+    dataset: options.Dataset = None,
+    data_dir: options.DataDir = None,
+    device: options.Device = None,
+    dtype: options.Dtype = None,
+    out: options.Out = None,
+    threads: options.Threads = None,
+    seed: options.Seed = None,
+    bias: options.Bias = None,
     shapes: Annotated[bool, typer.Option(help="Record the shapes of inputs.")] = True,
     memory: Annotated[bool, typer.Option(help="Record every allocation.")] = True,
     stacks: Annotated[bool, typer.Option(help="Record Python stacks; large and slow.")] = False,
     active: Annotated[
         int, typer.Option(min=LEAST_ACTIVE, help="Calls in each trace.")
     ] = LEAST_ACTIVE,
-    quiet: Annotated[bool, _option("quiet", "--quiet")] = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Profile a few cells; prints their phases and the report's path."""
-    spec = replace(load_preset(preset), axes=()).with_overrides(
-        axes=tuple(parse_axis(text) for text in axis or ()),
-        variants=tuple(parse_variant(text) for text in method or ()),
+    spec = options.spec_of(
+        replace(load_preset(preset), axes=()),
+        axis,
+        method,
+        data_dir,
         model=model,
         dataset=dataset,
-        data_dir=None if data_dir is None else str(data_dir),
         device=device,
         dtype=dtype,
         threads=threads,

@@ -8,8 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bench.axes import parse_axis
-from bench.cli import progress
+from bench.cli import options, progress
 from bench.cli.stopping import stoppable
 from bench.errors import SpecError
 from bench.journal import Journal, load
@@ -24,65 +23,64 @@ from bench.runner import SILENCE_SECONDS, Runner, Summary
 from bench.shards import Shard, parse_shard, share
 from bench.spec import Spec
 from bench.units import make_units
-from bench.variants import parse_variant
 
 INCOMPLETE = 4
 
-_HELP = {
-    "preset": "What to start from: smoke, quick or paper.",
-    "axis": "Sweep a letter: d=64,128,256 or d=64:4096:x2 or t=1:9:+2; replaces all axes.",
-    "method": "What to time: nullspace, symmetry:published=true, ...; replaces all methods.",
-    "model": "mlp, or a function of yours: pkg.module:factory or path/to/file.py:factory.",
-    "dataset": "digits, mnist, fashion-mnist (see 'data list').",
-    "data_dir": "Where to look for data first.",
-    "device": "auto, cpu, cuda or cuda:N.",
-    "dtype": "float32, float64 or bfloat16.",
-    "out": "Where to write; a new directory under runs/ if left out.",
-    "resume": "Measure only what the journal in --out lacks.",
-    "dry_run": "Print the plan and stop.",
-    "budget": "Begin nothing new after so many seconds; the exit code is then 4.",
-    "timeout": "Kill a worker that gives no sign of life, a sample or a note, for so many seconds.",
-    "shard": "Run part I of N, such as 1/4; 'merge' joins the parts.",
-    "threads": "CPU threads; torch's choice if left out.",
-    "seed": "Root of all seeds.",
-    "bias": "Give the layers biases.",
-    "profile": "Profile the base point, too: phases in the report, traces beside it.",
-    "quiet": "Print nothing but the path of the report.",
-}
 
-
-def _option(name: str, *flags: str) -> typer.models.OptionInfo:
-    return typer.Option(*flags, help=_HELP[name])  # type: ignore[no-any-return]
+Preset = Annotated[str, typer.Option(help="What to start from: smoke, quick, paper or spectrum.")]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Measure only what the journal in --out lacks.")
+]
+Budget = Annotated[
+    float | None,
+    typer.Option(help="Begin nothing new after so many seconds; the exit code is then 4."),
+]
+Timeout = Annotated[
+    float,
+    typer.Option(
+        help="Kill a worker that gives no sign of life, a sample or a note, for so many seconds."
+    ),
+]
+ShardOption = Annotated[
+    str, typer.Option(help="Run part I of N, such as 1/4; 'merge' joins the parts.")
+]
+Profile = Annotated[
+    bool,
+    typer.Option(
+        "--profile", help="Profile the base point, too: phases in the report, traces beside it."
+    ),
+]
 
 
 def run(
-    preset: Annotated[str, _option("preset")] = "quick",
-    axis: Annotated[list[str] | None, _option("axis")] = None,
-    method: Annotated[list[str] | None, _option("method")] = None,
-    model: Annotated[str | None, _option("model")] = None,
-    dataset: Annotated[str | None, _option("dataset")] = None,
-    data_dir: Annotated[Path | None, _option("data_dir")] = None,
-    device: Annotated[str | None, _option("device")] = None,
-    dtype: Annotated[str | None, _option("dtype")] = None,
-    out: Annotated[Path | None, _option("out")] = None,
-    resume: Annotated[bool, _option("resume", "--resume")] = False,
-    dry_run: Annotated[bool, _option("dry_run", "--dry-run")] = False,
-    budget: Annotated[float | None, _option("budget")] = None,
-    timeout: Annotated[float, _option("timeout")] = SILENCE_SECONDS,
-    shard: Annotated[str | None, _option("shard", "--shard")] = None,
-    threads: Annotated[int | None, _option("threads")] = None,
-    seed: Annotated[int | None, _option("seed")] = None,
-    bias: Annotated[bool | None, _option("bias", "--bias/--no-bias")] = None,
-    profile: Annotated[bool, _option("profile", "--profile")] = False,
-    quiet: Annotated[bool, _option("quiet", "--quiet")] = False,
+    preset: Preset = "quick",
+    axis: options.Axes = None,
+    method: options.Methods = None,
+    model: options.Model = None,
+    dataset: options.Dataset = None,
+    data_dir: options.DataDir = None,
+    device: options.Device = None,
+    dtype: options.Dtype = None,
+    out: options.Out = None,
+    resume: Resume = False,
+    dry_run: options.DryRun = False,
+    budget: Budget = None,
+    timeout: Timeout = SILENCE_SECONDS,
+    shard: ShardOption = "1/1",
+    threads: options.Threads = None,
+    seed: options.Seed = None,
+    bias: options.Bias = None,
+    profile: Profile = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Run a sweep and write its report; prints the report's path."""
-    spec = load_preset(preset).with_overrides(
-        axes=tuple(parse_axis(text) for text in axis or ()),
-        variants=tuple(parse_variant(text) for text in method or ()),
+    spec = options.spec_of(
+        load_preset(preset),
+        axis,
+        method,
+        data_dir,
         model=model,
         dataset=dataset,
-        data_dir=None if data_dir is None else str(data_dir),
         device=device,
         dtype=dtype,
         budget=budget,
@@ -93,7 +91,7 @@ def run(
     where = out or Path("runs") / f"{preset}-{datetime.now():%Y%m%d-%H%M%S}"
     if resume and out is None:
         raise SpecError("expected --out with --resume; got none: name the run to continue")
-    part = parse_shard(shard or "1/1")
+    part = parse_shard(shard)
     if dry_run:
         typer.echo(describe(share(make_plan(spec), part)))
         return

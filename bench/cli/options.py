@@ -1,0 +1,66 @@
+"""Options that several commands share: what to measure, on what, and where it goes."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bench.axes import parse_axis
+from bench.spec import Spec
+from bench.variants import parse_variant
+
+Axes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--axis",
+        help="Sweep a letter: d=64,128,256 or d=64:4096:x2 or t=1:9:+2; replaces all axes.",
+    ),
+]
+Methods = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--method",
+        help="What to time: nullspace, symmetry:published=true, ...; replaces all methods.",
+    ),
+]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        help="mlp, cnn, resnet, transformer, decoder, mlp-16-10 (widths of your own), or a "
+        "function: pkg.module:factory or path/to/file.py:factory."
+    ),
+]
+Dataset = Annotated[
+    str | None, typer.Option(help="digits, mnist, fashion-mnist (see 'data list').")
+]
+DataDir = Annotated[Path | None, typer.Option(help="Where to look for data first.")]
+Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+Dtype = Annotated[str | None, typer.Option(help="float32, float64 or bfloat16.")]
+Threads = Annotated[int | None, typer.Option(help="CPU threads; the preset's choice if left out.")]
+Seed = Annotated[int | None, typer.Option(help="Root of all seeds.")]
+Bias = Annotated[bool | None, typer.Option("--bias/--no-bias", help="Give the layers biases.")]
+Out = Annotated[
+    Path | None, typer.Option(help="Where to write; a new directory under runs/ if left out.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan; measure nothing.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but the path of the report.")]
+
+
+def spec_of(
+    start: Spec,
+    axes: list[str] | None,
+    methods: list[str] | None,
+    data_dir: Path | None = None,
+    **changes: Any,
+) -> Spec:
+    """``start`` with what the options name put in place; None keeps what is there.
+
+    Raises:
+        SpecError: a value that cannot be run.
+    """
+    return start.with_overrides(
+        axes=tuple(parse_axis(text) for text in axes or ()),
+        variants=tuple(parse_variant(text) for text in methods or ()),
+        data_dir=None if data_dir is None else str(data_dir.resolve()),
+        **changes,
+    )
