@@ -135,7 +135,11 @@ def _fitted(timings: list[tuple[float, list[float]]], level: float) -> Growth:
     unit = float(medians[0]) * math.exp(log_y.mean())
     scale *= unit * math.exp(-exponent * log_x.mean())
     return Growth(
-        *(exponent, low, high, floor * unit, scale),
+        exponent,
+        low,
+        high,
+        floor * unit,
+        scale,
         *slope,
         levels=len(timings),
         constant_p=constant_p,
