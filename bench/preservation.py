@@ -140,17 +140,17 @@ def find_lr(
 def _search_lr(
     where: Subject, variant: Variant, steps: int, growth: float, options: dict[str, Any]
 ) -> float:
-    from teleport_core.objective import loss_and_grad_norm_sq
+    from teleport_core.look import look
 
     where.reset()
-    wanted = growth * loss_and_grad_norm_sq(where.problem)[1]
+    wanted = growth * look(where.problem).grad_norm_sq
 
     def overshoots(lr: float) -> bool:
         result = advance(where, variant, steps, lr=lr, **{**options, "cap": wanted})
         if result.steps_done < steps:
             return result.status.name in ("NON_FINITE", "CAPPED")
         # NaN counts as too much.
-        return not loss_and_grad_norm_sq(where.problem)[1] <= wanted
+        return not look(where.problem).grad_norm_sq <= wanted
 
     too_high = overshoots(_FIRST_LR)
     factor = 1 / _BRACKET if too_high else _BRACKET
@@ -210,8 +210,8 @@ def _observer(
     import torch
 
     from teleport_core import Problem
+    from teleport_core.look import look
     from teleport_core.nullspace.bounds import preactivation_bound, preactivation_change
-    from teleport_core.objective import loss_and_grad_norm_sq
 
     problem, heldout = where.problem, where.built.heldout
     double = copy.deepcopy(problem.model).double()
@@ -238,7 +238,7 @@ def _observer(
             "loss": loss_in(problem.model, batch),
             "loss_float64": loss_in(double, _as_double(batch)),
             "heldout_loss": None if heldout is None else loss_in(problem.model, heldout),
-            "grad_norm_sq": loss_and_grad_norm_sq(problem)[1],
+            "grad_norm_sq": look(problem).grad_norm_sq,
             "preactivation_bound": inputs and preactivation_bound(inputs, before, now),
             "preactivation_change": inputs and preactivation_change(inputs, before, now),
         }

@@ -1,6 +1,12 @@
 """Loss-preserving teleportation of neural network weights."""
 
-from teleport_core.errors import ModelError, OptionError, ProblemError, TeleportError
+from teleport_core.errors import (
+    ModelError,
+    OptionError,
+    ProblemError,
+    TeleportError,
+    TeleportWarning,
+)
 from teleport_core.interface import Guarantee, Seconds, State, Status, Teleporter, TeleportResult
 from teleport_core.problem import Problem
 from teleport_core.registry import available, make
@@ -17,6 +23,7 @@ __all__ = [
     "Status",
     "TeleportError",
     "TeleportResult",
+    "TeleportWarning",
     "Teleporter",
     "available",
     "make",

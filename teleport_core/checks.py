@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.modules.dropout import _DropoutNd
 
 from teleport_core.errors import ModelError, ProblemError
+from teleport_core.model_checks import check_model, check_surroundings
 from teleport_core.problem import Problem
 
 # Two evaluations of a deterministic loss differ by reduction order at most.
@@ -20,12 +20,13 @@ def check_problem(problem: Problem) -> float:
     """Refuse a problem that no method can work on; return its loss.
 
     Raises:
-        ModelError: no floating parameter to move, active dropout, a loss that changes between
-            two calls.
+        ModelError: no floating parameter to move, parameters that overlap, active dropout, a loss
+            that changes between two calls, a call under autocast or inference mode.
         ProblemError: an empty batch, non-finite inputs, shapes or labels that do not fit, a loss
             that is not a finite scalar.
     """
-    _check_model(problem.model)
+    check_model(problem.model)
+    check_surroundings(problem)
     _check_inputs(problem)
     with torch.no_grad():
         first = _evaluate(problem)
@@ -41,59 +42,6 @@ def check_problem(problem: Problem) -> float:
 def _tolerance(problem: Problem) -> float:
     dtypes = [p.dtype for p in problem.parameters().values()]
     return _REPEAT_TOLERANCE_EPS * max(torch.finfo(dtype).eps for dtype in dtypes)
-
-
-def _check_model(model: nn.Module) -> None:
-    if not isinstance(model, nn.Module):
-        raise ModelError(f"expected model to be a torch.nn.Module; got {type(model).__name__}")
-    for name, module in model.named_modules():
-        _refuse_sealed(name or "the model", module)
-    parameters = dict(model.named_parameters())
-    if not any(p.requires_grad for p in parameters.values()):
-        raise ModelError(
-            "expected at least one parameter with requires_grad=True; got none: there is nothing "
-            "whose gradient could grow"
-        )
-    for name, parameter in parameters.items():
-        if not parameter.dtype.is_floating_point:
-            raise ModelError(
-                f"expected floating-point parameters; {name} is {parameter.dtype}: "
-                "convert the model with model.float(), or keep integer tensors as buffers"
-            )
-        if not torch.isfinite(parameter).all():
-            raise ModelError(f"expected finite parameters; {name} holds NaN or infinity")
-    for name, module in model.named_modules():
-        rate = _active_dropout(module)
-        if rate:
-            raise ModelError(
-                f"expected a model without randomness; {name or 'the model'} "
-                f"({type(module).__name__}) drops with p={rate} in train mode: "
-                "call model.eval() or set p=0"
-            )
-
-
-def _refuse_sealed(name: str, module: nn.Module) -> None:
-    """A compiled forward pass cannot be watched, so nobody knows what a weight is used for."""
-    if isinstance(module, torch.jit.ScriptModule):
-        raise ModelError(
-            f"expected a model in plain Python; {name} is scripted or traced by torch.jit: "
-            "teleport the model that it was made of, then script it again"
-        )
-    if hasattr(module, "_orig_mod"):
-        raise ModelError(
-            f"expected a model in plain Python; {name} is compiled: teleport its _orig_mod, which "
-            "shares its parameters"
-        )
-
-
-def _active_dropout(module: nn.Module) -> float:
-    if not module.training:
-        return 0.0
-    if isinstance(module, _DropoutNd):
-        return float(module.p)
-    if isinstance(module, (nn.MultiheadAttention, nn.RNNBase)):
-        return float(module.dropout)
-    return 0.0
 
 
 def _check_inputs(problem: Problem) -> None:
@@ -132,7 +80,12 @@ def _evaluate(problem: Problem) -> float:
             f"{_shape(output)} and targets of shape {_shape(problem.targets)}; it raised "
             f"{type(error).__name__}: {error}"
         ) from error
-    if not isinstance(loss, Tensor) or loss.numel() != 1 or not loss.is_floating_point():
+    if not isinstance(loss, Tensor):
+        raise ProblemError(
+            f"expected loss_fn to return a scalar tensor; got {type(loss).__name__}: leave out "
+            ".item(), so that it has a gradient"
+        )
+    if loss.numel() != 1 or not loss.is_floating_point():
         raise ProblemError(
             f"expected loss_fn to return a scalar tensor; got {_shape(loss)}: reduce it, for "
             "example with .mean()"

@@ -4,6 +4,8 @@ TeleportError
 ├── OptionError    an unknown method or option, or a value outside its range
 ├── ProblemError   inputs, targets or a loss function that do not fit together
 └── ModelError     a model that this method cannot teleport; the message names the module
+
+TeleportWarning    a promise that the model's outputs did not bear out
 """
 
 import difflib
@@ -24,6 +26,17 @@ class ProblemError(TeleportError, ValueError):
 
 class ModelError(TeleportError, ValueError):
     """A model that the chosen method cannot teleport."""
+
+
+class TeleportWarning(UserWarning):
+    """A promise that the model's own outputs did not bear out; the result says so, too."""
+
+
+UNSEEN_USE = (
+    "a parameter is used where nobody can see it, such as in a torch.autograd.Function, in a "
+    "gradient taken inside the forward pass or in a loss_fn that reads parameters: use "
+    "engine='textbook', or take that part out of model and loss"
+)
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> OptionError:

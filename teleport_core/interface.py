@@ -20,8 +20,9 @@ class Status(Enum):
         "move without changing an output; use a smaller batch, wider layers or tau < 1"
     )
     NO_ASCENT_DIRECTION = (
-        "there are free directions, but the gradient of the objective has no part in them; "
-        "this is so for a net of depth one, whose only layer is fed by data alone"
+        "there are free directions, but the gradient of the objective has no part in them, as "
+        "where data alone feeds every layer that has some; use a smaller batch or wider layers, "
+        "and at least two layers"
     )
     NON_FINITE = (
         "the loss or its gradient became infinite or NaN, and the parameters were put back to the "
@@ -65,6 +66,8 @@ class TeleportResult:
         held: parameters that count in the gradient and were held fixed -> why.
         taus: the tau of each step, where the method chose it; else empty.
         lengths: the share of each step that was taken; empty where all are whole.
+        output_change: ||o' - o|| / ||o|| of the model's outputs o on the batch, of several outputs
+            the largest, by real forward passes before and after; NaN where nobody looked.
     """
 
     status: Status
@@ -77,6 +80,7 @@ class TeleportResult:
     held: dict[str, str] = field(default_factory=dict)
     taus: list[float] = field(default_factory=list)
     lengths: list[float] = field(default_factory=list)
+    output_change: float = float("nan")
 
 
 @dataclass
@@ -85,16 +89,29 @@ class State:
 
     Attributes:
         previous: the parameters before the last step that was written.
+        before: the parameters that were written, as they were before the first step.
     """
 
     previous: Parameters | None = field(default=None, kw_only=True)
+    before: Parameters = field(default_factory=dict, kw_only=True)
+
+    def write(self, problem: Problem, parameters: Parameters) -> None:
+        """Write parameters into the model; what they overwrite is kept, to be restored."""
+        own = problem.detached()
+        self.before = {name: own[name].clone() for name in parameters} | self.before
+        problem.write(parameters)
 
     def step_back(self, problem: Problem) -> bool:
         """Take the last step back, when its loss turned out non-finite; False if there is none."""
         if self.previous is None:
             return False
         problem.write(self.previous)
+        self.previous = None
         return True
+
+    def restore(self, problem: Problem) -> None:
+        """Put everything that was written back to what it was before the first step."""
+        problem.write(self.before)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from teleport_core.errors import ModelError
 from teleport_core.phases import BACKWARD, DOUBLE_BACKWARD, FORWARD
 from teleport_core.problem import Parameters, Problem
 
@@ -46,19 +47,24 @@ def squared_norm(gradient: Parameters) -> Tensor:
 
 
 def objective_gradient(leaves: Parameters, gradient: Parameters, wanted: list[str]) -> Parameters:
-    """The gradient of 1/2 ||g||^2, which is H g, by double backward; one entry per ``wanted``."""
+    """The gradient of 1/2 ||g||^2, which is H g, by double backward; one entry per ``wanted``.
+
+    Raises:
+        ModelError: something in the model has no second derivative in torch.
+    """
     with DOUBLE_BACKWARD:
         half = 0.5 * squared_norm(gradient)
         if not half.requires_grad:
             return {name: torch.zeros_like(leaves[name]) for name in wanted}
-        values = torch.autograd.grad(
-            half, [leaves[name] for name in wanted], allow_unused=True, materialize_grads=True
-        )
+        try:
+            values = torch.autograd.grad(
+                half, [leaves[name] for name in wanted], allow_unused=True, materialize_grads=True
+            )
+        except RuntimeError as error:
+            if "is not implemented" not in str(error) and "differentiate twice" not in str(error):
+                raise
+            raise ModelError(
+                f"expected a model that torch can differentiate twice; it says: {error}: use "
+                "engine='auto' at tau=1, which differentiates once"
+            ) from error
     return dict(zip(wanted, values, strict=True))
-
-
-def loss_and_grad_norm_sq(problem: Problem) -> tuple[float, float]:
-    """The loss and ||g||^2 at the model's present parameters, as numbers."""
-    with torch.enable_grad():
-        loss, gradient = loss_and_gradient(problem, problem.detached(), differentiable=False)
-    return float(loss.detach()), float(squared_norm(gradient))

@@ -65,6 +65,8 @@ def read_stack(problem: Problem) -> Stack | str:
     for path, module in _in_order("", problem.model):
         if _has_hooks(module):
             return f"{_place(path, module)} has a forward hook"
+        if "forward" in vars(module):
+            return f"{_place(path, module)} has a forward of its own"
         if type(module) is nn.Linear:
             linears.append((path, module))
             behind.append([])
@@ -90,7 +92,8 @@ def read_stack(problem: Problem) -> Stack | str:
 
 def _in_order(path: str, module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     """Modules in the order of the forward pass."""
-    if type(module).forward is not nn.Sequential.forward or _has_hooks(module):
+    plain = type(module).forward is nn.Sequential.forward and "forward" not in vars(module)
+    if not plain or _has_hooks(module):
         yield path, module
         return
     # named_children() would leave out a module's second use.

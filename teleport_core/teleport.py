@@ -1,6 +1,5 @@
 """The one call most users need: check, prepare, advance, and look at the result off the clock."""
 
-import math
 from dataclasses import replace
 from time import perf_counter
 from typing import Any
@@ -10,8 +9,8 @@ from torch import nn
 
 from teleport_core.checks import check_problem
 from teleport_core.errors import ProblemError
-from teleport_core.interface import Seconds, State, Status, Teleporter, TeleportResult
-from teleport_core.objective import loss_and_grad_norm_sq
+from teleport_core.interface import Seconds, State, Status, TeleportResult
+from teleport_core.look import Look, checked, look, require_gradient
 from teleport_core.problem import LossFn, Problem
 from teleport_core.registry import make
 
@@ -39,21 +38,34 @@ def teleport(
         What happened; ``loss[0]`` and ``loss[-1]`` come from real forward passes off the clock.
 
     Raises:
-        OptionError, ProblemError, ModelError: the parameters are then bit for bit as before.
+        OptionError, ProblemError, ModelError: the parameters are then bit for bit as before, as
+            they are after an interrupt.
+
+    Warns:
+        TeleportWarning: the outputs changed although the method promises that they do not; the
+            guarantee of the result is then APPROXIMATE.
     """
     teleporter = make(method, **options)
     if not isinstance(batch, (tuple, list)) or len(batch) != 2:
         raise ProblemError("expected batch to be a pair (inputs, targets)")
     problem = Problem(model, loss_fn, batch[0], batch[1])
-    first_loss = check_problem(problem)
-
-    device = next(iter(problem.parameters().values())).device
-    start = _now(device)
-    state = teleporter.prepare(problem)
-    prepared = _now(device)
-    result = teleporter.advance(problem, state)
-    seconds = Seconds(prepared - start, _now(device) - prepared)
-    return _complete(teleporter, problem, state, result, first_loss, seconds)
+    check_problem(problem)
+    before = look(problem)
+    state, shortcut = None, torch.backends.mha.get_fastpath_enabled()
+    try:
+        device = next(iter(problem.parameters().values())).device
+        start = _now(device)
+        state = teleporter.prepare(problem)
+        prepared = _now(device)
+        result = teleporter.advance(problem, state)
+        seconds = Seconds(prepared - start, _now(device) - prepared)
+        return _complete(problem, state, before, replace(result, seconds=seconds))
+    except BaseException:
+        if isinstance(state, State):
+            state.restore(problem)
+        # An interrupt may have come just when this was about to be put back.
+        torch.backends.mha.set_fastpath_enabled(shortcut)
+        raise
 
 
 def _now(device: torch.device) -> float:
@@ -62,30 +74,29 @@ def _now(device: torch.device) -> float:
     return perf_counter()
 
 
-def _complete(
-    teleporter: Teleporter,
-    problem: Problem,
-    state: Any,
-    result: TeleportResult,
-    first_loss: float,
-    seconds: Seconds,
-) -> TeleportResult:
-    """Fill in both ends of the lists by real passes; take back a last step that diverged."""
-    loss, norm = loss_and_grad_norm_sq(problem)
+def _complete(problem: Problem, state: Any, before: Look, result: TeleportResult) -> TeleportResult:
+    """Hold the result to the model: both ends of its lists, its gradient and its guarantee."""
+    require_gradient(problem, before, result.grad_norm_sq[0])
+    state = state if isinstance(state, State) else State()
     status, steps_done = result.status, result.steps_done
-    losses, norms = list(result.loss), list(result.grad_norm_sq)
-    finite = math.isfinite(loss) and math.isfinite(norm)
-    if not finite and steps_done and isinstance(state, State) and state.step_back(problem):
-        status, steps_done = Status.NON_FINITE, steps_done - 1
-        losses, norms = losses[:-1], norms[:-1]
-        loss, norm = loss_and_grad_norm_sq(problem)
-    losses[0], losses[-1] = first_loss, loss
-    norms[-1] = norm
+    after = look(problem)
+    while not after.finite and steps_done:
+        status = Status.NON_FINITE
+        if state.step_back(problem):
+            steps_done -= 1
+        else:
+            state.restore(problem)
+            steps_done = 0
+        after = look(problem)
+    loss, norms = result.loss[: steps_done + 1], result.grad_norm_sq[: steps_done + 1]
+    loss[0], loss[-1], norms[-1] = before.loss, after.loss, after.grad_norm_sq
+    guarantee, change = checked(problem, state, before, after, result)
     return replace(
         result,
         status=status,
         steps_done=steps_done,
-        loss=losses,
+        loss=loss,
         grad_norm_sq=norms,
-        seconds=seconds,
+        guarantee=guarantee,
+        output_change=change,
     )

@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from oracles import snapshot
+from oracles import loss_and_grad_norm_sq, snapshot
 from torch.utils._pytree import tree_map
 from zoo import ZOO
 
 from teleport_core import Problem, Status, make
-from teleport_core.objective import loss_and_grad_norm_sq
 
 GRID = (1.0, 0.9999, 0.999, 0.99, 0.95, 0.9)
 

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from teleport_core import Problem
+from teleport_core.look import look
 
 
 def snapshot(problem: Problem) -> dict[str, Tensor]:
@@ -22,6 +23,12 @@ def output_change(problem: Problem, before: Tensor) -> float:
     with torch.no_grad():
         after = problem.output()
     return float((after - before).abs().max() / before.abs().max())
+
+
+def loss_and_grad_norm_sq(problem: Problem) -> tuple[float, float]:
+    """The loss and ||g||^2 at the model's present parameters."""
+    seen = look(problem)
+    return seen.loss, seen.grad_norm_sq
 
 
 def flat_hessian_gradient(problem: Problem) -> Tensor:

@@ -54,6 +54,8 @@ def _leaves(path: str, module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
             f"{_place(path, module)} has one: remove it, for example with "
             "torch.nn.utils.remove_weight_norm"
         )
+    if "forward" in vars(module):
+        raise _refused(_place(path, module), "has a forward of its own")
     if type(module).forward is not nn.Sequential.forward:
         yield path, module
         return

@@ -132,7 +132,7 @@ class SymmetryTeleporter(Teleporter):
             previous = mlp.split(ascent.previous)
             state.previous = {name: value.clone() for name, value in previous.items()}
         if ascent.parameters is not None:
-            problem.write(mlp.split(ascent.parameters))
+            state.write(problem, mlp.split(ascent.parameters))
         loss, grad_norm_sq = self._known(ascent)
         return TeleportResult(
             status=ascent.status,

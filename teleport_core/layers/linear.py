@@ -51,7 +51,11 @@ def flat(x: Tensor) -> Tensor:
 
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:  # noqa: A002
-    """``torch.nn.functional.linear``."""
+    """``torch.nn.functional.linear``; a bias of another shape than [out] is added to the whole."""
+    if weight.dim() != 2:
+        return torch.nn.functional.linear(input, weight, bias)
+    if bias is not None and bias.shape != weight.shape[:1]:
+        return use(LINEAR, input, weight, None) + bias
     return use(LINEAR, input, weight, bias)
 
 

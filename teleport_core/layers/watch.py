@@ -36,6 +36,16 @@ _VIEWS = {
 }  # fmt: skip
 
 
+# What comes of them depends on the values of a parameter, and no graph shows it.
+_READS = {
+    torch.allclose, torch.equal, torch.is_nonzero,
+    Tensor.allclose, Tensor.equal, Tensor.is_nonzero,
+    Tensor.item, Tensor.numpy, Tensor.tolist,
+    Tensor.__array__, Tensor.__bool__, Tensor.__complex__, Tensor.__contains__,
+    Tensor.__float__, Tensor.__format__, Tensor.__index__, Tensor.__int__,
+}  # fmt: skip
+
+
 @dataclass
 class Seen:
     """One forward pass as it was watched.
@@ -112,7 +122,9 @@ class _Watch(TorchFunctionMode):
         return self._tracked[id(value)][1] if id(value) in self._tracked else None
 
     def _note(self, func: Callable[..., Any], result: Any, names: set[str]) -> None:
-        """Reading a shape or taking a view is no use; whatever makes a tensor is."""
+        """Reading a shape or taking a view is no use; reading values or making a tensor is."""
+        if func in _READS:
+            self._others(func, names)
         for made in tree_leaves(result):
             if not isinstance(made, Tensor) or id(made) in self._tracked:
                 continue
@@ -120,8 +132,11 @@ class _Watch(TorchFunctionMode):
             if func in _VIEWS and len(names) == 1 and made._base is leaf:
                 self._tracked[id(made)] = (made, next(iter(names)))
             else:
-                for name in names:
-                    self.seen.others.setdefault(name, getattr(func, "__name__", str(func)))
+                self._others(func, names)
+
+    def _others(self, func: Callable[..., Any], names: set[str]) -> None:
+        for name in names:
+            self.seen.others.setdefault(name, getattr(func, "__name__", str(func)))
 
     def _use(
         self, operator: Operator, x: Tensor, weight: Tensor, bias: Tensor | None = None
@@ -194,6 +209,7 @@ def watch(problem: Problem) -> Seen:
         name: value.detach().requires_grad_(name in counted)
         for name, value in problem.parameters().items()
     }
+    versions = {name: leaf._version for name, leaf in leaves.items()}
     first = next(iter(leaves.values()))
     tape = Tape(
         parameters={name: leaf.detach() for name, leaf in leaves.items()},
@@ -208,6 +224,9 @@ def watch(problem: Problem) -> Seen:
                 f"expected the inputs of layers to be left alone; that of {one.weight[0]} is "
                 "overwritten later in the forward pass: use the operation that is not in place"
             )
+    for name, leaf in leaves.items():
+        if leaf._version != versions[name]:
+            mode.seen.others.setdefault(name, "the forward pass, which overwrites it")
     mode.seen.output = output
     return mode.seen
 
@@ -233,8 +252,8 @@ def twice_differentiable(*, fused: bool = False) -> Iterator[None]:
     With ``fused`` recurrent layers are run step by step too.
     """
     shortcut = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
     try:
+        torch.backends.mha.set_fastpath_enabled(False)
         with sdpa_kernel(SDPBackend.MATH), _Unfused() if fused else nullcontext():
             yield
     finally:

@@ -53,6 +53,7 @@ class HalfHvpState(State):
 
     layers: list[FrozenLayer]
     loss: Tensor
+    held: dict[str, str] = field(default_factory=dict)
     loop: Loop | None = None
     start: "Start | None" = None
     taken: int = field(default=0)
@@ -82,7 +83,7 @@ class HalfHvpState(State):
     def step_back(self, problem: Problem) -> bool:
         """Take the last step back: from the start again, with one step less."""
         del problem
-        if self.loop is None or self.start is None:
+        if self.loop is None or self.start is None or not self.taken:
             return False
         self.taken -= 1
         with torch.no_grad():
@@ -91,13 +92,20 @@ class HalfHvpState(State):
 
 
 class Start:
-    """The moving weights as they were before the first step, to go back to bit for bit."""
+    """The moving weights as they were before the first step, to go back to bit for bit.
+
+    Attributes:
+        values: the copies by name.
+    """
 
     def __init__(self, moving: Movers) -> None:
         layers = [layer for mover in moving for layer in mover.layers]
-        self._weights = [layer.weight for layer in layers]
-        self._weights += [layer.bias for layer in layers if layer.bias is not None]
+        own = {layer.name: layer.weight for layer in layers}
+        biased = [layer for layer in layers if layer.bias_name is not None]
+        own |= {str(layer.bias_name): layer.bias for layer in biased if layer.bias is not None}
+        self._weights = [*own.values()]
         self._copies = [weight.clone() for weight in self._weights]
+        self.values = dict(zip(own, self._copies, strict=True))
         self._versions = self._present()
 
     def renew(self) -> None:
@@ -124,13 +132,24 @@ def prepare(problem: Problem, stack: Stack, climb: Climb, recordings: Recordings
         last.D_before = last.D  # it never changes
         with BASIS:
             moving = movers(layers)
-        state = HalfHvpState(layers, loss)
+        state = HalfHvpState(layers, loss, _held(problem, stack))
         if moving:
             schedule = Schedule(layers, moving, last.gradient_norm_sq(), climb.lr, climb.steps)
             state.loop = recordings.loop_for(schedule, climb.cap, state)
             with UPDATE:
                 state.start = Start(moving)
+            state.before = state.start.values
     return state
+
+
+def _held(problem: Problem, stack: Stack) -> dict[str, str]:
+    """Biases that count and whose weights do not: they move with those only."""
+    counted = set(problem.counted())
+    return {
+        layer.bias: "used in linear"
+        for layer in stack.layers
+        if layer.bias in counted and layer.weight not in counted
+    }
 
 
 def advance(state: HalfHvpState, climb: Climb) -> Ascent:

@@ -139,7 +139,7 @@ class NullSpaceTeleporter(Teleporter):
         if isinstance(state, TextbookState):
             ascent = textbook.advance(problem, state, self.lr, self.steps, self.cap)
             if ascent.parameters is not None:
-                problem.write(_moved(ascent.parameters, state))
+                state.write(problem, _moved(ascent.parameters, state))
             if ascent.previous is not None:
                 state.previous = _moved(ascent.previous, state)
             return self._result(ascent, state)
@@ -161,7 +161,7 @@ class NullSpaceTeleporter(Teleporter):
             found = drift.below_cap(problem, found, self.cap, self.max_drift)
         place = found.place
         if place.previous is not None:
-            problem.write(_moved(place.parameters, state.tightest))
+            state.write(problem, _moved(place.parameters, state.tightest))
             state.previous = _moved(place.previous, state.tightest)
         # Below tau = 1 spaces are not exact; the loosest of those in use holds the others.
         loosest = min(place.taus, default=1.0)
@@ -189,7 +189,7 @@ class NullSpaceTeleporter(Teleporter):
             grad_norm_sq=ascent.grad_norm_sq,
             null_dims=_null_dims(state, exact=exact),
             guarantee=Guarantee.EXACT_ON_BATCH if exact else Guarantee.APPROXIMATE,
-            held={} if isinstance(state, HalfHvpState) else state.held,
+            held=state.held,
         )
 
 

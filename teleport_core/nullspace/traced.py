@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from teleport_core.ascent import Ascent
+from teleport_core.errors import UNSEEN_USE, ModelError
 from teleport_core.interface import State, Status
 from teleport_core.layers.layer import Layer, Layers, find_layers
 from teleport_core.layers.tape import Tape
@@ -169,12 +170,12 @@ def _transpose(
 def advance(problem: Problem, state: TracedState, lr: float, steps: int, cap: float) -> Ascent:
     """All steps, written into the model as they are taken; undone bit for bit by an exception."""
     with UPDATE:
-        before = _copy(state)
+        state.before = _copy(state)
     try:
         with torch.no_grad():
             return _advance(problem, state, lr, steps, cap)
     except BaseException:
-        problem.write(before)
+        state.restore(problem)
         raise
 
 
@@ -222,12 +223,18 @@ def gradients(state: TracedState) -> float:
     tape = state.tape
     tape.gradients.clear()
     tape.norm_sq.clear()
-    found = torch.autograd.grad(
-        state.loss,
-        [tape.along, *state.others.values()],
-        retain_graph=True,
-        allow_unused=True,
-    )
+    try:
+        found = torch.autograd.grad(
+            state.loss,
+            [tape.along, *state.others.values()],
+            retain_graph=True,
+            allow_unused=True,
+        )
+    except RuntimeError as error:
+        if "modified by an inplace operation" not in str(error):
+            raise
+        # The weights that moved are in the graph of the model's own operations.
+        raise ModelError(f"expected to see every use of every weight; {UNSEEN_USE}") from error
     for name, gradient in zip(state.others, found[1:], strict=True):
         if gradient is not None:
             known = tape.gradients.get(name)

@@ -4,14 +4,13 @@ import copy
 
 import pytest
 import torch
-from oracles import identical, output_change, snapshot
+from oracles import identical, loss_and_grad_norm_sq, output_change, snapshot
 from small_problems import batch, classification, mlp
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 import teleport_core
 from teleport_core import Guarantee, OptionError, Problem, ProblemError, Status, TeleportResult
-from teleport_core.objective import loss_and_grad_norm_sq
 
 VARIANTS = [
     {"acts_on": acts_on, "published": published}

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import torch
-from oracles import output_change
+from oracles import loss_and_grad_norm_sq, output_change
 from small_problems import batch, classification
 
 from bench.plan import Point, make_plan
@@ -16,7 +16,6 @@ from bench.units import make_units
 from bench.variants import parse_variant
 from bench.worker_records import run_preservation
 from teleport_core.nullspace.bounds import layer_inputs, preactivation_bound
-from teleport_core.objective import loss_and_grad_norm_sq
 
 NULLSPACE = parse_variant("nullspace")
 

@@ -7,7 +7,7 @@ from functools import cache
 import pytest
 import torch
 from drift_runs import GRID, Run, best_of_the_grid, random_runs
-from oracles import identical, output_change, snapshot
+from oracles import identical, loss_and_grad_norm_sq, output_change, snapshot
 from small_problems import CASES, classification
 
 from teleport_core import (
@@ -21,7 +21,6 @@ from teleport_core import (
 )
 from teleport_core.nullspace import ladder
 from teleport_core.nullspace.ladder import TAUS
-from teleport_core.objective import loss_and_grad_norm_sq
 from teleport_core.rank import RULES
 
 pytestmark = [
@@ -72,15 +71,17 @@ def assert_kept_and_high(one: Outcome) -> None:
     assert len(result.loss) == len(result.grad_norm_sq) == result.steps_done + 1
     assert len(result.taus) == result.steps_done
     assert all(abs(loss - before[0]) <= MAX_DRIFT * abs(before[0]) for loss in result.loss)
-    exact = all(tau == 1.0 for tau in result.taus)
+    exact = all(tau == 1.0 for tau in result.taus) and result.output_change < 1e-4
     assert result.guarantee is (Guarantee.EXACT_ON_BATCH if exact else Guarantee.APPROXIMATE)
 
 
+@pytest.mark.filterwarnings("ignore::teleport_core.TeleportWarning")  # so far, rounding shows
 @pytest.mark.parametrize("case", QUICK, ids=lambda case: case.name)
 def test_a_random_run_keeps_the_loss_and_reaches_what_any_tau_does(case: Run) -> None:
     assert_kept_and_high(outcome(case))
 
 
+@pytest.mark.filterwarnings("ignore::teleport_core.TeleportWarning")  # so far, rounding shows
 @pytest.mark.long
 @pytest.mark.parametrize("case", MANY, ids=lambda case: f"{case.name}-{case.seed}")
 def test_no_run_of_many_drifts_or_stays_behind(case: Run) -> None:
@@ -92,6 +93,7 @@ def test_in_float32_too(name: str) -> None:
     assert_kept_and_high(outcome(Run(name, seed=3, lr=0.02), torch.float32))
 
 
+@pytest.mark.filterwarnings("ignore::teleport_core.TeleportWarning")  # so far, rounding shows
 def test_the_runs_cover_ends_of_every_kind() -> None:
     """A table of easy runs would show nothing."""
     ends = [outcome(case).result for case in QUICK]

@@ -3,6 +3,7 @@
 import copy
 import math
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import pytest
 import torch
@@ -102,6 +103,7 @@ def test_inside_no_grad_it_works_all_the_same() -> None:
     assert result.status is Status.DONE
 
 
+@pytest.mark.filterwarnings("ignore::teleport_core.TeleportWarning")  # so far, rounding shows
 @pytest.mark.parametrize("engine", ["textbook", "half_hvp"])
 @pytest.mark.parametrize("lr", [50.0, 1e200])
 def test_a_last_step_that_diverges_is_taken_back(engine: str, lr: float) -> None:
@@ -152,11 +154,28 @@ def all_frozen() -> nn.Module:
     return model
 
 
+def one_memory() -> nn.Module:
+    model = mlp([6, 6, 6, 3])
+    model[2].weight = nn.Parameter(model[0].weight)
+    return model
+
+
+def expanded() -> nn.Module:
+    model = mlp([6, 4, 3])
+    model[0].weight = nn.Parameter(model[0].weight[:1].detach().expand(4, 6))
+    return model
+
+
 def nan_weights() -> nn.Module:
     model = mlp([6, 4, 3])
     with torch.no_grad():
         model[0].weight[0, 0] = float("nan")
     return model
+
+
+def of_inference_mode() -> Tensor:
+    with torch.inference_mode():
+        return torch.ones(5, 6, dtype=torch.float64)
 
 
 X, Y = batch(5, 6, 3)
@@ -203,6 +222,26 @@ BAD_INPUT: dict[str, tuple[Callable[[], nn.Module], object, object, object, type
     "NaN weights": (
         nan_weights, F.cross_entropy, X, Y, ModelError,
         r"expected finite parameters; 0.weight holds NaN or infinity",
+    ),
+    "two parameters in one memory": (
+        one_memory, F.cross_entropy, X, Y, ModelError,
+        r"expected parameters with memory of their own; 0.weight and 2.weight overlap: give each",
+    ),
+    "a parameter that was expanded": (
+        expanded, F.cross_entropy, X, Y, ModelError,
+        r"expected parameters with memory of their own; 0.weight overlap",
+    ),
+    "inputs of inference mode": (
+        lambda: mlp([6, 4, 3]), F.cross_entropy, of_inference_mode(), Y, ModelError,
+        r"inputs and parameters from outside of torch.inference_mode\(\)",
+    ),
+    "a loss that is a number": (
+        lambda: mlp([6, 4, 3]), lambda o, t: F.cross_entropy(o, t).item(), X, Y, ProblemError,
+        r"expected loss_fn to return a scalar tensor; got float: leave out .item\(\)",
+    ),
+    "a loss without a gradient": (
+        lambda: mlp([6, 4, 3]), lambda o, t: F.cross_entropy(o, t).detach(), X, Y, ProblemError,
+        r"expected a loss that depends on the parameters; it has no gradient: leave out .detach",
     ),
     "active dropout": (
         with_dropout, F.cross_entropy, X, Y, ModelError,
@@ -293,6 +332,45 @@ def test_a_model_without_a_weight_that_can_move_is_refused_and_says_why() -> Non
         r"layer_norm; 0.bias is used in layer_norm: see teleport_core.layers.register",
     ):
         teleport_core.teleport(model, F.cross_entropy, (X, Y))
+
+
+@pytest.mark.parametrize("method", ["nullspace", "symmetry"])
+@pytest.mark.parametrize(
+    ("mode", "text"),
+    [
+        (lambda: torch.autocast("cpu", torch.bfloat16), "teleport outside of autocast"),
+        (torch.inference_mode, "outside of torch.inference_mode"),
+    ],
+)
+def test_modes_without_exact_derivatives_are_refused(
+    method: str, mode: Callable[[], AbstractContextManager[object]], text: str
+) -> None:
+    problem = classification([6, 9, 3], 4, dtype=torch.float32)
+    before = snapshot(problem)
+
+    with mode(), pytest.raises(ModelError, match=text):
+        call(problem, method=method)
+
+    assert identical(problem, before)
+
+
+@pytest.mark.parametrize(
+    "build", [lambda: nn.LazyLinear(3), lambda: mlp([6, 4, 3]).to("meta")], ids=["lazy", "meta"]
+)
+def test_parameters_without_values_are_refused(build: Callable[[], nn.Module]) -> None:
+    with pytest.raises(ModelError, match=r"expected parameters with values; .*weight has none yet"):
+        teleport_core.teleport(build(), F.cross_entropy, (X, Y))
+
+
+def test_what_has_no_second_derivative_needs_none_with_the_fast_engine() -> None:
+    problem = classification([6, 9, 9, 3], 4, nn.Hardsigmoid)
+    before = snapshot(problem)
+
+    with pytest.raises(ModelError, match=r"hardsigmoid_backward is not implemented: use engine='a"):
+        call(problem, engine="textbook")
+
+    assert identical(problem, before)
+    assert call(problem, lr=0.1).guarantee is Guarantee.EXACT_ON_BATCH
 
 
 def test_an_exception_in_the_middle_of_the_steps_leaves_everything_as_it_was() -> None:

@@ -1,0 +1,184 @@
+"""The model as it is, by a real forward and backward pass: what a method's own words are held to.
+
+A method knows what its steps do to what it has seen of the model. Where a parameter is used in a
+way that nobody can see, or the dtype cannot hold what the method promises, only the model's own
+outputs and gradients tell.
+"""
+
+import math
+import warnings
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_leaves, tree_map
+
+from teleport_core.errors import UNSEEN_USE, ModelError, ProblemError, TeleportWarning
+from teleport_core.interface import Guarantee, State, TeleportResult
+from teleport_core.objective import squared_norm
+from teleport_core.problem import Parameters, Problem
+
+# Outputs computed twice differ by so many eps at the most, whatever the weights in between.
+_ROUNDING_EPS = 1000
+# Perturbed by so many eps, a gradient that is no more than rounding shows it.
+_PERTURBED_EPS = 4
+_PERTURBATIONS = 3
+
+
+class Look(NamedTuple):
+    """The loss, ||g||^2 and the outputs, each [samples, ...], at the model's present parameters."""
+
+    loss: float
+    grad_norm_sq: float
+    outputs: list[Tensor]
+
+    @property
+    def finite(self) -> bool:
+        """Whether a teleport may end here."""
+        return math.isfinite(self.loss) and math.isfinite(self.grad_norm_sq)
+
+
+def look(problem: Problem, parameters: Parameters | None = None) -> Look:
+    """Run the model at ``parameters``, by default on its own, which the loss may read as well.
+
+    Raises:
+        ProblemError: the loss has no gradient.
+    """
+    values: Parameters = dict(problem.parameters()) if parameters is None else parameters
+    wanted = [values[name] for name in problem.counted()]
+    with torch.enable_grad():
+        output = problem.output(parameters)
+        outputs = [leaf.detach().clone() for leaf in tree_leaves(output) if _is_number(leaf)]
+        loss = problem.loss_fn(output, problem.targets)
+        if not loss.requires_grad:
+            raise ProblemError(
+                "expected a loss that depends on the parameters; it has no gradient: leave out "
+                ".detach() and torch.no_grad() in the model and in loss_fn"
+            )
+        found = torch.autograd.grad(loss, wanted, allow_unused=True, materialize_grads=True)
+    norm_sq = squared_norm(dict(zip(problem.counted(), found, strict=True)))
+    return Look(float(loss.detach()), float(norm_sq), outputs)
+
+
+def require_gradient(problem: Problem, seen: Look, grad_norm_sq: float) -> None:
+    """Refuse a method's ||g||^2 that is not the model's; NaN says that it has none.
+
+    Raises:
+        ModelError: they differ by more than rounding.
+    """
+    off, size = abs(grad_norm_sq - seen.grad_norm_sq), max(grad_norm_sq, seen.grad_norm_sq)
+    if not off > 10 * _eps(problem) ** 0.5 * size:
+        return
+    if off <= 10 * _range_of_norms(problem) or off <= 10 * _error_of_loss(problem) * size:
+        return
+    raise ModelError(
+        f"expected ||g||^2 = {seen.grad_norm_sq:.6g}, as the model's own backward pass gives; the "
+        f"method found {grad_norm_sq:.6g}: {UNSEEN_USE}"
+    )
+
+
+def checked(
+    problem: Problem, state: State, before: Look, after: Look, result: TeleportResult
+) -> tuple[Guarantee, float]:
+    """The guarantee that outputs bear out, and how much they changed, relative to themselves.
+
+    What a step adds to rounding is in proportion to how far it moves the weights.
+
+    Warns:
+        TeleportWarning: they changed although the method promises that they do not.
+    """
+    change = output_change(before, after)
+    exact = result.guarantee in (Guarantee.EXACT_EVERYWHERE, Guarantee.EXACT_ON_BATCH)
+    root = _eps(problem) ** 0.5
+    moved = _movement(problem, state)
+    allowed = min(_ROUNDING_EPS * _eps(problem), root) + root * moved
+    if not exact or not change > allowed:
+        return result.guarantee, change
+    warnings.warn(
+        f"the outputs on the batch were to stay, and changed by {change:.2g} of their size while "
+        f"weights moved by {moved:.2g} of theirs; the result is marked APPROXIMATE: either a "
+        f"parameter is used where nobody can see it, or {_dtype(problem)} cannot hold so long a "
+        "step or features of such different size: try float64, and a smaller lr",
+        TeleportWarning,
+        stacklevel=4,
+    )
+    return Guarantee.APPROXIMATE, change
+
+
+def output_change(before: Look, after: Look) -> float:
+    """||o' - o|| / ||o||, of several outputs the largest; NaN for a model without any."""
+    if [o.shape for o in before.outputs] != [o.shape for o in after.outputs]:
+        return math.inf
+    changes = []
+    for old, new in zip(before.outputs, after.outputs, strict=True):
+        off, size = float((new - old).norm()), float(old.norm())
+        changes.append(off / size if size else math.inf if off else 0.0)
+    return max(changes, default=math.nan)
+
+
+def _movement(problem: Problem, state: State) -> float:
+    """||W' - W|| / ||W||, of all weights the largest."""
+    own = problem.detached()
+    moves = [0.0]
+    for name, old in state.before.items():
+        off, size = float((own[name] - old).norm()), float(old.norm())
+        moves.append(off / size if size else float(off > 0))
+    return max(moves)
+
+
+def _range_of_norms(problem: Problem) -> float:
+    """The range of ||g||^2 where parameters change by a few eps."""
+    eps = _PERTURBED_EPS * _eps(problem)
+    own = problem.detached()
+    generator = torch.Generator().manual_seed(0)
+    found = []
+    for _ in range(_PERTURBATIONS):
+        shaken = {
+            name: value * (1 + eps * _normal(value, generator)) for name, value in own.items()
+        }
+        leaves = {n: v.requires_grad_(n in problem.counted()) for n, v in shaken.items()}
+        found.append(look(problem, leaves).grad_norm_sq)
+    return max(found) - min(found)
+
+
+def _error_of_loss(problem: Problem) -> float:
+    """The error of dL/do in the model's dtype beside float64, relative to dL/do.
+
+    Softmax minus one-hot is a difference of nearly equal numbers where a net fits its batch.
+    """
+    found = []
+    for dtype in (None, torch.float64):
+        leaves: list[Tensor] = []
+
+        def leaf(
+            value: Any, dtype: torch.dtype | None = dtype, leaves: list[Tensor] = leaves
+        ) -> Any:
+            if not _is_number(value):
+                return value
+            leaves.append(value.detach().to(dtype or value.dtype).requires_grad_(True))
+            return leaves[-1]
+
+        output = tree_map(leaf, problem.output())
+        with torch.enable_grad():
+            loss = problem.loss_fn(output, problem.targets)
+        gradients = torch.autograd.grad(loss, leaves, allow_unused=True, materialize_grads=True)
+        found.append(torch.cat([g.detach().double().flatten() for g in gradients]))
+    size = float(found[1].norm())
+    return float((found[0] - found[1]).norm()) / size if size else math.inf
+
+
+def _normal(like: Tensor, generator: torch.Generator) -> Tensor:
+    return torch.randn(like.shape, generator=generator).to(like)
+
+
+def _is_number(leaf: object) -> bool:
+    return isinstance(leaf, Tensor) and (leaf.is_floating_point() or leaf.is_complex())
+
+
+def _dtype(problem: Problem) -> torch.dtype:
+    """The coarsest of the parameters."""
+    return max((p.dtype for p in problem.detached().values()), key=lambda d: torch.finfo(d).eps)
+
+
+def _eps(problem: Problem) -> float:
+    return torch.finfo(_dtype(problem)).eps
