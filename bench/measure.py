@@ -9,7 +9,6 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from bench.clock import Clock
-from bench.collector import without_collector
 from bench.sampling import Stopping, Warmup, warmed_up
 from bench.settings import Sampling
 
@@ -117,8 +116,13 @@ def _samples(clocks: list[Clock], marks: list[list[Any]]) -> list[Sample]:
 def quiet_collector() -> Iterator[None]:
     """Collect garbage now and not while the clock runs."""
     gc.collect()
-    with without_collector():
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
         yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 class Rounds:

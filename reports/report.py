@@ -1,12 +1,14 @@
 """From a run directory to its tables and its page."""
 
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from bench.atomic import write_whole
-from bench.collector import without_collector
 from bench.history import NAME
 from reports import (
     csv_files,
@@ -68,8 +70,7 @@ def write_report(run_dir: Path, history: Path | None = None) -> Path:
     """
     if history is None and (run_dir / NAME).exists():
         history = run_dir / NAME
-    # The collector would walk through millions of records in vain.
-    with without_collector():
+    with _uncollected():
         run = load(run_dir)
         derived = derive(run)
         html = render(run, derived, section(history) if history else None)
@@ -78,6 +79,18 @@ def write_report(run_dir: Path, history: Path | None = None) -> Path:
     target = run_dir / "report.html"
     write_whole(target, html)
     return target
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without the garbage collector, which would walk through millions of records in vain."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def derive(run: Run) -> Tables:
