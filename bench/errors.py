@@ -5,17 +5,16 @@ BenchError
 ├── DataError      a data set that is absent, truncated or corrupt; names file and byte
 ├── JournalError   a journal that is damaged, of another schema or of another spec
 ├── RunError       a run that could not be carried out
-│   └── StorageError   the disk took no more; what was written before is whole
+│   ├── StorageError   the disk took no more; what was written before is whole
+│   └── StoppedError   a key or a signal ended it
 └── NotComparableError   two source trees or runs whose times must not be compared
 """
-
-from typing import ClassVar
 
 
 class BenchError(Exception):
     """Base of everything the harness raises on purpose."""
 
-    exit_code: ClassVar[int] = 2
+    exit_code: int = 2
 
 
 class SpecError(BenchError):
@@ -37,10 +36,22 @@ class RunError(BenchError):
 class StorageError(RunError):
     """The disk took no more; the run is incomplete, and what was written before is whole."""
 
-    exit_code: ClassVar[int] = 4
+    exit_code: int = 4
+
+
+class StoppedError(RunError):
+    """A key or a signal ended the run; what was written before is whole.
+
+    Attributes:
+        exit_code: 128 and the number of the signal, as shells say it.
+    """
+
+    def __init__(self, signal: str, number: int, hint: str) -> None:
+        super().__init__(f"interrupted by {signal}{hint}")
+        self.exit_code = 128 + number
 
 
 class NotComparableError(BenchError):
     """Two source trees or runs whose times must not be compared."""
 
-    exit_code: ClassVar[int] = 3
+    exit_code: int = 3

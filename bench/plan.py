@@ -111,14 +111,15 @@ def places(spec: Spec) -> list[Spec]:
 def preservation_id(spec: Spec, variant: Variant, tau: float, start: str) -> str:
     """Id of one preservation record: a variant at one threshold from one start."""
     place = {name: getattr(spec.preservation, name) for name in ("d", "n", "l", "steps", "growth")}
-    place |= {name: getattr(spec, name) for name in ("model", "dataset", "device", "dtype")}
+    place |= {name: getattr(spec, name) for name in ("model", "device", "dtype")}
+    place["dataset"] = spec.data
     return _identity(spec, place, str(variant), float(tau), start)
 
 
 def describe(plan: Plan) -> str:
     """What is printed before a run: levels, counts and a rough time."""
     spec = plan.spec
-    what = f"model {spec.model}, dataset {spec.dataset}, " if spec.variants else ""
+    what = f"model {spec.model} on {spec.data}, " if spec.variants else ""
     lines = [
         f"preset {spec.preset}: {what}device {spec.device}, dtype {spec.dtype}, seed {spec.seed}",
         *(_sweep(plan) if spec.variants else ["nothing is timed"]),
@@ -182,7 +183,8 @@ def _block_seconds(spec: Spec, block: Block, kind: str) -> float:
 
 def _points(spec: Spec) -> list[Point]:
     """Distinct points, axis by axis; the base point alone when no axis is swept."""
-    place = {name: getattr(spec, name) for name in ("model", "dataset", "device", "dtype")}
+    place = {name: getattr(spec, name) for name in ("model", "device", "dtype")}
+    place["dataset"] = spec.data
     sweeps = [{axis.name: level} for axis in spec.axes for level in axis.values]
     points = (Point(**{**spec.base, **place, **sweep}) for sweep in sweeps or [{}])
     return list(dict.fromkeys(points))

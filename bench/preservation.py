@@ -57,9 +57,11 @@ class Subject:
 def subject(built: Built, start: str) -> Subject:
     """A subject at the initial weights, or after a short training on the point's batches."""
     from teleport_core import Problem
+    from teleport_core.checks import check_problem
 
     inputs, targets = built.batches[0]
     problem = Problem(built.model, built.loss_fn, inputs, targets)
+    check_problem(problem)
     if start == "trained":
         _train(built)
     values = {name: v.detach().clone() for name, v in built.model.state_dict().items()}
@@ -169,23 +171,31 @@ def _search_lr(
 
 
 def trajectory(where: Subject, variant: Variant, steps: int, lr: float, tau: float) -> Record:
-    """The rows of one preservation record."""
+    """The rows of one preservation record; its guarantee is held to the outputs at the end."""
+    from teleport_core.interface import State
+    from teleport_core.look import look, require_gradient, upheld
+
     options = {"lr": lr, **({"tau": tau} if takes_tau(variant) else {})}
     observe = _observer(where, variant, tau)
     where.reset()
+    problem, before = where.problem, look(where.problem)
+    start = State(before={name: where.start[name] for name in problem.parameters()})
     rows = [{"step": 0, **observe(None)}]
-    result = None
+    result, guarantee = None, None
     for step, result in enumerate(walk(where, variant, steps, **options), 1):
+        if step == 1:
+            require_gradient(problem, before, result.grad_norm_sq[0])
+        guarantee = upheld(problem, start, before, look(problem), result.guarantee)
         if result.steps_done < step:
             break
         rows.append({"step": step, **observe(result)})
     where.reset()
-    if result is None:
+    if result is None or guarantee is None:
         raise ValueError("expected at least one step")
     return {
         "rows": [_with_drift(row, rows[0]) for row in rows],
         "teleport_status": result.status.name,
-        "guarantee": result.guarantee.name,
+        "guarantee": guarantee.name,
         "null_dims": result.null_dims,
     }
 

@@ -1,7 +1,9 @@
-"""The presets that come with the harness: specs in ``bench/presets/*.toml``."""
+"""Where a spec begins: a preset of the harness, ``bench/presets/*.toml``, or a spec in a file."""
 
 from pathlib import Path
 
+from bench.atomic import read_plain
+from bench.errors import SpecError
 from bench.require import unknown_name
 from bench.spec import Spec
 
@@ -14,7 +16,16 @@ def preset_names() -> list[str]:
 
 
 def load_preset(name: str) -> Spec:
-    """Read a preset; SpecError for an unknown one."""
+    """Read a preset by name, or a file that ends in .toml, such as a run's spec.toml.
+
+    Raises:
+        SpecError: an unknown preset, a file that is missing or damaged.
+    """
+    if name.endswith(".toml"):
+        try:
+            return Spec.from_toml(read_plain(Path(name)).decode())
+        except (OSError, UnicodeDecodeError) as error:
+            raise SpecError(f"expected a spec in {name}; {error}: name a preset instead") from error
     if name not in preset_names():
         raise unknown_name("a preset", name, preset_names())
     return Spec.from_toml((_FOLDER / f"{name}.toml").read_text(encoding="utf-8"))

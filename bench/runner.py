@@ -39,16 +39,19 @@ class Summary:
         statuses: how many cells ended in which status.
         left: units that were not begun because the budget was spent.
         flagged: how many cells were measured while something was not as it should be.
+        failed_before: how many records of an earlier session, which was resumed, say that they
+            failed.
     """
 
     statuses: Counter[str] = field(default_factory=Counter)
     left: int = 0
     flagged: int = 0
+    failed_before: int = 0
 
     @property
     def complete(self) -> bool:
         """Every cell was measured and is fine."""
-        return self.left == 0 and set(self.statuses) <= {"ok"}
+        return not (self.left or self.failed_before) and set(self.statuses) <= {"ok"}
 
 
 class Runner:
@@ -83,20 +86,25 @@ class Runner:
             raise RunError(f"expected a worker that starts; {gone.reason}") from gone
         return device, found
 
-    def check(self, units: list[Unit]) -> None:
-        """Refuse a run of which no block could be built; what else goes wrong is its cells' matter.
+    def check(self, spec: Spec, units: list[Unit]) -> None:
+        """Refuse a run whose methods do not exist, or of which no block could be built.
+
+        What else goes wrong is its cells' matter.
 
         Raises:
-            RunError: why the first block cannot be built, or the first unit where none is timed.
+            RunError: what is wrong with a method, or why the first block cannot be built, or the
+                first unit where none is timed.
         """
         places: list[Message] = []
         for unit in [unit for unit in units if unit.is_block] or units:
             place = {name: unit.command.get(name) for name in PLACE}
             if place not in places:
                 places.append(place)
+        variants = dict.fromkeys([*spec.variants, *spec.preservation.variants])
         refusal = ""
         try:
-            for message in self._events({"do": "check", "places": places}):
+            command = {"do": "check", "variants": [*map(str, variants)], "places": places}
+            for message in self._events(command):
                 if message["event"] == "refused":
                     refusal = message["reason"]
         except WorkerGoneError:

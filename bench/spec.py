@@ -13,9 +13,10 @@ from bench.settings import Pair, Preservation, Sampling, check_variants, section
 from bench.toml_text import dump, parse
 from bench.variants import Variant
 
-__all__ = ["DTYPES", "WITHOUT_EFFECT", "Preservation", "Sampling", "Spec"]
+__all__ = ["DTYPES", "OWN_DATA", "WITHOUT_EFFECT", "Preservation", "Sampling", "Spec"]
 
 DTYPES = ("float32", "float64", "bfloat16")
+OWN_DATA = "its own batches"  # what a model of the user's is run on
 # What a run is called, how long it may last and where its data lie do not decide its numbers.
 WITHOUT_EFFECT = ("preset", "data_dir", "budget")
 
@@ -95,6 +96,11 @@ class Spec:
     def swept(self) -> tuple[str, ...]:
         """Letters that take another value than the base's somewhere in the run."""
         return tuple(a.name for a in self.axes if set(a.values) != {self.base[a.name]})
+
+    @property
+    def data(self) -> str:
+        """The data set by name; a function of the user's brings its own."""
+        return OWN_DATA if ":" in self.model else self.dataset
 
     def digest(self) -> str:
         """16 hex digits over all that decides the results, whatever the order it was written in."""

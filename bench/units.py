@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from bench.plan import Block, Plan, Point, places, preservation_id
+from bench.require import number
 from bench.seeds import stable_hash
 from bench.shards import WHOLE, Shard
 from bench.spec import Spec
@@ -139,7 +140,7 @@ def _preservation_point(spec: Spec, batches: int) -> Point:
         l=section.l,
         b=batches,
         model=spec.model,
-        dataset=spec.dataset,
+        dataset=spec.data,
         device=spec.device,
         dtype=spec.dtype,
     )
@@ -147,13 +148,13 @@ def _preservation_point(spec: Spec, batches: int) -> Point:
 
 def _preservation_unit(spec: Spec, variant: Variant, start: str) -> Unit:
     own = variant.options.get("tau")
-    taus = spec.preservation.taus if own is None else (float(own),)
+    taus = spec.preservation.taus if own is None else (number("tau", own, above=0, at_most=1),)
     items = [{"cell_id": preservation_id(spec, variant, tau, start), "tau": tau} for tau in taus]
     point = _preservation_point(spec, batches=8)
     unit = stable_hash(["preservation", [item["cell_id"] for item in items]])[:16]
     return Unit(
         unit=unit,
-        label=f"preservation of {variant}, start {start}, {spec.model} on {spec.dataset}",
+        label=f"preservation of {variant}, start {start}, {spec.model} on {spec.data}",
         command={
             "do": "preservation",
             "unit": unit,
@@ -190,7 +191,7 @@ def _spectrum_units(spec: Spec) -> list[Unit]:
     return [
         Unit(
             unit=unit,
-            label=f"spectrum of the layer inputs, {spec.model} on {spec.dataset}",
+            label=f"spectrum of the layer inputs, {spec.model} on {spec.data}",
             command={
                 "do": "spectrum",
                 "unit": unit,

@@ -1,18 +1,28 @@
-"""Before anything is measured: whether any point of a run can be built at all."""
+"""Before anything is measured: whether the methods exist, and any point can be built at all."""
 
 from bench.errors import BenchError
 from bench.plan import Point
 from bench.protocol import Message
+from bench.variants import parse_variant
 from bench.worker_block import built_point
 from bench.worker_failures import Emit, reason_of
 
 
 def run_check(command: Message, emit: Emit) -> None:
-    """Build one place after another until one can be built; say so if none can.
+    """Make every variant; build one place after another until one can be built; say what cannot.
 
     A function of the user's is found and asked what it takes, and not called: that is done, and
     may fail, where its cells are measured.
     """
+    from teleport_core import OptionError, make
+
+    for text in command["variants"]:
+        variant = parse_variant(text)
+        try:
+            make(variant.method, **variant.options)
+        except OptionError as error:
+            emit({"event": "refused", "reason": reason_of(error)})
+            return
     refused: list[BenchError] = []
     for place in command["places"]:
         try:

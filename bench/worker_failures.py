@@ -2,12 +2,16 @@
 
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 
 from bench.errors import BenchError, SpecError
 from bench.plain_text import plain
 from bench.protocol import Message
 
 Emit = Callable[[Message], None]
+
+_ROOT = Path(__file__).resolve().parents[1]
+_OURS = tuple(_ROOT / package for package in ("bench", "teleport_core", "baselines"))
 
 
 class PoisonedError(Exception):
@@ -52,7 +56,17 @@ def reason_of(error: Exception) -> str:
 
     text = plain(str(error))
     ours = isinstance(error, (BenchError, TeleportError))
-    return text if ours else f"{type(error).__name__}: {text}"
+    return text if ours else f"{type(error).__name__}: {text}{_place(error)}"
+
+
+def _place(error: Exception) -> str:
+    """Where code that is neither ours nor installed raised, or called what did."""
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        path = Path(frame.filename).resolve()
+        installed = {"site-packages", "dist-packages"} & set(path.parts)
+        if path.suffix == ".py" and not installed and not any(map(path.is_relative_to, _OURS)):
+            return f" ({path.name}, line {frame.lineno}, in {frame.name})"
+    return ""
 
 
 def fail(cell_id: str, error: Exception, emit: Emit) -> None:

@@ -173,6 +173,7 @@ def cells_table(runtime: Sequence[Record]) -> Table:
     """A row per cell, failed ones included."""
     several = len({tuple(row[name] for name in Setting._fields) for row in runtime}) > 1
     text = ["setting", "variant", "status"] if several else ["variant", "status"]
+    text.append("flags")
     numeric = [
         *AXES,
         "time of a call",
@@ -184,7 +185,7 @@ def cells_table(runtime: Sequence[Record]) -> Table:
     numeric += ["step in SGD steps", "call in SGD steps", "peak memory"]
     numeric += ["of the product rate", "of the copy rate"]
     rows = [_cell_cells(row, several=several) for row in runtime]
-    columns = [*html.columns(text, numeric), Column("flags", False), Column("reason", False)]
+    columns = [*html.columns(text, numeric), Column("reason", False)]
     return Table("Every cell", columns, rows, sortable=True).without_empty()
 
 
@@ -194,6 +195,7 @@ def _cell_cells(row: Record, *, several: bool) -> list[Cell]:
         *([html.words(setting)] if several else []),
         html.words(row["variant"]),
         html.words(row["status"]),
+        html.words(row["flags"]),
         *(html.whole(number(row[axis])) for axis in AXES),
         html.seconds(row["median_s"], row["ci_low_s"], row["ci_high_s"]),
         html.whole(number(row["samples"])),
@@ -204,7 +206,6 @@ def _cell_cells(row: Record, *, several: bool) -> list[Cell]:
         html.numbers(row["call_sgd_steps"], row["call_sgd_steps_low"], row["call_sgd_steps_high"]),
         html.memory(number(row["peak_memory_bytes"])),
         *(html.percent(row[column]) for column in SHARES),
-        html.words(row["flags"]),
         html.words(row["reason"]),
     ]
 

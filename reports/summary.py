@@ -49,7 +49,19 @@ def counts(runtime: pd.DataFrame, profiled: int = 0) -> str:
     return (
         f"{len(variants)} {_plural('variant', len(variants))} and SGD were timed at {len(points)} "
         f"{_plural('point', len(points))} in {dtypes}: {statuses['ok']} of {len(runtime)} cells "
-        f"have a time{rest}."
+        f"have a time{rest}.{_flagged(runtime)}"
+    )
+
+
+def _flagged(runtime: pd.DataFrame) -> str:
+    """A sentence if some cells were measured while something was not as it should be."""
+    flags = runtime["flags"].astype(str)
+    count = int((flags != "").sum())
+    if not count:
+        return ""
+    return (
+        f" {count} {_plural('cell', count)} {'is' if count == 1 else 'are'} flagged: see the "
+        "column flags of the last table before their times are used."
     )
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
 
 from teleport_core.errors import UNSEEN_USE, ModelError, ProblemError, TeleportWarning
-from teleport_core.interface import Guarantee, State, TeleportResult
+from teleport_core.interface import Guarantee, State
 from teleport_core.objective import squared_norm
 from teleport_core.problem import Parameters, Problem
 
@@ -77,32 +77,35 @@ def require_gradient(problem: Problem, seen: Look, grad_norm_sq: float) -> None:
     )
 
 
-def checked(
-    problem: Problem, state: State, before: Look, after: Look, result: TeleportResult
-) -> tuple[Guarantee, float]:
-    """The guarantee that outputs bear out, and how much they changed, relative to themselves.
+def upheld(
+    problem: Problem, state: State, before: Look, after: Look, guarantee: Guarantee
+) -> Guarantee:
+    """What is left of a guarantee: APPROXIMATE where outputs changed that were to stay.
 
-    What a step adds to rounding is in proportion to how far it moves the weights.
+    What steps add to rounding is in proportion to how far they move the weights.
+    """
+    exact = guarantee in (Guarantee.EXACT_EVERYWHERE, Guarantee.EXACT_ON_BATCH)
+    root = _eps(problem) ** 0.5
+    allowed = min(_ROUNDING_EPS * _eps(problem), root) + root * _movement(problem, state)
+    changed = output_change(before, after) > allowed
+    return Guarantee.APPROXIMATE if exact and changed else guarantee
+
+
+def warn_of_change(problem: Problem, state: State, before: Look, after: Look) -> None:
+    """Say to the caller of ``teleport`` that outputs changed which were to stay.
 
     Warns:
-        TeleportWarning: they changed although the method promises that they do not.
+        TeleportWarning: always.
     """
-    change = output_change(before, after)
-    exact = result.guarantee in (Guarantee.EXACT_EVERYWHERE, Guarantee.EXACT_ON_BATCH)
-    root = _eps(problem) ** 0.5
-    moved = _movement(problem, state)
-    allowed = min(_ROUNDING_EPS * _eps(problem), root) + root * moved
-    if not exact or not change > allowed:
-        return result.guarantee, change
     warnings.warn(
-        f"the outputs on the batch were to stay, and changed by {change:.2g} of their size while "
-        f"weights moved by {moved:.2g} of theirs; the result is marked APPROXIMATE: either a "
-        f"parameter is used where nobody can see it, or {_dtype(problem)} cannot hold so long a "
-        "step or features of such different size: try float64, and a smaller lr",
+        f"the outputs on the batch were to stay, and changed by {output_change(before, after):.2g} "
+        f"of their size while weights moved by {_movement(problem, state):.2g} of theirs; the "
+        "result is marked APPROXIMATE: either a parameter is used where nobody can see it, or "
+        f"{_dtype(problem)} cannot hold so long a step or features of such different size: try "
+        "float64, and a smaller lr",
         TeleportWarning,
         stacklevel=4,
     )
-    return Guarantee.APPROXIMATE, change
 
 
 def output_change(before: Look, after: Look) -> float:

@@ -10,7 +10,14 @@ from torch import nn
 from teleport_core.checks import check_problem
 from teleport_core.errors import ProblemError
 from teleport_core.interface import Seconds, State, Status, TeleportResult
-from teleport_core.look import Look, checked, look, require_gradient
+from teleport_core.look import (
+    Look,
+    look,
+    output_change,
+    require_gradient,
+    upheld,
+    warn_of_change,
+)
 from teleport_core.problem import LossFn, Problem
 from teleport_core.registry import make
 
@@ -90,7 +97,9 @@ def _complete(problem: Problem, state: Any, before: Look, result: TeleportResult
         after = look(problem)
     loss, norms = result.loss[: steps_done + 1], result.grad_norm_sq[: steps_done + 1]
     loss[0], loss[-1], norms[-1] = before.loss, after.loss, after.grad_norm_sq
-    guarantee, change = checked(problem, state, before, after, result)
+    guarantee = upheld(problem, state, before, after, result.guarantee)
+    if guarantee is not result.guarantee:
+        warn_of_change(problem, state, before, after)
     return replace(
         result,
         status=status,
@@ -98,5 +107,5 @@ def _complete(problem: Problem, state: Any, before: Look, result: TeleportResult
         loss=loss,
         grad_norm_sq=norms,
         guarantee=guarantee,
-        output_change=change,
+        output_change=output_change(before, after),
     )

@@ -17,8 +17,6 @@ from bench.cli.run import run
 from bench.errors import BenchError
 from bench.plain_text import plain_lines
 
-INTERRUPTED = 130
-
 app = typer.Typer(
     name="teleport-bench",
     help="What teleporting a network's weights costs and does.",
@@ -44,12 +42,6 @@ def main() -> None:
     except BenchError as error:
         _say(str(error))
         sys.exit(error.exit_code)
-    except KeyboardInterrupt as error:
-        how = f" by {error}" if str(error) else ""
-        _say(
-            f"interrupted{how}; what was measured is in the journal: repeat with --out DIR --resume"
-        )
-        sys.exit(getattr(error, "exit_code", INTERRUPTED))
 
 
 def _say(text: str) -> None:

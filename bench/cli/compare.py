@@ -13,7 +13,8 @@ def compare(
         bool, typer.Option("--strict", help="Exit with 5 where cells cannot be told.")
     ] = False,
     min_effect: Annotated[
-        float | None, typer.Option(help="The smallest relative difference that matters.")
+        float | None,
+        typer.Option(help="The smallest relative difference that matters; 0.05 if left out."),
     ] = None,
     calibration: Annotated[
         Path | None, typer.Option(help="Minimum effects of each cell, from 'calibrate'.")

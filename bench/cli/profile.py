@@ -97,7 +97,7 @@ def _carry_out(spec: Spec, where: Path, detail: Detail, *, quiet: bool) -> RunDi
         spec = spec.with_overrides(device=device)
         plan = make_plan(spec)
         units = profile_units(plan, plan.blocks, where, detail, [])
-        runner.check(units)
+        runner.check(spec, units)
         with locked(where):
             directory = open_run(where, spec, _command(), resume=False)
             write_environment(directory, environment | runner.roofline(spec))

@@ -88,15 +88,17 @@ def run(
         seed=seed,
         bias=bias,
     )
-    where = out or Path("runs") / f"{preset}-{datetime.now():%Y%m%d-%H%M%S}"
-    if resume and out is None:
-        raise SpecError("expected --out with --resume; got none: name the run to continue")
+    where = out or Path("runs") / f"{Path(preset).stem}-{datetime.now():%Y%m%d-%H%M%S}"
+    if resume and (out is None or not RunDirectory(where).spec.exists()):
+        found = "got none" if out is None else f"{out} holds none"
+        raise SpecError(f"expected --out with --resume to name a run; {found}: name that to go on")
     part = parse_shard(shard)
+    runner = Runner(progress.choose(quiet=quiet), silence=number("timeout", timeout, above=0))
     if dry_run:
         typer.echo(describe(share(make_plan(spec), part)))
+        _check_alone(runner, spec, part)
         return
-    runner = Runner(progress.choose(quiet=quiet), silence=number("timeout", timeout, above=0))
-    with stoppable():
+    with stoppable(f"; what was measured is in {where}: add --out {where} --resume to go on"):
         summary, directory = _carry_out(
             runner, spec, where, part, resume=resume, quiet=quiet, profile=profile
         )
@@ -104,6 +106,15 @@ def run(
 
     typer.echo(str(write_report(directory.path)))
     _explain(summary, directory)
+
+
+def _check_alone(runner: Runner, spec: Spec, part: Shard) -> None:
+    """Whether it can be run, wherever that will be."""
+    plan = share(make_plan(spec.with_overrides(device="cpu")), part)
+    try:
+        runner.check(spec, make_units(plan, [], part))
+    finally:
+        runner.close()
 
 
 def _carry_out(
@@ -124,7 +135,7 @@ def _carry_out(
         if not quiet:
             typer.echo(describe(plan), err=True)
         if not resume:
-            runner.check(make_units(plan, [], part))
+            runner.check(spec, make_units(plan, [], part))
         with locked(where) as note:
             directory = open_run(where, spec, _command(), resume=resume)
             summary = _measure(runner, plan, part, directory, environment, note, profile=profile)
@@ -156,7 +167,9 @@ def _measure(
         if profile and part.index == 1:
             base = base_blocks(make_plan(plan.spec))
             units += profile_units(plan, base, directory.path, Detail(), records)
-        return runner.run(units, journal, plan.spec.budget)
+        summary = runner.run(units, journal, plan.spec.budget)
+    summary.failed_before = sum(record.get("status", "ok") != "ok" for record in records)
+    return summary
 
 
 def _command() -> str:
@@ -184,6 +197,12 @@ def _explain(summary: Summary, directory: RunDirectory) -> None:
     bad = ", ".join(f"{n} {s}" for s, n in sorted(summary.statuses.items()) if s != "ok")
     if bad:
         typer.echo(f"not every cell is fine: {bad}; the reasons are in the report", err=True)
+    if summary.failed_before:
+        typer.echo(
+            f"{summary.failed_before} failed before and are not measured again; to try once more, "
+            f"take their lines out of {directory.journal} and resume",
+            err=True,
+        )
     if summary.left:
         typer.echo(
             f"the budget is spent with {summary.left} units left; "

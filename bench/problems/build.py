@@ -190,7 +190,7 @@ def _from_factory(point: Point, seed: int, swept: Sequence[str]) -> Built:
         made = factory(**{name: values[name] for name in names})
     if not isinstance(made, tuple) or len(made) != 3 or not isinstance(made[0], torch.nn.Module):
         raise SpecError(
-            f"expected {point.model} to return (model, loss_fn, batches); got {type(made).__name__}"
+            f"expected {point.model} to return (model, loss_fn, batches); got {_returned(made)}"
         )
     model, loss_fn, given = made
     batches = list(given)
@@ -202,6 +202,12 @@ def _from_factory(point: Point, seed: int, swept: Sequence[str]) -> Built:
         )
     heldout = batches[point.b] if len(batches) > point.b else None
     return Built(model, loss_fn, list(islice(cycle(batches), point.b)), heldout)
+
+
+def _returned(made: object) -> str:
+    if isinstance(made, tuple):
+        return f"({', '.join(type(item).__name__ for item in made)})"
+    return type(made).__name__
 
 
 def _move(batch: Batch, device: str, dtype: "torch.dtype") -> Batch:

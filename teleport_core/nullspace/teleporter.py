@@ -72,10 +72,11 @@ class NullSpaceTeleporter(Teleporter):
             raise OptionError(f"expected overshoot to be True or False; got {self.overshoot!r}")
         if self.max_drift is not None:
             self._check_max_drift(self.max_drift)
-        if self.engine == "half_hvp" and self.rule != "numerical":
+        rule = self.rule  # refuses a tau or a rule that is none
+        if self.engine == "half_hvp" and rule != "numerical":
             raise OptionError(
                 f"expected tau=1 with numerical rank for engine='half_hvp'; got tau={self.tau} "
-                f"with rank_rule={self.rule!r}: use engine='auto'"
+                f"with rank_rule={rule!r}: use engine='auto'"
             )
 
     def _check_max_drift(self, max_drift: float) -> None:

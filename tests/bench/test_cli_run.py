@@ -117,9 +117,33 @@ def test_a_factory_that_raises_keeps_its_rows_and_exits_with_4(call, tmp_path: P
 
     assert code == 4
     assert "not every cell is fine" in errors
-    assert "RuntimeError: no such model today" in (out / "runtime.csv").read_text()
+    reasons = (out / "runtime.csv").read_text()
+    assert "RuntimeError: no such model today (mine.py, line 15, in raises)" in reasons
     assert {r["status"] for r in rows(out / "runtime.csv")} == {"crashed"}
     assert Path(printed.strip()).is_file()
+
+    # Resuming does not make it fine, and says how to try once more.
+    journal = (out / "journal.jsonl").read_bytes()
+    code, _, errors = call(
+        "run", *SMALL, "--model", "mine:raises", "--axis", "d=8", "--axis", "t=2",
+        "--out", str(out), "--resume",
+    )  # fmt: skip
+    assert code == 4
+    assert re.search(r"\d+ failed before and are not measured again; .*journal.jsonl and", errors)
+    assert (out / "journal.jsonl").read_bytes() == journal
+
+
+def test_the_spec_of_a_run_is_a_preset(call, tmp_path: Path) -> None:
+    first, again = tmp_path / "first", tmp_path / "again"
+    arguments = ("--axis", "d=8", "--axis", "t=1", "--method", "identity", "--seed", "3")
+    assert call("run", *SMALL, *arguments, "--out", str(first))[0] == 0
+
+    code, _, _ = call("run", "--preset", str(first / "spec.toml"), "--quiet", "--out", str(again))
+
+    assert code == 0
+    keys = ("cell_id", "d", "t", "variant", "status")
+    found = [[[r[key] for key in keys] for r in rows(o / "runtime.csv")] for o in (first, again)]
+    assert found[0] == found[1] != []
 
 
 @pytest.mark.parametrize(
@@ -171,6 +195,9 @@ BAD = {
     "dtype": (["run", "--dtype", "float16"], "expected dtype to be one of"),
     "model": (["run", "--model", ":f"], "expected model to be a name such as mlp"),
     "resume nothing": (["run", "--resume"], "expected --out with --resume"),
+    "resume nowhere": (["run", "--resume", "--out", "no"], "to name a run; no holds none"),
+    "no spec": (["run", "--preset", "no.toml"], "expected a spec in no.toml; .*name a preset"),
+    "dry run of nothing": (["run", "--dry-run", "--dataset", "speech"], "got 'speech'"),
     "no journal": (["report", "nowhere"], "expected a journal at"),
     "budget": (["run", "--budget", "-1"], "expected budget"),
 }

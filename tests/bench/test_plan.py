@@ -178,7 +178,7 @@ def test_swept_letters(quick):
 
 def test_description(quick):
     text = describe(make_plan(quick))
-    assert "preset quick: model mlp, dataset digits, device auto" in text
+    assert "preset quick: model mlp on digits, device auto" in text
     assert "d  hidden width              48, 64, 128, 256, 512 (base 128)" in text
     assert "21 points, 147 cells (6 variants and sgd at each point)" in text
     assert "estimated time: about " in text

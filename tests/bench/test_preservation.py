@@ -1,11 +1,13 @@
 """Loss preservation, measured on small problems whose answer is known."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 from oracles import loss_and_grad_norm_sq, output_change
 from small_problems import batch, classification
+from torch import nn
 
 from bench.plan import Point, make_plan
 from bench.preservation import advance, find_lr, spectra, subject, takes_tau, trajectory
@@ -15,6 +17,7 @@ from bench.settings import Preservation
 from bench.units import make_units
 from bench.variants import parse_variant
 from bench.worker_records import run_preservation
+from teleport_core import ModelError
 from teleport_core.nullspace.bounds import layer_inputs, preactivation_bound
 
 NULLSPACE = parse_variant("nullspace")
@@ -26,6 +29,35 @@ def built() -> Built:
     first = (problem.inputs, problem.targets)
     second = batch(8, 20, 5, seed=9)
     return Built(problem.model, problem.loss_fn, [first, second], batch(30, 20, 5, seed=5))
+
+
+def test_a_model_that_is_refused_elsewhere_is_refused_here(built: Built) -> None:
+    random = nn.Sequential(nn.Linear(20, 16), nn.Dropout(0.3), nn.Linear(16, 5)).double()
+
+    with pytest.raises(ModelError, match=r"drops with p=0.3 in train mode"):
+        subject(replace(built, model=random), "init")
+
+
+def test_a_gradient_that_is_not_the_models_has_no_rows(built: Built) -> None:
+    weights = [*built.model.parameters()]
+
+    def decayed(output: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        decay = torch.stack([w.square().sum() for w in weights]).sum()
+        loss: torch.Tensor = built.loss_fn(output, targets) + 0.05 * decay
+        return loss
+
+    where = subject(replace(built, loss_fn=decayed), "init")
+
+    with pytest.raises(ModelError, match="a loss_fn that reads parameters"):
+        trajectory(where, NULLSPACE, 4, 0.3, 1.0)
+
+
+def test_a_guarantee_that_outputs_do_not_bear_out_is_not_recorded(built: Built) -> None:
+    """So long a step that rounding shows."""
+    record = trajectory(subject(built, "init"), NULLSPACE, 3, 30.0, 1.0)
+
+    assert record["guarantee"] == "APPROXIMATE"
+    assert record["rows"][-1]["drift_float64"] > 1e-3
 
 
 @pytest.mark.parametrize("text", ["nullspace", "identity"])

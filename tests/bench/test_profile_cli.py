@@ -152,7 +152,10 @@ def test_a_cell_that_fails_leaves_the_others(
 
     assert found == {
         "sgd": ("ok", ""),
-        "nullspace:engine=textbook": ("crashed", "ValueError: not today"),
+        "nullspace:engine=textbook": (
+            "crashed",
+            "ValueError: not today (picky.py, line 9, in forward)",
+        ),
         "identity": ("ok", ""),
     }
 

@@ -119,7 +119,7 @@ def test_a_cell_that_fails_in_a_turn_ends_and_the_others_go_on(command, capsys):
     found._ready[first].entrant.call = fail
     found.turn({"cell_id": first, "calls": 1}, events.append)
     assert (events[-1]["event"], events[-1]["status"]) == ("cell", "crashed")
-    assert events[-1]["reason"] == "RuntimeError: no luck today"
+    assert events[-1]["reason"] == "RuntimeError: no luck today (test_turns.py, line 117, in fail)"
     assert "no luck today" in capsys.readouterr().err
     found.turn({"cell_id": second, "calls": 1}, events.append)
     assert events[-1]["event"] == "sample"

@@ -1,5 +1,6 @@
 """The look before a run: one point that can be built is enough."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,9 @@ def places(*axes: str, model: str = "resnet") -> list[dict[str, Any]]:
     return [{name: unit.command.get(name) for name in PLACE} for unit in units]
 
 
-def check(given: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def check(given: list[dict[str, Any]], *variants: str) -> list[dict[str, Any]]:
     events: list[dict[str, Any]] = []
-    worker_check.run_check({"places": given}, events.append)
+    worker_check.run_check({"variants": variants, "places": given}, events.append)
     return events
 
 
@@ -72,3 +73,17 @@ def test_a_function_of_the_users_is_not_called(
     assert check(places("d=8,16", model="uncalled.py:factory")) == []
     (event,) = check(places("n=8,16", model="uncalled.py:factory"))
     assert "to take 'n', which is swept" in event["reason"]
+
+
+@pytest.mark.parametrize(
+    ("variant", "message"),
+    [
+        ("nulspace", "expected method to be one of .*did you mean 'nullspace'"),
+        ("nullspace:tua=1", "expected an option of nullspace to be one of .*did you mean 'tau'"),
+        ("nullspace:tau=abc", r"expected tau in \(0, 1\]; got 'abc'"),
+    ],
+)
+def test_a_method_that_cannot_be_made_is_named(variant: str, message: str) -> None:
+    assert check(places("l=4"), "nullspace", "symmetry:published=true") == []
+    (event,) = check(places("l=4"), "nullspace", variant)
+    assert re.search(message, event["reason"])

@@ -17,7 +17,6 @@ from functools import partial
 from pathlib import Path
 
 from bench.axes import parse_axis
-from bench.cli.app import INTERRUPTED
 from bench.cli.progress import QuietProgress
 from bench.cli.run import _carry_out
 from bench.cli.stopping import stoppable
@@ -90,8 +89,6 @@ def _in_child(directory, most_bytes):
             resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
         carry_out(directory)
         code = 0
-    except KeyboardInterrupt as stopped:
-        code = getattr(stopped, "exit_code", INTERRUPTED)
     except BenchError as error:
         with contextlib.suppress(OSError):
             Path(f"{directory}.error").write_text(str(error))
