@@ -40,7 +40,8 @@ def merge_runs(directories: Sequence[Path], out: Path, command: str) -> tuple[Ru
             part that is damaged or still holds a torn line.
         RunError: ``out`` holds a run, is in use or cannot be written.
     """
-    parts = [_read(RunDirectory(directory)) for directory in directories]
+    different = {directory.resolve(): directory for directory in directories}
+    parts = [_read(RunDirectory(directory)) for directory in different.values()]
     if not parts:
         raise JournalError("expected at least one run directory to merge; got none")
     _check_same(parts)

@@ -132,6 +132,7 @@ class Spec:
             wanted["axes"] = tuple(axis for axis in axes if axis.name not in fixed)
         section = wanted.get("preservation", self.preservation).within(axes or ())
         if variants:
+            check_variants("the methods", variants)
             wanted["variants"] = variants if self.variants else ()
             section = replace(section, variants=variants)
         wanted["preservation"] = replace(section, pairs=_matching(section.pairs, wanted))

@@ -13,11 +13,25 @@ def merge(
     out: Annotated[Path, typer.Option(help="Where to write; a new directory.")],
 ) -> None:
     """Join shards of one sweep and write their report; prints the report's path."""
+    from bench.cli.run import INCOMPLETE
+    from bench.journal import read
     from bench.merge import merge_runs
+    from bench.plan import make_plan
+    from bench.rundir import read_spec
+    from bench.units import make_units
 
     command = shlex.join(["teleport-bench", *sys.argv[1:]])
     run, cells = merge_runs(directories, out, command)
-    typer.echo(f"{cells} cells from {len(directories)} parts", err=True)
+    parts = len({directory.resolve() for directory in directories})
+    typer.echo(f"{cells} cells from {parts} {'part' if parts == 1 else 'parts'}", err=True)
     from reports import write_report
 
     typer.echo(str(write_report(run.path)))
+    left = len(make_units(make_plan(read_spec(run)), read(run.journal)))
+    if left:
+        typer.echo(
+            f"incomplete: {left} points or measurements of the sweep are in none of the parts; "
+            f"merge them too, or add them with run --resume --out {run.path}",
+            err=True,
+        )
+        raise typer.Exit(INCOMPLETE)

@@ -27,6 +27,9 @@ def rows(result):
     return {line.split()[0]: line for line in result.stdout.splitlines()}
 
 
+CIFAR = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
+
+
 def test_list_shows_each_data_set_where_and_how_many(roots):
     write_part(roots["cache"] / "mnist", "train", 12)
     write_part(roots["cache"] / "mnist", "t10k", 5)
@@ -40,6 +43,7 @@ def test_list_shows_each_data_set_where_and_how_many(roots):
     assert table["mnist"].split() == ["mnist", "yes", str(roots["cache"] / "mnist"), "17"]
     missing = "fashion-mnist no teleport-bench data fetch fashion-mnist -"
     assert table["fashion-mnist"].split() == missing.split()
+    assert table["cifar-10"].split()[:4] == ["cifar-10", "no", "download", CIFAR]
     assert "\x1b" not in result.stdout
 
 

@@ -6,7 +6,9 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
+import typer
 
+from bench.cli.merge import merge
 from bench.errors import JournalError, RunError, SpecError
 from bench.journal import Journal, read
 from bench.merge import merge_runs
@@ -46,6 +48,31 @@ def test_the_shards_together_are_the_whole_and_share_nothing(count: int) -> None
     ]
 
     assert sorted(chain.from_iterable(parts)) == sorted(whole)
+
+
+def test_a_part_named_twice_is_taken_once(tmp_path: Path) -> None:
+    part = shard(tmp_path / "1", Shard(1, 3))
+    (tmp_path / "2").mkdir()
+
+    _, cells = merge_runs([part, tmp_path / "2" / ".." / "1"], tmp_path / "all", "merge")
+
+    assert cells == share(make_plan(SPEC), Shard(1, 3)).cell_count
+
+
+def test_a_merge_without_all_parts_says_what_is_missing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reports.write_report", lambda path: path)  # the records are made up
+    parts = [shard(tmp_path / str(i), Shard(i, 2)) for i in (1, 2)]
+
+    with pytest.raises(typer.Exit) as ended:
+        merge([parts[0]], tmp_path / "half")
+    left = len(make_units(make_plan(SPEC), read(parts[0] / "journal.jsonl")))
+    assert ended.value.exit_code == 4
+    assert f"incomplete: {left} points or measurements of the" in capsys.readouterr().err
+
+    merge(parts, tmp_path / "all")
+    assert "incomplete" not in capsys.readouterr().err
 
 
 def test_merged_shards_hold_every_cell_once(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ class Entry:
     Attributes:
         name: what ``load_dataset`` takes.
         state: whether it is here; "damaged" if what is here cannot be used.
-        where: the folder, or what is wrong.
+        where: the folder, or what is wrong, or how to get it.
         samples: None where only loading would tell.
     """
 
@@ -93,7 +93,9 @@ def _entry(name: str, address: str, data_dir: Path | None) -> Entry:
     try:
         located = find(FILE_SETS[name], data_dir)
         if located is None:
-            return Entry(name, "no", f"teleport-bench data fetch {name}", None)
+            fetched = FILE_SETS[name].folder in REMOTES
+            how = f"teleport-bench data fetch {name}" if fetched else FILE_SETS[name].advice
+            return Entry(name, "no", how, None)
         samples = FILE_SETS[name].count(located.files)
     except DataError as error:
         return Entry(name, "damaged", str(error), None)
