@@ -56,10 +56,10 @@ def teleport(
     if not isinstance(batch, (tuple, list)) or len(batch) != 2:
         raise ProblemError("expected batch to be a pair (inputs, targets)")
     problem = Problem(model, loss_fn, batch[0], batch[1])
-    check_problem(problem)
-    before = look(problem)
-    state, shortcut = None, torch.backends.mha.get_fastpath_enabled()
+    state, modes = None, (torch.is_grad_enabled(), torch.backends.mha.get_fastpath_enabled())
     try:
+        check_problem(problem)
+        before = look(problem)
         device = next(iter(problem.parameters().values())).device
         start = _now(device)
         state = teleporter.prepare(problem)
@@ -70,8 +70,9 @@ def teleport(
     except BaseException:
         if isinstance(state, State):
             state.restore(problem)
-        # An interrupt may have come just when this was about to be put back.
-        torch.backends.mha.set_fastpath_enabled(shortcut)
+        # An interrupt may have come just when these were about to be put back.
+        torch.set_grad_enabled(modes[0])
+        torch.backends.mha.set_fastpath_enabled(modes[1])
         raise
 
 

@@ -105,6 +105,7 @@ def interrupted(name: str, at: int | None) -> tuple[int, bool]:
         assert at is None
     finally:
         sys.settrace(others)
+    assert torch.is_grad_enabled()
     assert torch.backends.mha.get_fastpath_enabled()
     return trace.lines, identical(problem, before)
 
