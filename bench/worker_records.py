@@ -13,7 +13,9 @@ from bench.worker_failures import Emit, reason_of, status_of
 
 def run_preservation(command: Message, emit: Emit) -> None:
     """Follow one variant step by step at every threshold of the command."""
-    from bench.preservation import find_lr, subject, takes_tau, trajectory
+    from bench.growth_lr import find_lr
+    from bench.preservation import trajectory
+    from bench.subject import subject, takes_tau
 
     point, built = built_point(command)
     variant = parse_variant(command["variant"])
@@ -42,7 +44,8 @@ def run_preservation(command: Message, emit: Emit) -> None:
 
 def run_spectrum(command: Message, emit: Emit) -> None:
     """Singular values of every layer's input at one point."""
-    from bench.preservation import spectra, subject
+    from bench.spectra import spectra
+    from bench.subject import subject
 
     point, built = built_point(command)
     layers = list(spectra(subject(built, "init"), command["taus"]))

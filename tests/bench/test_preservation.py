@@ -9,11 +9,14 @@ from oracles import loss_and_grad_norm_sq, output_change
 from small_problems import batch, classification
 from torch import nn
 
+from bench.growth_lr import find_lr
 from bench.plan import Point, make_plan
-from bench.preservation import advance, find_lr, spectra, subject, takes_tau, trajectory
+from bench.preservation import trajectory
 from bench.preset import load_preset
 from bench.problems.build import Built, build
 from bench.settings import Preservation
+from bench.spectra import spectra
+from bench.subject import advance, subject, takes_tau
 from bench.units import make_units
 from bench.variants import parse_variant
 from bench.worker_records import run_preservation
