@@ -154,7 +154,8 @@ def _preservation_group(names: tuple[str, ...], curves: list[Record]) -> Group:
         GRADIENT,
         LOSS,
         *([LOSS_FLOAT64] if distinct_in_float64(curves) else []),
-        HELD_OUT,
+        # A model of the user's may bring no held-out data.
+        *([HELD_OUT] if any(step_line(record, HELD_OUT.key)[0] for record in curves) else []),
     ]
     with look():
         drawings = [_draw_steps(lines, quantity) for quantity in quantities]

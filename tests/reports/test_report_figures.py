@@ -208,6 +208,14 @@ def test_figure_6b_has_a_curve_per_tau_with_its_recorded_values(derived):
     assert values == [row["drift_float32"] for row in exact["rows"]]
 
 
+def test_a_model_without_held_out_data_has_no_panel_for_it(run_dir):
+    record = load(run_dir).preservation[0]
+    without = {**record, "rows": [{**row, "heldout_drift": None} for row in record["rows"]]}
+    (whole,) = figures_error.preservation_groups([record])
+    (group,) = figures_error.preservation_groups([without])
+    assert len(group.drawings) == len(whole.drawings) - 1
+
+
 def test_the_float64_panel_is_left_out_where_it_would_look_the_same():
     record = synthetic.preservation("nullspace", 0.9, 1e-3, 4.0)
     for row in record["rows"]:
