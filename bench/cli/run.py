@@ -188,8 +188,9 @@ def _explain(summary: Summary, directory: RunDirectory) -> None:
     """Say on standard error what is not as planned; exit with the contract's code."""
     if summary.flagged:
         typer.echo(
-            f"{summary.flagged} cells are flagged, for example because other processes used the "
-            "machine: see the column flags, and measure again where a flag says that times mislead",
+            f"{summary.flagged} {'cell is' if summary.flagged == 1 else 'cells are'} flagged, for "
+            "example because other processes used the machine: see the column flags, and measure "
+            "again where a flag says that times mislead",
             err=True,
         )
     if summary.complete:
