@@ -118,7 +118,7 @@ def test_at_lines_all_over_the_call(name: str) -> None:
 @pytest.mark.long
 @pytest.mark.parametrize("name", list(CALLS))
 def test_at_every_line(name: str) -> None:
-    check_lines(name, 23 if name == "max_drift" else 1)
+    check_lines(name, 97 if name == "max_drift" else 1)
 
 
 def check_lines(name: str, every: int) -> None:
