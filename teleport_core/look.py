@@ -44,12 +44,16 @@ def look(problem: Problem, parameters: Parameters | None = None) -> Look:
     Raises:
         ProblemError: the loss has no gradient.
     """
+    if parameters is None and any(p._backward_hooks for p in problem.parameters().values()):
+        # A hook changes what arrives, not what the gradient is.
+        parameters = _leaves(problem, problem.detached())
     values: Parameters = dict(problem.parameters()) if parameters is None else parameters
     wanted = [values[name] for name in problem.counted()]
     with torch.enable_grad():
         output = problem.output(parameters)
         outputs = [leaf.detach().clone() for leaf in tree_leaves(output) if _is_number(leaf)]
         loss = problem.loss_fn(output, problem.targets)
+        outputs = outputs or [loss.detach().clone()]
         if not loss.requires_grad:
             raise ProblemError(
                 "expected a loss that depends on the parameters; it has no gradient: leave out "
@@ -87,8 +91,10 @@ def upheld(
     exact = guarantee in (Guarantee.EXACT_EVERYWHERE, Guarantee.EXACT_ON_BATCH)
     root = _eps(problem) ** 0.5
     allowed = min(_ROUNDING_EPS * _eps(problem), root) + root * _movement(problem, state)
-    changed = output_change(before, after) > allowed
-    return Guarantee.APPROXIMATE if exact and changed else guarantee
+    change = output_change(before, after)
+    if not exact or not change > allowed or change <= 100 * _unsure(problem, state, before):
+        return guarantee
+    return Guarantee.APPROXIMATE
 
 
 def warn_of_change(problem: Problem, state: State, before: Look, after: Look) -> None:
@@ -114,8 +120,10 @@ def output_change(before: Look, after: Look) -> float:
         return math.inf
     changes = []
     for old, new in zip(before.outputs, after.outputs, strict=True):
-        off, size = float((new - old).norm()), float(old.norm())
-        changes.append(off / size if size else math.inf if off else 0.0)
+        # Masked scores are minus infinity before and after.
+        off = float(torch.where(old == new, torch.zeros_like(old), new - old).norm())
+        size = float(torch.where(torch.isfinite(old), old, torch.zeros_like(old)).norm())
+        changes.append(off / size if size and not math.isnan(off) else math.inf if off else 0.0)
     return max(changes, default=math.nan)
 
 
@@ -131,17 +139,32 @@ def _movement(problem: Problem, state: State) -> float:
 
 def _range_of_norms(problem: Problem) -> float:
     """The range of ||g||^2 where parameters change by a few eps."""
+    found = [each.grad_norm_sq for each in _shaken(problem, problem.detached())]
+    return max(found) - min(found)
+
+
+def _unsure(problem: Problem, state: State, before: Look) -> float:
+    """How much outputs change, relative to themselves, where the start changes by a few eps.
+
+    Much, where an output is a small difference of large numbers.
+    """
+    looks = _shaken(problem, problem.detached() | state.before)
+    return max(output_change(before, each) for each in looks)
+
+
+def _shaken(problem: Problem, parameters: Parameters) -> list[Look]:
     eps = _PERTURBED_EPS * _eps(problem)
-    own = problem.detached()
     generator = torch.Generator().manual_seed(0)
     found = []
     for _ in range(_PERTURBATIONS):
-        shaken = {
-            name: value * (1 + eps * _normal(value, generator)) for name, value in own.items()
-        }
-        leaves = {n: v.requires_grad_(n in problem.counted()) for n, v in shaken.items()}
-        found.append(look(problem, leaves).grad_norm_sq)
-    return max(found) - min(found)
+        moved = {n: v * (1 + eps * _normal(v, generator)) for n, v in parameters.items()}
+        found.append(look(problem, _leaves(problem, moved)))
+    return found
+
+
+def _leaves(problem: Problem, parameters: Parameters) -> Parameters:
+    counted = set(problem.counted())
+    return {n: v.detach().requires_grad_(n in counted) for n, v in parameters.items()}
 
 
 def _error_of_loss(problem: Problem) -> float:
@@ -158,14 +181,20 @@ def _error_of_loss(problem: Problem) -> float:
         ) -> Any:
             if not _is_number(value):
                 return value
-            leaves.append(value.detach().to(dtype or value.dtype).requires_grad_(True))
+            precise = torch.complex128 if value.is_complex() else dtype
+            leaves.append(value.detach().to(precise if dtype else value.dtype).requires_grad_(True))
             return leaves[-1]
 
         output = tree_map(leaf, problem.output())
-        with torch.enable_grad():
-            loss = problem.loss_fn(output, problem.targets)
-        gradients = torch.autograd.grad(loss, leaves, allow_unused=True, materialize_grads=True)
-        found.append(torch.cat([g.detach().double().flatten() for g in gradients]))
+        try:
+            with torch.enable_grad():
+                loss = problem.loss_fn(output, problem.targets)
+            gradients = torch.autograd.grad(loss, leaves, allow_unused=True, materialize_grads=True)
+        except (RuntimeError, ValueError):  # a loss for one dtype, outputs that nobody can read
+            return 0.0
+        found.append(torch.cat([g.detach().abs().double().flatten() for g in gradients]))
+    if not len(found[1]):
+        return 0.0
     size = float(found[1].norm())
     return float((found[0] - found[1]).norm()) / size if size else math.inf
 

@@ -46,7 +46,9 @@ def _interval(parameter: Tensor) -> tuple[int, int]:
 
 def _common(sharing: list[tuple[str, Tensor]]) -> tuple[str, str] | None:
     """Two parameters of one storage with a byte in common."""
-    owner = torch.full((max(_interval(parameter)[1] for _, parameter in sharing),), -1)
+    number_type = torch.int16 if len(sharing) < 2**15 else torch.int32
+    length = max(_interval(parameter)[1] for _, parameter in sharing)
+    owner = torch.full((length,), -1, dtype=number_type)
     for number, (name, parameter) in enumerate(sharing):
         size = parameter.element_size()
         strides = [stride * size for stride in parameter.stride()]

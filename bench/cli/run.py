@@ -98,7 +98,13 @@ def run(
         typer.echo(describe(share(make_plan(spec), part)))
         _check_alone(runner, spec, part)
         return
-    with stoppable(f"; what was measured is in {where}: add --out {where} --resume to go on"):
+
+    def hint() -> str:
+        begun = RunDirectory(where).spec.exists()
+        going_on = f"; what was measured is in {where}: add --out {where} --resume to go on"
+        return going_on if begun else "; nothing was measured"
+
+    with stoppable(hint):
         summary, directory = _carry_out(
             runner, spec, where, part, resume=resume, quiet=quiet, profile=profile
         )

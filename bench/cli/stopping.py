@@ -1,7 +1,7 @@
 """A run that is told to stop, by a key, a signal or a terminal that closes, ends in order."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -19,11 +19,11 @@ class _Told(KeyboardInterrupt):
 
 
 @contextmanager
-def stoppable(hint: str = "") -> Iterator[None]:
+def stoppable(hint: Callable[[], str] = str) -> Iterator[None]:
     """Turn SIGTERM and SIGHUP into what Ctrl-C raises; what is ignored (nohup) stays ignored.
 
     Args:
-        hint: what is said after "interrupted by SIGINT".
+        hint: gives what is said after "interrupted by SIGINT".
 
     Raises:
         StoppedError: once everything within has ended, in place of the interrupt: the library of
@@ -37,7 +37,7 @@ def stoppable(hint: str = "") -> Iterator[None]:
         yield
     except KeyboardInterrupt as end:
         told = end.number if isinstance(end, _Told) else int(signal.SIGINT)
-        raise StoppedError(signal.Signals(told).name, told, hint) from None
+        raise StoppedError(signal.Signals(told).name, told, hint()) from None
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

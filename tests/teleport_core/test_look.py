@@ -329,3 +329,79 @@ def test_a_bias_whose_weight_is_frozen_is_held(engine: str) -> None:
     problem.model.get_parameter("2.weight").requires_grad_(False)
 
     assert run(problem, engine=engine, lr=0.1).held == {"2.bias": "used in linear"}
+
+
+def test_a_hook_changes_what_arrives_and_not_the_gradient() -> None:
+    problem = made(Net)
+    norm = look(problem).grad_norm_sq
+    weight = problem.model.get_parameter("inner.weight")
+    weight.register_hook(lambda gradient: 0.0 * gradient)
+
+    result = run(problem, lr=0.1, steps=2)
+
+    assert result.grad_norm_sq[0] == pytest.approx(norm, rel=1e-10)
+    assert result.guarantee is Guarantee.EXACT_ON_BATCH
+
+
+class WithMean(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = Net()
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        output = self.net(x)
+        return output, F.layer_norm(output, (3,)).mean()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_an_output_that_is_rounding_takes_no_guarantee_back(dtype: torch.dtype) -> None:
+    problem = made(WithMean, dtype)
+    problem = Problem(problem.model, lambda o, t: smooth(o[0], t), problem.inputs, None)
+
+    result = run(problem, lr=0.05, steps=3)
+
+    assert result.output_change > 1e-3
+    assert result.guarantee is Guarantee.EXACT_ON_BATCH
+
+
+class Scores(Mapped):
+    """Scores that are masked, as those of words that are not allowed."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        output = super().forward(x)
+        return torch.cat([output, torch.full((len(x), 1), -math.inf, dtype=x.dtype)], 1)
+
+
+class Boxed:
+    """An output that torch cannot look into."""
+
+    def __init__(self, value: Tensor) -> None:
+        self.value = value
+
+
+class Opaque(Mapped):
+    def forward(self, x: Tensor) -> Boxed:  # type: ignore[override]
+        return Boxed(super().forward(x))
+
+
+@pytest.mark.parametrize("build", [Scores, Opaque])
+def test_masked_and_opaque_outputs_are_held_to_the_promise_too(build: type[Net]) -> None:
+    problem = made(build)
+    loss = {Scores: lambda o, t: smooth(o[:, :3], t), Opaque: lambda o, t: smooth(o.value, t)}
+    problem = Problem(problem.model, loss[build], problem.inputs, None)
+
+    with pytest.warns(TeleportWarning, match="were to stay, and changed by"):
+        result = run(problem, engine="textbook", lr=0.5, steps=1)
+
+    assert result.guarantee is Guarantee.APPROXIMATE
+    assert result.output_change > 1e-4
+
+
+def test_a_loss_for_one_dtype_alone_is_refused_as_any_other() -> None:
+    problem = made(ByHand, torch.float32)
+    weight = torch.ones(3)
+    loss = nn.CrossEntropyLoss(weight=weight)
+    targets = torch.tensor([0, 1, 2, 0, 1])
+
+    with pytest.raises(ModelError, match="a parameter is used where nobody can see it"):
+        run(Problem(problem.model, loss, problem.inputs, targets), lr=0.1)
