@@ -10,7 +10,7 @@ import typer
 
 from bench.cli import options, progress
 from bench.cli.stopping import stoppable
-from bench.errors import SpecError
+from bench.errors import RunError, SpecError
 from bench.journal import Journal, load
 from bench.lock import locked
 from bench.plan import Plan, describe, make_plan
@@ -115,10 +115,12 @@ def run(
 
 
 def _check_alone(runner: Runner, spec: Spec, part: Shard) -> None:
-    """Whether it can be run, wherever that will be."""
+    """Say what would keep it from being run here; it may be planned for another machine."""
     plan = share(make_plan(spec.with_overrides(device="cpu")), part)
     try:
         runner.check(spec, make_units(plan, [], part))
+    except RunError as error:
+        typer.echo(f"here it would be refused: {error}", err=True)
     finally:
         runner.close()
 

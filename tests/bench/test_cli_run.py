@@ -169,6 +169,14 @@ def test_what_cannot_be_built_anywhere_is_refused_and_leaves_nothing(
     assert not out.exists()
 
 
+def test_a_dry_run_says_what_would_be_refused_here(call) -> None:
+    code, printed, errors = call("run", *SMALL, "--dry-run", "--dataset", "speech")
+
+    assert code == 0
+    assert "mlp on speech" in printed
+    assert "here it would be refused: expected a data set, one of" in errors
+
+
 def test_what_can_be_built_at_one_level_is_run(call, tmp_path: Path) -> None:
     out = tmp_path / "run"
     arguments = ("--model", "resnet", "--axis", "l=3,4", "--axis", "d=2", "--axis", "n=2")
@@ -197,7 +205,6 @@ BAD = {
     "resume nothing": (["run", "--resume"], "expected --out with --resume"),
     "resume nowhere": (["run", "--resume", "--out", "no"], "to name a run; no holds none"),
     "no spec": (["run", "--preset", "no.toml"], "expected a spec in no.toml; .*name a preset"),
-    "dry run of nothing": (["run", "--dry-run", "--dataset", "speech"], "got 'speech'"),
     "no journal": (["report", "nowhere"], "expected a journal at"),
     "budget": (["run", "--budget", "-1"], "expected budget"),
 }
