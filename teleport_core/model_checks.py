@@ -58,14 +58,19 @@ def _check_parameters(parameters: dict[str, nn.Parameter]) -> None:
         )
 
 
-def check_surroundings(problem: Problem) -> None:
-    """Refuse modes of torch under which no exact derivative is to be had."""
-    device = next(iter(problem.parameters().values())).device.type
-    if torch.is_autocast_enabled(device):
+def refuse_autocast(device_type: str) -> None:
+    """Refuse a forward pass that rounds weights before it uses them."""
+    if torch.is_autocast_enabled(device_type):
         raise ModelError(
             "expected a forward pass in the dtype of the parameters; it runs under autocast, "
             "where weights are rounded before each use: teleport outside of autocast"
         )
+
+
+def check_surroundings(problem: Problem) -> None:
+    """Refuse modes of torch under which no exact derivative is to be had."""
+    device = next(iter(problem.parameters().values())).device.type
+    refuse_autocast(device)
     tensors = [*problem.tensors(), *problem.parameters().values()]
     if torch.is_inference_mode_enabled() or any(tensor.is_inference() for tensor in tensors):
         raise ModelError(

@@ -24,6 +24,7 @@ from teleport_core.layers.registry import ONCE_DIFFERENTIABLE, Adapter, adapter_
 from teleport_core.layers.tape import Kept, Tape, Use
 from teleport_core.layers.uses import is_weight, use
 from teleport_core.layers.view import View, view_of
+from teleport_core.model_checks import refuse_autocast
 from teleport_core.problem import Parameters, Problem
 
 _VIEWS = {
@@ -141,11 +142,7 @@ class _Watch(TorchFunctionMode):
     def _use(
         self, operator: Operator, x: Tensor, weight: Tensor, bias: Tensor | None = None
     ) -> Tensor:
-        if torch.is_autocast_enabled(x.device.type):
-            raise ModelError(
-                "expected a forward pass in the dtype of the parameters; it runs under autocast, "
-                "where weights are rounded before each use: teleport outside of autocast"
-            )
+        refuse_autocast(x.device.type)
         found = self._part(weight)
         self._hold((x,), "as an input")
         if found is None:

@@ -169,6 +169,20 @@ def test_what_cannot_be_built_anywhere_is_refused_and_leaves_nothing(
     assert not out.exists()
 
 
+def test_a_run_stopped_before_its_beginning_does_not_promise_a_journal(
+    call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("bench.cli.run.Runner.environment", stopped)
+
+    code, _, errors = call("run", *SMALL, "--out", str(tmp_path / "run"))
+
+    assert code == 130
+    assert "interrupted by SIGINT; nothing was measured" in errors
+
+
 def test_a_dry_run_says_what_would_be_refused_here(call) -> None:
     code, printed, errors = call("run", *SMALL, "--dry-run", "--dataset", "speech")
 
