@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
 
 from teleport_core.errors import UNSEEN_USE, ModelError, ProblemError, TeleportWarning
+from teleport_core.gradient_norm import distance, gradient_norm_sq
 from teleport_core.interface import Guarantee, State
-from teleport_core.objective import squared_norm
 from teleport_core.problem import Parameters, Problem
 
 # Outputs computed twice differ by so many eps at the most, whatever the weights in between.
@@ -59,8 +59,7 @@ def look(problem: Problem, parameters: Parameters | None = None) -> Look:
                 "expected a loss that depends on the parameters; it has no gradient: leave out "
                 ".detach() and torch.no_grad() in the model and in loss_fn"
             )
-        found = torch.autograd.grad(loss, wanted, allow_unused=True, materialize_grads=True)
-    norm_sq = squared_norm(dict(zip(problem.counted(), found, strict=True)))
+        norm_sq = gradient_norm_sq(loss, wanted)
     return Look(float(loss.detach()), float(norm_sq), outputs)
 
 
@@ -132,7 +131,7 @@ def _movement(problem: Problem, state: State) -> float:
     own = problem.detached()
     moves = [0.0]
     for name, old in state.before.items():
-        off, size = float((own[name] - old).norm()), float(old.norm())
+        off, size = distance(own[name], old), float(old.norm())
         moves.append(off / size if size else float(off > 0))
     return max(moves)
 

@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from bench.measure import sgd_call
-from teleport_core import Problem, make
+from teleport_core import Problem, make, teleport
 from teleport_core.nullspace.half_hvp import HalfHvpState
 
 NETS: dict[str, tuple[list[int], int]] = {
@@ -63,6 +63,25 @@ def test_a_call_holds_no_more_than_an_sgd_step_and_its_thin_factors(name: str) -
     assert weights + call <= 1.2 * (weights + sgd) + thin
     # Beside the thin factors only what makes an exception harmless: the moving weights, once.
     assert call <= weights + thin
+
+
+@pytest.mark.parametrize("name", list(NETS))
+def test_a_teleport_that_is_held_to_the_model_adds_its_largest_gradient(name: str) -> None:
+    """Both looks at the model are in it; the second comes while the start is still kept."""
+    problem = net(name)
+    parameters = [*problem.parameters().values()]
+    weights, largest = bytes_of(parameters), max(bytes_of([p]) for p in parameters)
+    batch = (problem.inputs, problem.targets)
+    sgd = peak_bytes(lambda: sgd_call([problem], 1, []))
+    state = make("nullspace", lr=1e-6).prepare(problem)
+    assert isinstance(state, HalfHvpState)
+    thin = thin_factors(problem, state)
+    del state
+
+    call = peak_bytes(lambda: teleport(problem.model, problem.loss_fn, batch, lr=1e-6))
+
+    pieces = 2 * 2**20  # differences and squares of a part of the weights
+    assert weights + call <= weights + sgd + thin + largest + pieces
 
 
 class _NewStorage(TorchDispatchMode):

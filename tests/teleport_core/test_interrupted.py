@@ -90,11 +90,15 @@ class Interrupt:
         return self
 
 
+def gradient_of(problem: Problem) -> list[Tensor]:
+    return [*torch.autograd.grad(problem.loss(), list(problem.parameters().values()))]
+
+
 def interrupted(name: str, at: int | None) -> tuple[int, bool]:
     """How many lines were run, and whether the model stayed as it was."""
     build, options = CALLS[name]
     problem = build()
-    before = snapshot(problem)
+    before, gradient = snapshot(problem), gradient_of(problem)
     trace, others = Interrupt(at), sys.gettrace()
     sys.settrace(trace)
     try:
@@ -105,6 +109,8 @@ def interrupted(name: str, at: int | None) -> tuple[int, bool]:
         assert at is None
     finally:
         sys.settrace(others)
+    # Whatever was hung on the parameters is gone.
+    assert at is None or all(map(torch.equal, gradient, gradient_of(problem)))
     assert torch.is_grad_enabled()
     assert torch.backends.mha.get_fastpath_enabled()
     return trace.lines, identical(problem, before)
