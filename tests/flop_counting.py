@@ -24,8 +24,19 @@ def _baddbmm_(_: Any, a: Any, b: Any, **__: Any) -> int:
     return 2 * a[0] * a[1] * a[2] * b[2]
 
 
-# The counter knows mm, bmm and addmm, with out= too, but neither mv nor what works in place.
-MISSING = {aten.addmm_: _addmm_, aten.baddbmm_: _baddbmm_, aten.mv: _mv}
+def _pointwise(x: Any, second: Any, third: Any, *_: Any, **__: Any) -> int:
+    """X W^T, or with a third matrix C + X W^T, called (X, C, W)."""
+    w = second if third is None else third
+    return 2 * x[0] * x[1] * w[0]
+
+
+# The counter knows mm, bmm and addmm, with out= too, but not mv, what works in place, and oneDNN.
+MISSING = {
+    aten.addmm_: _addmm_,
+    aten.baddbmm_: _baddbmm_,
+    aten.mv: _mv,
+    torch.ops.mkldnn._linear_pointwise: _pointwise,
+}
 
 
 def flops(call: Callable[[], Any]) -> int:

@@ -1,10 +1,12 @@
 """Every architecture in one table: exact on the batch, and the same step by three derivations."""
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
 import torch
+from by_onednn import every_product_by_onednn
 from oracles import identical, output_change, snapshot
 from torch import Tensor
 from torch.func import grad, jvp
@@ -117,16 +119,20 @@ def assert_moved(
         assert (moved - lr * update).norm() <= 1e-9 * scale + rounding, layer.weight
 
 
+@pytest.mark.parametrize("onednn", [False, True])
 @pytest.mark.parametrize("name", MOVING)
-def test_engines_take_the_same_step(name: str, shared_bases: list[TextbookState]) -> None:
+def test_engines_take_the_same_step(
+    name: str, shared_bases: list[TextbookState], *, onednn: bool
+) -> None:
     problem = build(name)
     shared_bases.append(textbook.prepare(problem, "numerical", 1.0))
     before, full, lr = snapshot(problem), objective_gradients(problem), 0.01
     fast = make("nullspace", steps=1, lr=lr, engine="half_hvp")
     slow = make("nullspace", steps=1, lr=lr, engine="textbook")
 
-    state = fast.prepare(problem)
-    result = fast.advance(problem, state)
+    with every_product_by_onednn() if onednn else nullcontext():
+        state = fast.prepare(problem)
+        result = fast.advance(problem, state)
     moved = snapshot(problem)
     problem.write({k: before[k] for k in problem.parameters()})
     expected = slow.advance(problem, shared_bases[0])

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from teleport_core import products
 from teleport_core.layers.operator import Operator
 from teleport_core.layers.uses import is_weight, use
 
@@ -14,11 +15,11 @@ class Linear(Operator):
 
     def apply(self, x: Tensor, w: Tensor) -> Tensor:
         """X W^T."""
-        return torch.nn.functional.linear(x, w)
+        return products.linear(x, w, None)
 
     def forward(self, x: Tensor, w: Tensor, bias: Tensor | None) -> Tensor:
         """X W^T + b."""
-        return torch.nn.functional.linear(x, w, bias)
+        return products.linear(x, w, bias)
 
     def columns(self, x: Tensor, limit: int) -> Iterator[Tensor]:
         """Samples or tokens."""
@@ -27,18 +28,18 @@ class Linear(Operator):
     def input_gradient(self, g: Tensor, x: Tensor, w: Tensor) -> Tensor:
         """D W."""
         del x
-        return g @ w
+        return products.product(flat(g), w).view(*g.shape[:-1], w.shape[1])
 
     def weight_gradient(self, g: Tensor, x: Tensor, w: Tensor) -> Tensor:
         """D^T X."""
         del w
-        return flat(g).T @ flat(x)
+        return products.product(flat(g).T, flat(x))
 
     def tangent(self, x: Tensor, x_dot: Tensor | None, w: Tensor, w_dot: Tensor) -> Tensor:
         """X G^T + R{X} W^T, the second product added to the first in place."""
-        z_dot = flat(x) @ w_dot.T
+        z_dot = products.product(flat(x), w_dot.T)
         if x_dot is not None:
-            z_dot.addmm_(flat(x_dot), w.T)
+            z_dot = products.added_product(z_dot, flat(x_dot), w.T)
         return z_dot.view(*x.shape[:-1], len(w))
 
 

@@ -18,6 +18,7 @@ from torch import Tensor
 from teleport_core.layers.operator import Operator
 from teleport_core.layers.view import View
 from teleport_core.problem import Parameters
+from teleport_core.products import product
 
 
 @dataclass(eq=False)
@@ -102,7 +103,7 @@ class Use:
             self.D = D
         if self.gram is not None:
             rows = D.reshape(-1, D.shape[-1])
-            self.D_gram = self.gram @ rows
+            self.D_gram = product(self.gram, rows)
             self.tape.norm_sq.append((rows * self.D_gram).sum())
             return
         gradient = self.operator.weight_gradient(D, self.x, self.part(self.tape.parameters))

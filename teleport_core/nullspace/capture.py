@@ -119,7 +119,7 @@ def _values(schedule: Schedule) -> list[Tensor]:
     """Everything that a batch determines and the steps read."""
     found = [schedule.top_norm_sq, schedule.layers[-1].D]
     for layer in schedule.layers:
-        found += [layer.slope, layer.slope_in_place]
+        found.append(layer.slope)
         found += [layer.inputs if layer.gram is None else layer.gram]
     for mover in schedule.movers:
         if isinstance(mover, Alike):

@@ -1,9 +1,7 @@
 """The forward pass of one batch, frozen: what every step of the fast engine needs of a layer.
 
-Columns are samples. Every tensor that a step writes is allocated here, once.
-
-D, its slope and D M lie in memory by rows where they are much wider than long: W^T D then reads W
-in the order in which it is stored, and splitting its inner dimension in two keeps two cores busy.
+Columns are samples, and lie in memory one after another, as torch lays out a batch. What a step
+writes is allocated here, once; only products by oneDNN answer with memory of their own.
 """
 
 from dataclasses import dataclass
@@ -11,13 +9,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from teleport_core import products
 from teleport_core.nullspace.gram import gram_bases
 from teleport_core.phases import BASIS
 from teleport_core.problem import Problem
 from teleport_core.stack import Elementwise, Stack
-
-# Weights of at least a quarter of a million entries, 1 MiB in float32.
-_LARGE = 2**18
 
 
 @dataclass
@@ -30,7 +26,6 @@ class FrozenLayer:
         weight: W [out, in], the model's own storage.
         bias: b [out], the model's own storage, when it moves.
         slope: s'(z) [out, n]; ones for the last layer.
-        slope_in_place: the same, laid out in memory as D is.
         inputs: X [in, n].
         gram: M [n, n], or None where D M is cheaper by way of X.
         counts: whether weight and bias count in the gradient.
@@ -39,9 +34,9 @@ class FrozenLayer:
         D: dL/dz [out, n].
         D_before: its value one step earlier, once there was one.
         along: D M [out, n].
-        z_tangent: R{z} [out, n].
-        halves: the two halves of the product that gives D [2, n, out], where it is split.
+        z_tangent: R{z} [out, n], where its product does not bring its own memory.
         tangent: R{X} [in, n], and its free part once it was projected.
+        by_onednn: whether oneDNN is the faster one for products of W and n columns.
     """
 
     name: str
@@ -49,7 +44,6 @@ class FrozenLayer:
     weight: Tensor
     bias: Tensor | None
     slope: Tensor
-    slope_in_place: Tensor
     inputs: Tensor
     gram: Tensor | None
     counts: tuple[bool, bool]
@@ -59,8 +53,8 @@ class FrozenLayer:
     D_before: Tensor
     along: Tensor
     z_tangent: Tensor
-    halves: Tensor | None
     tangent: Tensor
+    by_onednn: bool
 
     @property
     def features(self) -> int:
@@ -70,19 +64,19 @@ class FrozenLayer:
     def take_gradient_from(self, upper: "FrozenLayer") -> None:
         """D = s'(z) * (W^T D) of the layer above."""
         self.D, self.D_before = self.D_before, self.D
-        if self.halves is not None:
-            half = upper.weight.shape[0] // 2
-            D = upper.D.T.reshape(-1, 2, half).transpose(0, 1)
-            torch.bmm(D, upper.weight.view(2, half, -1), out=self.halves)
-            torch.add(self.halves[0], self.halves[1], out=self.D.T)
+        if upper.by_onednn:
+            torch.mul(products.by_onednn(upper.D.T, upper.weight).T, self.slope, out=self.D)
         else:
             torch.mm(upper.weight.T, upper.D, out=self.D)
-        self.D.mul_(self.slope_in_place)
+            self.D.mul_(self.slope)
 
     def push_tangent_to(self, upper: "FrozenLayer") -> None:
         """R{z} = D M + W R{X}, and R{X} = s'(z) * R{z} of the layer above."""
         if self.data_fed:
-            torch.mul(self.along, self.slope_in_place, out=upper.tangent)
+            torch.mul(self.along, self.slope, out=upper.tangent)
+        elif self.by_onednn:
+            z = products.plus_by_onednn(self.along.T, self.tangent.T, self.weight.T)
+            torch.mul(z.T, self.slope, out=upper.tangent)
         else:
             torch.addmm(self.along, self.weight, self.tangent, out=self.z_tangent)
             torch.mul(self.z_tangent, self.slope, out=upper.tangent)
@@ -95,7 +89,11 @@ class FrozenLayer:
     def along_gradient(self) -> Tensor:
         """D M: what z gains when W and b move along their gradients."""
         if self.gram is not None:
-            torch.mm(self.D, self.gram, out=self.along)
+            n, out = len(self.gram), len(self.D)
+            if products.gains(n, n, out, self.D):
+                self.along = products.by_onednn(self.gram, self.D.T).T
+            else:
+                torch.mm(self.D, self.gram, out=self.along)
             return self.along
         if self.counts[0]:
             torch.mm(self.D @ self.inputs.T, self.inputs, out=self.along)
@@ -114,7 +112,7 @@ class FrozenLayer:
 
 
 def _flat(matrix: Tensor) -> Tensor:
-    """All entries in memory order, of a matrix stored by rows or by columns."""
+    """All entries in memory order, of a matrix without gaps."""
     return matrix.as_strided((matrix.numel(),), (1,))
 
 
@@ -147,21 +145,20 @@ def _forward(problem: Problem, stack: Stack, values: dict[str, nn.Parameter]) ->
     for flatten in stack.flattens:
         x = flatten(x)
     leading = x.shape[:-1]
-    x = x.reshape(-1, x.shape[-1]).T
+    x = x.reshape(-1, x.shape[-1])
     inputs: list[Tensor] = []
     leaves: list[Tensor] = []
     ends: list[Tensor] = []
     for layer in stack.layers:
-        inputs.append(x)
-        z = values[layer.weight] @ x
-        if layer.bias is not None:
-            z += values[layer.bias][:, None]
+        inputs.append(x.T)
+        bias = None if layer.bias is None else values[layer.bias]
+        z = products.linear(x, values[layer.weight], bias)
         if layer is not stack.layers[-1]:
             leaves.append(z.requires_grad_(True))
             with torch.enable_grad():
                 ends.append(_through(z, layer.activations))
             x = ends[-1].detach()
-    output = z.T.reshape(*leading, z.shape[0]).requires_grad_(True)
+    output = z.reshape(*leading, z.shape[1]).requires_grad_(True)
     with torch.enable_grad():
         loss = problem.loss_fn(output, problem.targets)
     *slopes, top = torch.autograd.grad(
@@ -171,8 +168,8 @@ def _forward(problem: Problem, stack: Stack, values: dict[str, nn.Parameter]) ->
         allow_unused=True,
         materialize_grads=True,
     )
-    top = top.reshape(-1, z.shape[0]).T
-    return _Pass(inputs, [*slopes, torch.ones_like(top)], loss.detach(), top)
+    top = top.reshape(-1, z.shape[1]).T
+    return _Pass(inputs, [*(s.T for s in slopes), torch.ones_like(top)], loss.detach(), top)
 
 
 def _through(z: Tensor, activations: tuple[Elementwise, ...]) -> Tensor:
@@ -190,46 +187,36 @@ def _layers(stack: Stack, values: dict[str, nn.Parameter], forward: _Pass) -> li
         bias = None if layer.bias is None else values[layer.bias]
         counts = (weight.requires_grad, bias is not None and bias.requires_grad)
         (features, n), out = x.shape, weight.shape[0]
-        above = [values[upper.weight] for upper in stack.layers[position + 1 : position + 2]]
-        split = any(_pays_to_split(upper, n) for upper in above)
-        slope = forward.slopes[position]
+        fast = products.gains(n, features, out, x)
         one = FrozenLayer(
             name=layer.weight,
             bias_name=layer.bias if all(counts) else None,
             weight=weight.detach(),
             bias=bias.detach() if all(counts) and bias is not None else None,
-            slope=slope,
-            slope_in_place=slope.T.contiguous().T if split else slope,
+            slope=forward.slopes[position],
             inputs=x,
             gram=None,
             counts=counts,
             data_fed=data_fed,
             basis=None,
-            D=_empty(x, out, n, by_rows=split),
-            D_before=_empty(x, out, n, by_rows=split),
-            along=_empty(x, out, n, by_rows=split),
-            z_tangent=x.new_empty((0, 0) if data_fed else (out, n)),
-            halves=x.new_empty(2, n, out) if split else None,
-            tangent=x.new_empty((0, 0) if data_fed else (features, n)),
+            D=_empty(x, out),
+            D_before=_empty(x, out),
+            along=_empty(x, out),
+            z_tangent=_empty(x, 0 if data_fed or fast else out),
+            tangent=_empty(x, 0 if data_fed else features),
+            by_onednn=fast,
         )
         data_fed = data_fed and not any(counts)
         layers.append(one)
     return layers
 
 
-def _pays_to_split(above: Tensor, n: int) -> bool:
-    """Whether W^T D is split: W too large for the nearest cache, D much thinner than W."""
-    out = above.shape[0]
-    wide = out % 2 == 0 and 8 * n <= out and above.numel() >= _LARGE
-    return wide and above.is_contiguous() and above.device.type == "cpu"
-
-
-def _empty(x: Tensor, out: int, n: int, *, by_rows: bool) -> Tensor:
-    """An [out, n] matrix; ``by_rows`` stores the n-rows of its transpose one after another.
+def _empty(x: Tensor, rows: int) -> Tensor:
+    """[rows, n], one column after another.
 
     Each in memory of its own: a product's last bits may depend on where its operands begin.
     """
-    return x.new_empty(n, out).T if by_rows else x.new_empty(out, n)
+    return x.new_empty(x.shape[1], rows).T
 
 
 def _find_bases(layers: list[FrozenLayer]) -> None:

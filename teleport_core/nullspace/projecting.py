@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from teleport_core import products
 from teleport_core.nullspace.frozen import FrozenLayer
 
 # What is written passes through here: the tensor itself, or zeros where no step is taken.
@@ -27,8 +28,8 @@ class Alike:
         layers: L of them; their tangents are slices of ``tangents``.
         bases: Q [L, in, k]; where a rank is below k the last columns are zero.
         last_rows: rows of Q that belong to the biases [L, k], or None.
-        tangents: R{X} [L, in, n].
-        coefficients: Q^T R{X} [L, k, n].
+        tangents: R{X}^T [L, n, in], as they lie in memory.
+        coefficients: R{X}^T Q [L, n, k].
     """
 
     layers: list[FrozenLayer]
@@ -42,8 +43,15 @@ class Alike:
 
     def project(self) -> None:
         """R{X} <- R{X} - Q Q^T R{X}."""
-        torch.bmm(self.bases.mT, self.tangents, out=self.coefficients)
-        self.tangents.baddbmm_(self.bases, self.coefficients, alpha=-1)
+        _, n, features = self.tangents.shape
+        if not products.gains(n, features, self.bases.shape[2], self.tangents):
+            torch.bmm(self.tangents, self.bases, out=self.coefficients)
+            self.tangents.baddbmm_(self.coefficients, self.bases.mT, alpha=-1)
+            return
+        for tangent, Q, along in zip(self.tangents, self.bases, self.coefficients, strict=True):
+            torch.neg(products.by_onednn(tangent, Q), out=along)
+            tangent.copy_(products.plus_by_onednn(tangent, along, Q.T))
+            along.neg_()
 
     def norms(self) -> Tensor:
         """Sizes of what is projected [L]."""
@@ -53,10 +61,10 @@ class Alike:
     def write(self, number: int, lr: float, D: Tensor, admit: Admit) -> None:
         """W <- W + lr D (P R{X})^T, the bias with it; Eq. 5 of the paper."""
         layer = self.layers[number]
-        layer.weight.addmm_(admit(D), admit(self.tangents[number]).T, alpha=lr)
+        layer.weight.addmm_(admit(D), admit(self.tangents[number]), alpha=lr)
         if layer.bias is not None and self.last_rows is not None:
             # The tangent of the ones row is zero, so all of its free part is -q^T (Q^T R{X}).
-            along = D @ (self.last_rows[number] @ self.coefficients[number])
+            along = D @ (self.coefficients[number] @ self.last_rows[number])
             layer.bias.sub_(admit(along), alpha=lr)
 
 
@@ -136,13 +144,13 @@ def _together(layers: list[FrozenLayer]) -> Alike:
     if any(basis.shape[1] < most for basis in bases):
         bases = [torch.nn.functional.pad(basis, (0, most - basis.shape[1])) for basis in bases]
     Q = torch.stack(bases)
-    tangents = Q.new_empty(len(layers), features, n)
+    tangents = Q.new_empty(len(layers), n, features)
     for layer, tangent in zip(layers, tangents, strict=True):
-        layer.tangent = tangent
+        layer.tangent = tangent.T
     return Alike(
         layers=layers,
         bases=Q[:, :features],
         last_rows=Q[:, -1] if layers[0].bias is not None else None,
         tangents=tangents,
-        coefficients=Q.new_empty(len(layers), most, n),
+        coefficients=Q.new_empty(len(layers), n, most),
     )

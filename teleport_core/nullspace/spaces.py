@@ -17,6 +17,7 @@ from torch import Tensor
 from teleport_core.layers import Layer
 from teleport_core.nullspace.gram import gram_basis
 from teleport_core.phases import BASIS
+from teleport_core.products import product
 from teleport_core.projection import basis_of_pieces, require_finite
 from teleport_core.rank import numerical_cut
 
@@ -45,9 +46,9 @@ class Space:
     def project(self, update: Tensor) -> Tensor:
         """The free part of an update [rows, features]; Eq. 12."""
         if self.rest is not None:
-            return (update @ self.rest) @ self.rest.T
+            return product(product(update, self.rest), self.rest.T)
         assert self.span is not None
-        return update - (update @ self.span) @ self.span.T
+        return update - product(product(update, self.span), self.span.T)
 
 
 def spaces(layers: list[Layer], limit: int) -> list[Space]:

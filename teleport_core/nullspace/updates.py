@@ -20,6 +20,7 @@ from teleport_core.layers.layer import Layer
 from teleport_core.layers.linear import Linear, flat
 from teleport_core.nullspace.spaces import Space
 from teleport_core.problem import Parameters
+from teleport_core.products import product
 
 
 @dataclass
@@ -36,7 +37,7 @@ class Update:
 
     def matrix(self) -> Tensor:
         """[rows, features]."""
-        return self.right if self.left is None else self.left @ self.right
+        return self.right if self.left is None else product(self.left, self.right)
 
     def write(self, layer: Layer, values: Parameters, lr: float) -> None:
         """Add it to the values, in place."""
@@ -110,8 +111,8 @@ def by_columns(layer: Layer, space: Space, tangents: Tangents) -> Update:
     D = torch.cat([d for d, _ in rows]) if len(rows) > 1 else rows[0][0]
     x_dot = torch.cat([x for _, x in rows]) if len(rows) > 1 else rows[0][1]
     Q = space.span
-    along = x_dot @ Q[: x_dot.shape[1]]
-    free = _with_ones(x_dot, layer).addmm(along, Q.T, alpha=-1)
+    along = product(x_dot, Q[: x_dot.shape[1]])
+    free = _with_ones(x_dot, layer) - product(along, Q.T)
     return Update(D.T, free)
 
 
@@ -137,7 +138,7 @@ def cheapest(layer: Layer, space: Space) -> Order:
 def _paired(D: Tensor, along: Tensor, channel: int) -> Tensor:
     """Sum over all columns of D [rows] and ``along`` [k]: [rows, k]."""
     if channel == -1:
-        return flat(D).T @ flat(along)
+        return product(flat(D).T, flat(along))
     return torch.bmm(D.flatten(2), along.flatten(2).mT).sum(0)
 
 

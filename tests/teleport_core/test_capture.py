@@ -61,7 +61,11 @@ ENDINGS: dict[str, tuple[Callable[[], Problem], dict[str, Any], Status]] = {
         {"lr": 0.5},
         Status.DONE,
     ),
-    "split product": (lambda: classification([6, 512, 512], 8, nn.ReLU), {}, Status.DONE),
+    "by oneDNN": (
+        lambda: classification([6, 600, 600], 40, nn.ReLU, dtype=torch.float32),
+        {},
+        Status.DONE,
+    ),
     "capped at once": (tanh_net, {"cap": 1e-9}, Status.CAPPED),
     "capped later": (tanh_net, {"lr": 3.0, "cap": 1.5}, Status.CAPPED),
     "diverges": (

@@ -1,10 +1,12 @@
 """The fast engine against the textbook one: the same step, the same endings."""
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
 import torch
+from by_onednn import every_product_by_onednn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import identical, output_change, snapshot
@@ -108,13 +110,17 @@ def shared_bases(problem: Problem) -> Callable[..., list[Basis]]:
     return shared
 
 
-def assert_same_step(build: Callable[[torch.dtype], Problem], dtype: torch.dtype) -> None:
+def assert_same_step(
+    build: Callable[[torch.dtype], Problem], dtype: torch.dtype, *, onednn: bool
+) -> None:
     """One step of both engines differs by rounding of lr ||[H g]_l||."""
     slow, fast = build(dtype), build(dtype)
     before, scales = snapshot(slow), scale_of_step(slow)
     lr = 0.1
 
-    expected, result = run(slow, "textbook", steps=1, lr=lr), run(fast, "half_hvp", steps=1, lr=lr)
+    expected = run(slow, "textbook", steps=1, lr=lr)
+    with every_product_by_onednn() if onednn else nullcontext():
+        result = run(fast, "half_hvp", steps=1, lr=lr)
 
     if result.status is not expected.status:
         # Where rounding is all that is left, one may take a step of that size; see below.
@@ -129,22 +135,22 @@ def assert_same_step(build: Callable[[torch.dtype], Problem], dtype: torch.dtype
 
 
 @settings(max_examples=300, deadline=None)
-@given(problems())
+@given(problems(), st.booleans())
 def test_engines_agree_where_the_rank_decision_is_shared(
-    build: Callable[[torch.dtype], Problem],
+    build: Callable[[torch.dtype], Problem], onednn: bool
 ) -> None:
     original = frozen.gram_bases
     frozen.gram_bases = shared_bases(build(torch.float64))
     try:
-        assert_same_step(build, torch.float64)
+        assert_same_step(build, torch.float64, onednn=onednn)
     finally:
         frozen.gram_bases = original
 
 
 @settings(max_examples=150, deadline=None)
-@given(problems(), st.sampled_from([torch.float64, torch.float32]))
+@given(problems(), st.sampled_from([torch.float64, torch.float32]), st.booleans())
 def test_engines_agree_on_their_own_where_no_rank_is_in_doubt(
-    build: Callable[[torch.dtype], Problem], dtype: torch.dtype
+    build: Callable[[torch.dtype], Problem], dtype: torch.dtype, onednn: bool
 ) -> None:
     problem = build(dtype)
     lowest = 1e-6 if dtype is torch.float64 else 1e-4
@@ -153,7 +159,7 @@ def test_engines_agree_on_their_own_where_no_rank_is_in_doubt(
         share = share / share[0]
         if bool(((share > 1e-16 * max(layer.representation().shape)) & (share < lowest)).any()):
             return
-    assert_same_step(build, dtype)
+    assert_same_step(build, dtype, onednn=onednn)
 
 
 STEPS = 8

@@ -21,6 +21,7 @@ from teleport_core.operations import (
     solve,
     svd,
 )
+from teleport_core.products import gains
 
 WIDTHS = [[9, 13, 11], [20, 16, 12, 5], [7, 11, 13, 17, 4], [10, 14, 12, 12, 15, 6]]
 
@@ -56,7 +57,6 @@ def test_half_hvp(widths: list[int], n: int, bias: bool, dtype: torch.dtype) -> 
         ([4, 5, 30, 7, 9], 20),  # layer 4 is full, by way of X in layers 1, 2 and 4
         ([4, 40, 3], 12),  # layer 1 by way of X
         ([40, 64, 6, 30, 7], 13),  # layer 3 is full and by way of X, the last is thin
-        ([6, 512, 512], 8),  # W^T D in two halves
         ([6, 300, 11], 256),  # D R{X}^T is projected
     ],
 )
@@ -66,6 +66,20 @@ def test_half_hvp_with_full_layers_and_more_samples_than_inputs(
     found = measured(lambda: classification(widths, n, leaky, bias=bias), "nullspace")
 
     phases = counted(widths, n, bias)
+    assert found.once == phases["prepare"].products
+    assert found.steps == [phases["step"].products] * 2
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize(("widths", "n"), [([6, 600, 600, 5], 40), ([6, 300, 300, 5], 140)])
+def test_half_hvp_by_onednn(widths: list[int], n: int, bias: bool) -> None:
+    def build() -> Problem:
+        return classification(widths, n, leaky, bias=bias, dtype=torch.float32)
+
+    found = measured(build, "nullspace")
+
+    assert gains(n, *widths[1:3], torch.zeros(1))
+    phases = counted(widths, n, bias, torch.float32.itemsize)
     assert found.once == phases["prepare"].products
     assert found.steps == [phases["step"].products] * 2
 

@@ -1,0 +1,36 @@
+"""Every product through the branch that oneDNN takes, of any size and type."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from unittest.mock import patch
+
+import torch
+from torch import Tensor
+
+from teleport_core import products
+
+
+@contextmanager
+def every_product_by_onednn() -> Iterator[list[tuple[int, int, int]]]:
+    """In float64 by torch, as oneDNN knows none; yields [m, k, n] of all that came."""
+    came: list[tuple[int, int, int]] = []
+
+    def gains(m: int, k: int, n: int, like: Tensor) -> bool:
+        del like
+        return min(m, k, n) > 0
+
+    def by(a: Tensor, b: Tensor) -> Tensor:
+        assert a.dim() == b.dim() == 2
+        came.append((len(a), len(b), b.shape[1]))
+        return REAL[0](a, b) if a.dtype is torch.float32 else a @ b
+
+    def plus(c: Tensor, a: Tensor, b: Tensor) -> Tensor:
+        assert a.dim() == b.dim() == c.dim() == 2
+        came.append((len(a), len(b), b.shape[1]))
+        return REAL[1](c, a, b) if a.dtype is torch.float32 else c + a @ b
+
+    with patch.multiple(products, gains=gains, by_onednn=by, plus_by_onednn=plus):
+        yield came
+
+
+REAL = (products.by_onednn, products.plus_by_onednn)
