@@ -89,8 +89,7 @@ class FrozenLayer:
     def along_gradient(self) -> Tensor:
         """D M: what z gains when W and b move along their gradients."""
         if self.gram is not None:
-            n, out = len(self.gram), len(self.D)
-            if products.gains(n, n, out, self.D):
+            if products.gains(len(self.gram), self.D.T):
                 self.along = products.by_onednn(self.gram, self.D.T).T
             else:
                 torch.mm(self.D, self.gram, out=self.along)
@@ -187,7 +186,7 @@ def _layers(stack: Stack, values: dict[str, nn.Parameter], forward: _Pass) -> li
         bias = None if layer.bias is None else values[layer.bias]
         counts = (weight.requires_grad, bias is not None and bias.requires_grad)
         (features, n), out = x.shape, weight.shape[0]
-        fast = products.gains(n, features, out, x)
+        fast = products.gains(n, weight)
         one = FrozenLayer(
             name=layer.weight,
             bias_name=layer.bias if all(counts) else None,

@@ -43,8 +43,7 @@ class Alike:
 
     def project(self) -> None:
         """R{X} <- R{X} - Q Q^T R{X}."""
-        _, n, features = self.tangents.shape
-        if not products.gains(n, features, self.bases.shape[2], self.tangents):
+        if not products.gains(self.tangents.shape[1], self.bases[0]):
             torch.bmm(self.tangents, self.bases, out=self.coefficients)
             self.tangents.baddbmm_(self.coefficients, self.bases.mT, alpha=-1)
             return

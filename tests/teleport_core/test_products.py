@@ -11,7 +11,6 @@ from torch.nn import functional as F
 from teleport_core import make, products
 
 M, K, N = 48, 600, 500
-LARGE = (1024, 1024, 32)
 
 LAYOUTS: dict[str, Callable[[int, int], Tensor]] = {
     "by rows": torch.randn,
@@ -19,7 +18,7 @@ LAYOUTS: dict[str, Callable[[int, int], Tensor]] = {
     "part of wider rows": lambda r, c: torch.randn(r, 2 * c)[:, 7 : 7 + c],
     "every other row": lambda r, c: torch.randn(2 * r, c)[::2],
     "every other column": lambda r, c: torch.randn(r, 2 * c)[:, ::2],
-    "one row for all": lambda _, c: torch.randn(1, c).expand(M if c == K else K, c),
+    "one row for all": lambda r, c: torch.randn(1, c).expand(r, c),
     "one number": lambda r, c: torch.tensor(0.5).expand(r, c),
 }
 
@@ -37,12 +36,12 @@ def close(found: Tensor, a: Tensor, b: Tensor, c: Tensor | float = 0.0) -> None:
     assert float(((found - exact).abs() / scale).max()) < 2e-5
 
 
-@pytest.mark.parametrize("right", list(LAYOUTS))
+@pytest.mark.parametrize("right", ["by rows", "by columns"])
 @pytest.mark.parametrize("left", list(LAYOUTS))
 def test_in_any_layout(left: str, right: str) -> None:
     a, b = LAYOUTS[left](M, K), LAYOUTS[right](K, N)
     close(products.by_onednn(a, b), a, b)
-    for layout in ("by rows", "by columns", "part of wider rows", "every other row"):
+    for layout in list(LAYOUTS)[:4]:
         c = LAYOUTS[layout](M, N)
         kept = c.clone()
         found = products.plus_by_onednn(c, a, b)
@@ -76,31 +75,38 @@ def test_what_is_not_finite_stays_so() -> None:
 def test_it_gains_with_large_float32_matrices_on_the_cpu_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    like = torch.zeros(1)
-    assert products.gains(*LARGE, like)
-    assert not products.gains(1, 4096, 4096, like)
-    assert not products.gains(4096, 4096, 1, like)
-    assert not products.gains(256, 256, 32, like)
-    assert not products.gains(*LARGE, like.double())
-    assert not products.gains(*LARGE, like.bfloat16())
-    assert not products.gains(*LARGE, like.to("meta"))
+    b = torch.zeros(1024, 1024)
+    assert products.gains(32, b)
+    assert products.gains(32, b.T)
+    assert not products.gains(1, torch.zeros(4096, 4096))
+    assert not products.gains(4096, torch.zeros(4096, 1))
+    assert not products.gains(32, torch.zeros(256, 256))
+    assert not products.gains(32, b.double())
+    assert not products.gains(32, b.bfloat16())
+    assert not products.gains(32, b.to("meta"))
     with monkeypatch.context() as patched:
         patched.setattr(products, "_OPERATOR", "a_name_that_torch_has_dropped")
-        assert not products.gains(*LARGE, like)
+        assert not products.gains(32, b)
+
+
+def test_not_where_the_right_factor_has_gaps() -> None:
+    """oneDNN has no kernel for those and falls back to a loop: 340 ms where torch takes 0.4."""
+    dense = {layout for layout, build in LAYOUTS.items() if products.gains(M, build(K, N))}
+    assert dense == {"by rows", "by columns"}
 
 
 @pytest.mark.filterwarnings("ignore:TF32 acceleration:UserWarning")
 def test_not_where_it_is_switched_off() -> None:
     with torch.backends.mkldnn.flags(enabled=False):
-        assert not products.gains(*LARGE, torch.zeros(1))
-    assert products.gains(*LARGE, torch.zeros(1))
+        assert not products.gains(32, torch.zeros(1024, 1024))
+    assert products.gains(32, torch.zeros(1024, 1024))
 
 
 @pytest.mark.parametrize("large", [False, True])
 def test_products_by_whoever_is_faster(*, large: bool) -> None:
     m, k, n = (200, 300, 400) if large else (5, 6, 7)
     a, b, c = torch.randn(m, k), torch.randn(k, n), torch.randn(m, n)
-    assert products.gains(m, k, n, a) is large
+    assert products.gains(m, b) is large
     close(products.product(a, b), a, b)
     close(products.added_product(c.clone(), a, b), a, b, c.double())
     bias, x = torch.randn(n), torch.randn(4, m // 4, k) if large else torch.randn(5, 1, k)
@@ -140,7 +146,7 @@ def test_a_wide_net_takes_the_step_that_float64_takes(
         return moves, result.grad_norm_sq[1]
 
     exact, norm = step(torch.float64)
-    assert products.gains(n, widths[1], widths[2], torch.zeros(1))
+    assert products.gains(n, torch.zeros(widths[1], widths[2]))
     found = [step(torch.float32)]
     monkeypatch.setattr(products, "_OPERATOR", "a_name_that_torch_has_dropped")
     found.append(step(torch.float32))
