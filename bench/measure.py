@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
+from math import nan
 from typing import TYPE_CHECKING, Any
 
 from bench.clock import Clock
@@ -28,13 +29,15 @@ class Entrant:
     """One variant in the interleaved measurement of a point.
 
     ``call`` does one whole sample between the clocks and answers (samples, steps done, facts).
-    ``warmup`` and ``seconds`` are the wall times of the rounds so far.
+    ``held`` says whether its gradient was compared with the model's own; ``warmup`` and ``seconds``
+    are the wall times of the rounds so far.
     """
 
     cell_id: str
     expected_steps: int
     call: Callable[[], tuple[list[Sample], int, dict[str, Any]]]
     facts: dict[str, Any] = field(default_factory=dict)
+    held: bool = False
     steps_done: int = 0
     warmup: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
@@ -48,8 +51,11 @@ class Entrant:
 def teleport_call(
     teleporter: "Teleporter", problems: list["Problem"], clocks: list[Clock]
 ) -> tuple[list[Sample], int, dict[str, Any]]:
-    """Prepare and advance on every batch in turn; a mark before, between and after."""
-    steps_done = 0
+    """Prepare and advance on every batch in turn; a mark before, between and after.
+
+    The facts are those of the last batch, but for ||g||^2 where the first one started.
+    """
+    steps_done, first = 0, nan
     marks = [[clock.mark() for clock in clocks]]
     for problem in problems:
         state = teleporter.prepare(problem)
@@ -57,7 +63,9 @@ def teleport_call(
         result = teleporter.advance(problem, state)
         marks.append([clock.mark() for clock in clocks])
         steps_done += result.steps_done
+        first = result.grad_norm_sq[0] if problem is problems[0] else first
     facts = {
+        "grad_norm_sq": first,
         "guarantee": result.guarantee.name,
         "null_dims": result.null_dims,
         "teleport_status": result.status.name,

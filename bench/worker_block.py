@@ -2,6 +2,7 @@
 
 import traceback
 from functools import partial
+from math import nan
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ from bench.worker_failures import Emit, empty_cache, fail, is_poisoned, reason_o
 
 if TYPE_CHECKING:
     from teleport_core import Problem
+    from teleport_core.look import Look
 
 
 def built_point(command: Message) -> Any:
@@ -51,6 +53,7 @@ def run_block(command: Message, emit: Emit) -> None:
     """Measure the cells of one point, interleaved."""
     from bench.clock import clocks_for, flush_l2
     from teleport_core import Problem
+    from teleport_core.look import look
 
     point, built = built_point(command)
     problems = [Problem(built.model, built.loss_fn, *batch) for batch in built.batches]
@@ -67,6 +70,7 @@ def run_block(command: Message, emit: Emit) -> None:
     sampling = Sampling(**command["sampling"])
     others = ForeignLoad()
     health = Health(gpu_reader(point.device))
+    seen = look(problems[0])
     rounds = Rounds(entrants, sampling, order, monotonic)
     with settled():
         for number, entrant in rounds:
@@ -75,7 +79,7 @@ def run_block(command: Message, emit: Emit) -> None:
             restore(built.model, start)
             if sampling.cache == "cold":
                 flush_l2(point.device)
-            if not _one_sample(entrant, number, emit):
+            if not _one_sample(entrant, number, emit) or not _held(entrant, problems, seen, emit):
                 entrants.remove(entrant)
     health.read(at_once=True)
     flags = [*others.flags(), *health.flags()]
@@ -142,6 +146,24 @@ def _one_sample(entrant: Entrant, number: int, emit: Emit) -> bool:
     if number >= 0:
         stamped: list[Sample] = [{"round": number, **sample} for sample in samples]
         emit({"event": "sample", "cell_id": entrant.cell_id, "samples": stamped})
+    return True
+
+
+def _held(entrant: Entrant, problems: list["Problem"], seen: "Look", emit: Emit) -> bool:
+    """Whether the method climbs this model's gradient: one it misread has no time worth knowing.
+
+    Looked at once, after the first call, off the clock.
+    """
+    from teleport_core.errors import ModelError
+    from teleport_core.look import require_gradient
+
+    if not entrant.held:
+        try:
+            require_gradient(problems[0], seen, entrant.facts.get("grad_norm_sq", nan))
+        except ModelError as error:
+            emit(_finished(entrant, "invalid", str(error)))
+            return False
+        entrant.held = True
     return True
 
 

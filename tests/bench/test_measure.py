@@ -50,7 +50,8 @@ class FakeTeleporter:
     def advance(self, problem: Any, state: int) -> TeleportResult:
         self.calls.append(f"advance {problem}")
         self.clock.time += 5.0 * state
-        return TeleportResult(Status.DONE, 4, [], [], {"w": [3]}, Guarantee.EXACT_ON_BATCH)
+        norms = [10.0 * problem, 11.0 * problem]
+        return TeleportResult(Status.DONE, 4, [], norms, {"w": [3]}, Guarantee.EXACT_ON_BATCH)
 
 
 def test_phases_are_summed_over_the_batches() -> None:
@@ -62,7 +63,7 @@ def test_phases_are_summed_over_the_batches() -> None:
     expected = {"clock": "wall", "seconds": 24.0, "prepare_s": 9.0, "steps_s": 15.0}
     assert samples == [expected]
     assert steps_done == 8
-    assert facts["null_dims"] == {"w": [3]}
+    assert (facts["null_dims"], facts["grad_norm_sq"]) == ({"w": [3]}, 10.0)
     assert teleporter.calls == ["prepare 1", "advance 1", "prepare 2", "advance 2"]
 
 

@@ -1,6 +1,7 @@
 """The worker's commands in this process."""
 
 import io
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,9 @@ from bench.errors import SpecError
 from bench.plan import make_plan
 from bench.preset import load_preset
 from bench.units import make_units
+from teleport_core import TeleportResult
 from teleport_core.errors import ModelError, ProblemError
+from teleport_core.nullspace.teleporter import NullSpaceTeleporter
 
 
 @pytest.fixture
@@ -58,6 +61,35 @@ def test_every_sample_starts_from_the_same_weights(
     assert torch.equal(flat(), starts[0])
     ended = [event for event in events if event["event"] == "cell"]
     assert {event["status"] for event in ended} == {"ok"}
+
+
+def test_a_method_that_climbs_another_gradient_is_not_timed(
+    command: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others are; also one that cannot say what its gradient is, such as identity."""
+    real = NullSpaceTeleporter.advance
+
+    def misread(self: NullSpaceTeleporter, *given: Any) -> TeleportResult:
+        result = real(self, *given)
+        off = 1.02 if self.engine == "textbook" else 1.0
+        return replace(result, grad_norm_sq=[off * norm for norm in result.grad_norm_sq])
+
+    monkeypatch.setattr(NullSpaceTeleporter, "advance", misread)
+    for cell in command["cells"]:
+        if cell["variant"] == "nullspace":
+            textbook = {**cell, "cell_id": "misread", "variant": "nullspace:engine=textbook"}
+            identity = {**cell, "cell_id": "idle", "variant": "identity"}
+    command["cells"] += [textbook, identity]
+    events: list[dict[str, Any]] = []
+
+    worker.run_block(command, events.append)
+
+    ended = {event["cell_id"]: event for event in events if event["event"] == "cell"}
+    assert ended.pop("misread")["status"] == "invalid"
+    assert {event["status"] for event in ended.values()} == {"ok"}
+    assert "idle" in ended
+    reasons = [e["reason"] for e in events if e.get("cell_id") == "misread" and "reason" in e]
+    assert "as the model's own backward pass gives" in reasons[0]
 
 
 def test_warm_up_leaves_no_samples(command: dict[str, Any]) -> None:
