@@ -71,6 +71,26 @@ def test_rates_are_bytes_and_operations_over_time(monkeypatch: pytest.MonkeyPatc
     assert (rates["roofline_device"], rates["roofline_dtype"]) == ("cpu", "float64")
 
 
+def test_the_faster_of_two_libraries_says_what_the_machine_can_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(roofline, "COPY_BYTES", 1000)
+    monkeypatch.setattr(roofline, "SQUARE", {"cpu": 256})
+    monkeypatch.setattr(roofline, "best_seconds", lambda work, now: 0.5)
+    slow = roofline.measure("cpu", "float32", d=6, n=2)["matmul_flop_per_s"]
+    shapes: list[tuple[int, ...]] = []
+
+    def by_name(work: Callable[[], Any], now: Callable[[], float]) -> float:
+        shapes.append(tuple(work().shape))
+        return 0.1 if shapes.count((256, 256)) == 2 else 0.5
+
+    monkeypatch.setattr(roofline, "best_seconds", by_name)
+    fast = roofline.measure("cpu", "float32", d=6, n=2)["matmul_flop_per_s"]
+
+    assert shapes == [(1000,), (256, 256), (256, 256), (6, 2)]
+    assert fast == pytest.approx(5 * slow)
+
+
 class Broken:
     """A worker that cannot measure, or dies over it."""
 
