@@ -63,6 +63,23 @@ def test_the_costs_of_the_readme_are_those_of_the_recorded_run() -> None:
         assert found == figures
 
 
+def test_the_memory_of_the_readme_is_that_of_the_recorded_run() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    four = r"([\d.]+), ([\d.]+), ([\d.]+) and ([\d.]+)"
+    line = rf"in MB: {four} for `nullspace`, {four} for\s+SGD"
+    (written,) = re.findall(line, text)
+    with (ROOT / "results" / "amd-epyc-2-cores" / "runtime.csv").open(newline="") as file:
+        rows = {(row["variant"], int(row["d"])): row for row in csv.DictReader(file)}
+    widths = (256, 512, 1024, 2048)
+    peaks = [
+        float(rows[variant, d]["peak_memory_bytes"]) / 1e6
+        for variant in ("nullspace", "sgd")
+        for d in widths
+    ]
+
+    assert list(written) == [f"{peak:#.2g}".rstrip(".") for peak in peaks]
+
+
 def test_every_command_of_the_readme_is_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -57,6 +57,13 @@ def test_two_gradients_are_never_held_at_once() -> None:
     assert held < 1.5 * largest
 
 
+def test_sums_by_pieces_take_the_room_of_a_piece() -> None:
+    a, b = torch.zeros(2, 2048, 1024)
+    assert peak_bytes(lambda: float((a - b).norm())) > a.nbytes / 2
+    assert peak_bytes(lambda: distance(a, b)) < a.nbytes / 4
+    assert peak_bytes(lambda: square_sum(a)) < a.nbytes / 4
+
+
 def test_no_hook_stays_and_the_next_gradient_is_whole() -> None:
     model = net()
     whole = by_autograd(model)
