@@ -122,6 +122,7 @@ def test_at_lines_all_over_the_call(name: str) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("name", list(CALLS))
 def test_at_every_line(name: str) -> None:
     check_lines(name, 97 if name == "max_drift" else 1)
