@@ -29,7 +29,7 @@ class Entrant:
     """One variant in the interleaved measurement of a point.
 
     ``call`` does one whole sample between the clocks and answers (samples, steps done, facts).
-    ``held`` says whether its gradient was compared with the model's own; ``warmup`` and ``seconds``
+    ``held`` says whether its gradient is known to be the model's own; ``warmup`` and ``seconds``
     are the wall times of the rounds so far.
     """
 

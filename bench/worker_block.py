@@ -53,7 +53,6 @@ def run_block(command: Message, emit: Emit) -> None:
     """Measure the cells of one point, interleaved."""
     from bench.clock import clocks_for, flush_l2
     from teleport_core import Problem
-    from teleport_core.look import look
 
     point, built = built_point(command)
     problems = [Problem(built.model, built.loss_fn, *batch) for batch in built.batches]
@@ -70,7 +69,8 @@ def run_block(command: Message, emit: Emit) -> None:
     sampling = Sampling(**command["sampling"])
     others = ForeignLoad()
     health = Health(gpu_reader(point.device))
-    seen = look(problems[0])
+    first = problems[0]
+    seen = _look(first, entrants, emit)
     rounds = Rounds(entrants, sampling, order, monotonic)
     with settled():
         for number, entrant in rounds:
@@ -79,7 +79,8 @@ def run_block(command: Message, emit: Emit) -> None:
             restore(built.model, start)
             if sampling.cache == "cold":
                 flush_l2(point.device)
-            if not _one_sample(entrant, number, emit) or not _held(entrant, problems, seen, emit):
+            going_on = _one_sample(entrant, number, emit) and _held(entrant, first, seen, emit)
+            if not going_on:
                 entrants.remove(entrant)
     health.read(at_once=True)
     flags = [*others.flags(), *health.flags()]
@@ -118,7 +119,8 @@ def entrant_of(cell: Message, point: Point, problems: list["Problem"], clocks: A
 
     expected = point.t * point.b
     if cell["variant"] == str(SGD):
-        return Entrant(cell["cell_id"], expected, partial(sgd_call, problems, point.t, clocks))
+        call = partial(sgd_call, problems, point.t, clocks)
+        return Entrant(cell["cell_id"], expected, call, held=True)
     variant = parse_variant(cell["variant"])
     options = {**variant.options, "steps": point.t, "lr": TIMING_LR, "cap": float("inf")}
     teleporter = make(variant.method, **options)
@@ -149,7 +151,20 @@ def _one_sample(entrant: Entrant, number: int, emit: Emit) -> bool:
     return True
 
 
-def _held(entrant: Entrant, problems: list["Problem"], seen: "Look", emit: Emit) -> bool:
+def _look(problem: "Problem", entrants: list[Entrant], emit: Emit) -> "Look | None":
+    """The model's own gradient at the start; where it has none no method is timed."""
+    from teleport_core.look import look
+
+    try:
+        return look(problem)
+    except Exception as error:
+        for entrant in [each for each in entrants if not each.held]:
+            fail(entrant.cell_id, error, emit)
+            entrants.remove(entrant)
+        return None
+
+
+def _held(entrant: Entrant, problem: "Problem", seen: "Look | None", emit: Emit) -> bool:
     """Whether the method climbs this model's gradient: one it misread has no time worth knowing.
 
     Looked at once, after the first call, off the clock.
@@ -157,9 +172,9 @@ def _held(entrant: Entrant, problems: list["Problem"], seen: "Look", emit: Emit)
     from teleport_core.errors import ModelError
     from teleport_core.look import require_gradient
 
-    if not entrant.held:
+    if seen is not None and not entrant.held:
         try:
-            require_gradient(problems[0], seen, entrant.facts.get("grad_norm_sq", nan))
+            require_gradient(problem, seen, entrant.facts.get("grad_norm_sq", nan))
         except ModelError as error:
             emit(_finished(entrant, "invalid", str(error)))
             return False

@@ -6,7 +6,6 @@ let go as soon as its norm is taken.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from weakref import ref
 
 import torch
 from torch import Tensor
@@ -18,14 +17,19 @@ _PIECE = 2**17
 def gradient_norm_sq(loss: Tensor, leaves: Sequence[Tensor]) -> Tensor:
     """||dL/d(leaves)||^2 as a scalar tensor; leaves that the loss does not use count nothing."""
     norms = _Norms()
-    with _hooked(norms, leaves):
-        torch.autograd.grad(loss, list(leaves), allow_unused=True)
+    with _hooked(norms, loss, leaves):
+        left = torch.autograd.grad(loss, list(leaves), allow_unused=True)
+    for place, gradient in enumerate(left):
+        if place not in norms.taken and gradient is not None:
+            norms.taken[place] = square_sum(gradient)
     found = [norms.taken[place] for place in sorted(norms.taken)]
     return torch.stack(found).sum() if found else loss.new_zeros(())
 
 
 def square_sum(values: Tensor) -> Tensor:
     """The sum of squares, some rows at a time."""
+    if values.is_sparse:
+        values = values.coalesce().values()
     if values.numel() <= _PIECE:
         return values.square().sum()
     rows = max(1, _PIECE * len(values) // values.numel())
@@ -42,35 +46,42 @@ def distance(a: Tensor, b: Tensor) -> float:
 
 
 class _Norms:
-    """Takes the norm of each gradient and hands on zeros that take no room.
+    """Takes the norm of each gradient of one backward pass and hands on zeros that take no room.
 
-    Hooks know it by a weak reference alone: one that an interrupt leaves on a parameter does
-    nothing.
+    Any other pass is left alone: one inside it, as of a block that computes its inputs again, and
+    all later ones, should an interrupt have left a hook on a parameter.
     """
 
     def __init__(self) -> None:
         self.taken: dict[int, Tensor] = {}
+        self._pass: int | None = None
 
-    def take(self, place: int, gradient: Tensor) -> Tensor:
-        self.taken[place] = square_sum(gradient)
-        return gradient.new_zeros(()).expand(gradient.shape)
+    def begin(self, _: Tensor) -> None:
+        """The loss is where a pass begins."""
+        if self._pass is None:
+            self._pass = torch._C._current_graph_task_id()
+
+    def taker(self, place: int) -> Callable[[Tensor | None], Tensor | None]:
+        """The hook of one leaf; torch calls it with None where a function gave no gradient."""
+
+        def take(gradient: Tensor | None) -> Tensor | None:
+            ours = torch._C._current_graph_task_id() == self._pass
+            if gradient is None or gradient.layout is not torch.strided or not ours:
+                return None
+            self.taken[place] = square_sum(gradient)
+            return gradient.new_zeros(()).expand(gradient.shape)
+
+        return take
 
 
 @contextmanager
-def _hooked(norms: _Norms, leaves: Sequence[Tensor]) -> Iterator[None]:
+def _hooked(norms: _Norms, loss: Tensor, leaves: Sequence[Tensor]) -> Iterator[None]:
     handles = []
     try:
+        handles.append(loss.register_hook(norms.begin))  # type: ignore[no-untyped-call]
         for place, leaf in enumerate(leaves):
-            handles.append(leaf.register_hook(_hook(ref(norms), place)))  # type: ignore[no-untyped-call]
+            handles.append(leaf.register_hook(norms.taker(place)))  # type: ignore[no-untyped-call]
         yield
     finally:
         for handle in handles:
             handle.remove()
-
-
-def _hook(norms: "ref[_Norms]", place: int) -> Callable[[Tensor], Tensor | None]:
-    def take(gradient: Tensor) -> Tensor | None:
-        alive = norms()
-        return None if alive is None else alive.take(place, gradient)
-
-    return take

@@ -14,19 +14,24 @@ from torch.nn import functional as F
 
 # From so many multiply-adds on, oneDNN's start costs less than it gains.
 _MANY = 2**23
+# Sums of fewer terms are short.
+_SHORT = 64
 _OPERATOR = "_linear_pointwise"
 
 
 def gains(m: int, b: Tensor) -> bool:
     """Whether oneDNN is the faster one for A B, for some A of ``m`` rows.
 
-    Not for a single row or column: no library is faster there than memory can be read. Not where
-    B has gaps: oneDNN then takes a thousand times as long.
+    Not for a single row or column: no library is faster there than memory can be read. Not for
+    few long sums or many short ones, which MKL splits better. Not where B has gaps: oneDNN then
+    takes a thousand times as long.
     """
-    if b.dtype is not torch.float32 or b.device.type != "cpu" or m * b.numel() < _MANY:
+    k, n = b.shape
+    if b.dtype is not torch.float32 or b.device.type != "cpu" or m * k * n < _MANY:
         return False
+    slender = min(m, n) == 1 or k < _SHORT or m * n <= k
     dense = b.is_contiguous() or b.T.is_contiguous()
-    return dense and m > 1 and b.shape[1] > 1 and _available()
+    return dense and not slender and _available()
 
 
 def by_onednn(a: Tensor, b: Tensor) -> Tensor:

@@ -237,8 +237,8 @@ def gradients(state: TracedState) -> float:
         raise ModelError(f"expected to see every use of every weight; {UNSEEN_USE}") from error
     for name, gradient in zip(state.others, found[1:], strict=True):
         if gradient is not None:
-            known = tape.gradients.get(name)
-            tape.gradients[name] = gradient if known is None else known + gradient
+            known, dense = tape.gradients.get(name), gradient.to_dense()
+            tape.gradients[name] = dense if known is None else known + dense
     squares = [torch.linalg.vector_norm(g).square() for g in tape.gradients.values()]
     return float(torch.stack([*squares, *tape.norm_sq]).sum()) if squares or tape.norm_sq else 0.0
 

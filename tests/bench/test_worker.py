@@ -92,6 +92,22 @@ def test_a_method_that_climbs_another_gradient_is_not_timed(
     assert "as the model's own backward pass gives" in reasons[0]
 
 
+def test_where_the_model_cannot_be_looked_at_sgd_alone_is_timed(
+    command: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unlucky(_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("teleport_core.look.look", unlucky)
+    events: list[dict[str, Any]] = []
+
+    worker.run_block(command, events.append)
+
+    ended = {event["cell_id"]: event["status"] for event in events if event["event"] == "cell"}
+    expected = {c["cell_id"]: "ok" if c["variant"] == "sgd" else "oom" for c in command["cells"]}
+    assert ended == expected
+
+
 def test_warm_up_leaves_no_samples(command: dict[str, Any]) -> None:
     events: list[dict[str, Any]] = []
 

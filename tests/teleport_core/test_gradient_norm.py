@@ -1,6 +1,7 @@
 """||g||^2 with one gradient held at a time."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -97,13 +98,75 @@ def test_a_hook_that_an_interrupt_left_does_nothing(monkeypatch: pytest.MonkeyPa
     real = Tensor.register_hook
     with monkeypatch.context() as patched:
         patched.setattr(Tensor, "register_hook", lambda *given: (real(*given), Left())[1])
-        try:
+        with pytest.raises(KeyboardInterrupt) as kept:
             gradient_norm_sq(loss_of(model), parameters)
-        except KeyboardInterrupt:
-            interrupted = True
-    assert interrupted
     assert all(p._backward_hooks for p in parameters)
     assert by_autograd(model) == whole
+    assert kept.tb is not None  # and with it all that the call had made
+
+
+class Recompute(torch.autograd.Function):
+    """A block that is run again in its backward pass, as those that save memory are."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, block: nn.Module, *_: Tensor) -> Tensor:
+        ctx.x, ctx.block = x.detach(), block
+        with torch.no_grad():
+            found: Tensor = block(x)
+        return found
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> Any:
+        with torch.enable_grad():
+            x = ctx.x.requires_grad_(True)
+            y = ctx.block(x)
+        at_x, *others = torch.autograd.grad(y, [x, *ctx.block.parameters()], g)
+        return at_x, None, *others
+
+
+def test_a_backward_pass_inside_it_is_left_alone() -> None:
+    model = net()
+    x = torch.randn(4, 300, dtype=torch.float64)
+
+    def loss() -> Tensor:
+        found: Tensor = Recompute.apply(x.clone().requires_grad_(), model, *model.parameters())
+        return found.square().sum()
+
+    gradients = torch.autograd.grad(loss(), list(model.parameters()))
+    expected = sum(float(g.square().sum()) for g in gradients)
+    found = gradient_norm_sq(loss(), list(model.parameters()))
+    assert expected > 0
+    assert float(found) == pytest.approx(expected, rel=1e-12)
+
+
+class Fixed(torch.autograd.Function):
+    """x times a scale that is not learned."""
+
+    @staticmethod
+    def forward(_: Any, x: Tensor, scale: Tensor) -> Tensor:
+        return x * scale
+
+    @staticmethod
+    def backward(_: Any, g: Tensor) -> Any:
+        return g, None
+
+
+def test_a_function_that_gives_no_gradient() -> None:
+    weight, scale = (torch.ones(3, requires_grad=True) for _ in range(2))
+    found = gradient_norm_sq(Fixed.apply(2 * weight, scale).sum(), [weight, scale])
+    assert float(found) == 12.0
+
+
+@pytest.mark.parametrize("rows", [50, 300_000])
+def test_sparse_gradients(rows: int) -> None:
+    table = nn.Embedding(rows, 4, sparse=True)
+    found = gradient_norm_sq(table(torch.tensor([1, 1, 2])).sum(), [table.weight])
+    assert float(found) == 4 * 4.0 + 4 * 1.0
+
+
+def test_a_loss_that_is_a_parameter_itself() -> None:
+    loss = torch.ones((), requires_grad=True)
+    assert float(gradient_norm_sq(loss, [loss])) == 1.0
 
 
 @pytest.mark.parametrize("shape", [(), (7,), (0, 3), (5, 6), (40, 5, 2)])

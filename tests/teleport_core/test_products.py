@@ -81,6 +81,9 @@ def test_it_gains_with_large_float32_matrices_on_the_cpu_alone(
     assert not products.gains(1, torch.zeros(4096, 4096))
     assert not products.gains(4096, torch.zeros(4096, 1))
     assert not products.gains(32, torch.zeros(256, 256))
+    assert not products.gains(32, torch.zeros(65536, 32))  # as D^T X of many tokens, 32 wide
+    assert not products.gains(100_000, torch.zeros(16, 16))
+    assert products.gains(10, torch.zeros(4096, 512))
     assert not products.gains(32, b.double())
     assert not products.gains(32, b.bfloat16())
     assert not products.gains(32, b.to("meta"))

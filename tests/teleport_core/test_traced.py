@@ -178,3 +178,21 @@ def test_autocast_is_refused() -> None:
     batch = (torch.randn(4, 5), torch.tensor([0, 1, 2, 0]))
     with pytest.raises(ModelError, match=r"it runs under autocast.*teleport outside of autocast"):
         teleport_core.teleport(Autocast(), F.cross_entropy, batch)
+
+
+def test_a_sparse_embedding_counts_as_a_dense_one_does() -> None:
+    tokens, targets = torch.tensor([1, 4, 4, 0, 7]), torch.tensor([0, 1, 2, 0, 1])
+    found = []
+    for sparse, options in ((True, {}), (False, {}), (True, {"engine": "textbook"})):
+        torch.manual_seed(0)
+        table = nn.Embedding(9, 12, sparse=sparse)
+        model = nn.Sequential(table, nn.Linear(12, 16), nn.Tanh(), nn.Linear(16, 3)).double()
+        result = teleport_core.teleport(
+            model, F.cross_entropy, (tokens, targets), steps=2, lr=0.1, **options
+        )
+        assert result.status is Status.DONE
+        found.append((model[3].weight.detach().clone(), result.grad_norm_sq))
+
+    for weight, norms in found[1:]:
+        torch.testing.assert_close(weight, found[0][0], rtol=1e-9, atol=1e-9)
+        assert norms == pytest.approx(found[0][1], rel=1e-9)
