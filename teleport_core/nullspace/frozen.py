@@ -186,7 +186,7 @@ def _layers(stack: Stack, values: dict[str, nn.Parameter], forward: _Pass) -> li
         bias = None if layer.bias is None else values[layer.bias]
         counts = (weight.requires_grad, bias is not None and bias.requires_grad)
         (features, n), out = x.shape, weight.shape[0]
-        fast = products.gains(n, weight)
+        fast = products.gains(n, weight) and products.gains(n, weight.T)
         one = FrozenLayer(
             name=layer.weight,
             bias_name=layer.bias if all(counts) else None,
