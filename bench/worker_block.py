@@ -2,7 +2,6 @@
 
 import traceback
 from functools import partial
-from math import nan
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -25,10 +24,10 @@ from bench.seeds import seed_for
 from bench.settings import Sampling
 from bench.variants import SGD, parse_variant
 from bench.worker_failures import Emit, empty_cache, fail, is_poisoned, reason_of, status_of
+from bench.worker_hold import look_at_start, misread
 
 if TYPE_CHECKING:
     from teleport_core import Problem
-    from teleport_core.look import Look
 
 
 def built_point(command: Message) -> Any:
@@ -51,26 +50,19 @@ def built_point(command: Message) -> Any:
 
 def run_block(command: Message, emit: Emit) -> None:
     """Measure the cells of one point, interleaved."""
-    from bench.clock import clocks_for, flush_l2
+    from bench.clock import flush_l2
     from teleport_core import Problem
 
     point, built = built_point(command)
     problems = [Problem(built.model, built.loss_fn, *batch) for batch in built.batches]
     check_batches(problems)
     start = {name: value.detach().clone() for name, value in built.model.state_dict().items()}
-    clocks = clocks_for(point.device)
-    entrants = []
-    for cell in command["cells"]:
-        try:
-            entrants.append(entrant_of(cell, point, problems, clocks))
-        except Exception as error:
-            fail(cell["cell_id"], error, emit)
+    entrants = _entrants(command["cells"], point, problems, emit)
     order = seed_for(command["seed"], "rounds", command["block_id"])
     sampling = Sampling(**command["sampling"])
     others = ForeignLoad()
     health = Health(gpu_reader(point.device))
-    first = problems[0]
-    seen = _look(first, entrants, emit)
+    seen = look_at_start(problems[0], entrants, emit)
     rounds = Rounds(entrants, sampling, order, monotonic)
     with settled():
         for number, entrant in rounds:
@@ -79,8 +71,10 @@ def run_block(command: Message, emit: Emit) -> None:
             restore(built.model, start)
             if sampling.cache == "cold":
                 flush_l2(point.device)
-            going_on = _one_sample(entrant, number, emit) and _held(entrant, first, seen, emit)
-            if not going_on:
+            if not _one_sample(entrant, number, emit):
+                entrants.remove(entrant)
+            elif reason := misread(entrant, problems[0], seen):
+                emit(_finished(entrant, "invalid", reason))
                 entrants.remove(entrant)
     health.read(at_once=True)
     flags = [*others.flags(), *health.flags()]
@@ -102,6 +96,22 @@ def run_block(command: Message, emit: Emit) -> None:
         restore(built.model, start)
     for message in finished:
         emit(message)
+
+
+def _entrants(
+    cells: list[Message], point: Point, problems: list["Problem"], emit: Emit
+) -> list[Entrant]:
+    """The cells that can be called; the others fail."""
+    from bench.clock import clocks_for
+
+    clocks = clocks_for(point.device)
+    entrants = []
+    for cell in cells:
+        try:
+            entrants.append(entrant_of(cell, point, problems, clocks))
+        except Exception as error:
+            fail(cell["cell_id"], error, emit)
+    return entrants
 
 
 def check_batches(problems: list["Problem"]) -> None:
@@ -148,37 +158,6 @@ def _one_sample(entrant: Entrant, number: int, emit: Emit) -> bool:
     if number >= 0:
         stamped: list[Sample] = [{"round": number, **sample} for sample in samples]
         emit({"event": "sample", "cell_id": entrant.cell_id, "samples": stamped})
-    return True
-
-
-def _look(problem: "Problem", entrants: list[Entrant], emit: Emit) -> "Look | None":
-    """The model's own gradient at the start; where it has none no method is timed."""
-    from teleport_core.look import look
-
-    try:
-        return look(problem)
-    except Exception as error:
-        for entrant in [each for each in entrants if not each.held]:
-            fail(entrant.cell_id, error, emit)
-            entrants.remove(entrant)
-        return None
-
-
-def _held(entrant: Entrant, problem: "Problem", seen: "Look | None", emit: Emit) -> bool:
-    """Whether the method climbs this model's gradient: one it misread has no time worth knowing.
-
-    Looked at once, after the first call, off the clock.
-    """
-    from teleport_core.errors import ModelError
-    from teleport_core.look import require_gradient
-
-    if seen is not None and not entrant.held:
-        try:
-            require_gradient(problem, seen, entrant.facts.get("grad_norm_sq", nan))
-        except ModelError as error:
-            emit(_finished(entrant, "invalid", str(error)))
-            return False
-        entrant.held = True
     return True
 
 
