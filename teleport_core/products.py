@@ -27,7 +27,7 @@ def gains(m: int, b: Tensor) -> bool:
     takes a thousand times as long.
     """
     k, n = b.shape
-    if b.dtype is not torch.float32 or b.device.type != "cpu" or m * k * n < _MANY:
+    if m * k * n < _MANY or b.dtype is not torch.float32 or b.device.type != "cpu":
         return False
     slender = min(m, n) == 1 or k < _SHORT or m * n <= k
     dense = b.is_contiguous() or b.T.is_contiguous()

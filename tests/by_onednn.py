@@ -1,6 +1,6 @@
-"""Every product through the branch that oneDNN takes, of any size and type."""
+"""Products through the branch that oneDNN takes, of any size and type."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from unittest.mock import patch
 
@@ -11,12 +11,18 @@ from teleport_core import products
 
 
 @contextmanager
-def every_product_by_onednn() -> Iterator[list[tuple[int, int, int]]]:
-    """In float64 by torch, as oneDNN knows none; yields [m, k, n] of all that came."""
+def every_product_by_onednn(
+    but: Callable[[int, Tensor], bool] | None = None,
+) -> Iterator[list[tuple[int, int, int]]]:
+    """In float64 by torch, as oneDNN knows none; yields [m, k, n] of all that came.
+
+    Args:
+        but: of rows of A, and B: whether A B stays with torch.
+    """
     came: list[tuple[int, int, int]] = []
 
     def gains(m: int, b: Tensor) -> bool:
-        return m * b.numel() > 0
+        return m * b.numel() > 0 and not (but is not None and but(m, b))
 
     def by(a: Tensor, b: Tensor) -> Tensor:
         assert a.dim() == b.dim() == 2

@@ -1,7 +1,8 @@
 """The forward pass of one batch, frozen: what every step of the fast engine needs of a layer.
 
-Columns are samples, and lie in memory one after another, as torch lays out a batch. What a step
-writes is allocated here, once; only products by oneDNN answer with memory of their own.
+Columns are samples. Where oneDNN takes a product they lie in memory one after another, as torch
+lays out a batch and oneDNN its answers; small nets gain by the rows lying so. What a step writes
+is allocated here, once; only products by oneDNN answer with memory of their own.
 """
 
 from dataclasses import dataclass
@@ -37,6 +38,7 @@ class FrozenLayer:
         z_tangent: R{z} [out, n], where its product does not bring its own memory.
         tangent: R{X} [in, n], and its free part once it was projected.
         by_onednn: whether oneDNN is the faster one for products of W and n columns.
+        columns: whether columns lie in memory one after another, or rows do.
     """
 
     name: str
@@ -55,6 +57,7 @@ class FrozenLayer:
     z_tangent: Tensor
     tangent: Tensor
     by_onednn: bool
+    columns: bool
 
     @property
     def features(self) -> int:
@@ -89,7 +92,7 @@ class FrozenLayer:
     def along_gradient(self) -> Tensor:
         """D M: what z gains when W and b move along their gradients."""
         if self.gram is not None:
-            if products.gains(len(self.gram), self.D.T):
+            if self.columns and products.gains(len(self.gram), self.D.T):
                 self.along = products.by_onednn(self.gram, self.D.T).T
             else:
                 torch.mm(self.D, self.gram, out=self.along)
@@ -117,12 +120,16 @@ def _flat(matrix: Tensor) -> Tensor:
 
 @dataclass
 class _Pass:
-    """What the forward pass leaves: of each layer inputs X [in, n] and slopes s'(z) [out, n]."""
+    """What the forward pass leaves: of each layer inputs X [in, n] and slopes s'(z) [out, n].
+
+    Columns lie in memory one after another where ``by_onednn`` holds for any layer.
+    """
 
     inputs: list[Tensor]
     slopes: list[Tensor]
     loss: Tensor
     top: Tensor
+    by_onednn: list[bool]
 
 
 def freeze(problem: Problem, stack: Stack) -> tuple[list[FrozenLayer], Tensor, Tensor]:
@@ -145,18 +152,22 @@ def _forward(problem: Problem, stack: Stack, values: dict[str, nn.Parameter]) ->
         x = flatten(x)
     leading = x.shape[:-1]
     x = x.reshape(-1, x.shape[-1])
+    fast = [_by_onednn(x.shape[0], values[layer.weight]) for layer in stack.layers]
+    columns = any(fast)
+    x = x if columns else x.T
     inputs: list[Tensor] = []
     leaves: list[Tensor] = []
     ends: list[Tensor] = []
     for layer in stack.layers:
-        inputs.append(x.T)
+        inputs.append(x.T if columns else x)
         bias = None if layer.bias is None else values[layer.bias]
-        z = products.linear(x, values[layer.weight], bias)
+        z = _linear(x, values[layer.weight], bias, columns=columns)
         if layer is not stack.layers[-1]:
             leaves.append(z.requires_grad_(True))
             with torch.enable_grad():
                 ends.append(_through(z, layer.activations))
             x = ends[-1].detach()
+    z = z if columns else z.T
     output = z.reshape(*leading, z.shape[1]).requires_grad_(True)
     with torch.enable_grad():
         loss = problem.loss_fn(output, problem.targets)
@@ -168,7 +179,21 @@ def _forward(problem: Problem, stack: Stack, values: dict[str, nn.Parameter]) ->
         materialize_grads=True,
     )
     top = top.reshape(-1, z.shape[1]).T
-    return _Pass(inputs, [*(s.T for s in slopes), torch.ones_like(top)], loss.detach(), top)
+    slopes = [*(s.T if columns else s for s in slopes), torch.ones_like(top)]
+    return _Pass(inputs, slopes, loss.detach(), top, fast)
+
+
+def _by_onednn(n: int, weight: Tensor) -> bool:
+    """Whether oneDNN is the faster one for W and for W^T times n columns."""
+    return products.gains(n, weight) and products.gains(n, weight.T)
+
+
+def _linear(x: Tensor, weight: Tensor, bias: Tensor | None, *, columns: bool) -> Tensor:
+    """W x + b of each sample, as they lie in memory: samples first where ``columns``, or last."""
+    if columns:
+        return products.linear(x, weight, bias)
+    z = weight @ x
+    return z if bias is None else z.add_(bias[:, None])
 
 
 def _through(z: Tensor, activations: tuple[Elementwise, ...]) -> Tensor:
@@ -180,13 +205,13 @@ def _through(z: Tensor, activations: tuple[Elementwise, ...]) -> Tensor:
 def _layers(stack: Stack, values: dict[str, nn.Parameter], forward: _Pass) -> list[FrozenLayer]:
     """The layers with their buffers, bases not yet found."""
     layers: list[FrozenLayer] = []
-    data_fed = True
+    data_fed, columns = True, any(forward.by_onednn)
     for position, layer in enumerate(stack.layers):
         weight, x = values[layer.weight], forward.inputs[position]
         bias = None if layer.bias is None else values[layer.bias]
         counts = (weight.requires_grad, bias is not None and bias.requires_grad)
         (features, n), out = x.shape, weight.shape[0]
-        fast = products.gains(n, weight) and products.gains(n, weight.T)
+        fast = forward.by_onednn[position]
         one = FrozenLayer(
             name=layer.weight,
             bias_name=layer.bias if all(counts) else None,
@@ -198,24 +223,26 @@ def _layers(stack: Stack, values: dict[str, nn.Parameter], forward: _Pass) -> li
             counts=counts,
             data_fed=data_fed,
             basis=None,
-            D=_empty(x, out),
-            D_before=_empty(x, out),
-            along=_empty(x, out),
-            z_tangent=_empty(x, 0 if data_fed or fast else out),
-            tangent=_empty(x, 0 if data_fed else features),
+            D=empty(x, out, n, columns=columns),
+            D_before=empty(x, out, n, columns=columns),
+            along=empty(x, out, n, columns=columns),
+            z_tangent=empty(x, 0 if data_fed or fast else out, n, columns=columns),
+            tangent=empty(x, 0 if data_fed else features, n, columns=columns),
             by_onednn=fast,
+            columns=columns,
         )
         data_fed = data_fed and not any(counts)
         layers.append(one)
     return layers
 
 
-def _empty(x: Tensor, rows: int) -> Tensor:
-    """[rows, n], one column after another.
+def empty(like: Tensor, *shape: int, columns: bool) -> Tensor:
+    """[..., rows, n], columns one after another or rows.
 
     Each in memory of its own: a product's last bits may depend on where its operands begin.
     """
-    return x.new_empty(x.shape[1], rows).T
+    *many, rows, n = shape
+    return like.new_empty(*many, n, rows).mT if columns else like.new_empty(shape)
 
 
 def _find_bases(layers: list[FrozenLayer]) -> None:

@@ -24,7 +24,10 @@ _EPS = torch.finfo(torch.float64).eps
 
 
 class Basis(NamedTuple):
-    """Orthonormal ``vectors`` Q [features (+1), k]; ``gram`` X^T X [n, n] where it was formed."""
+    """Orthonormal ``vectors`` Q [features (+1), k]; ``gram`` X^T X [n, n] where it was formed.
+
+    Vectors lie in memory one after another.
+    """
 
     vectors: Tensor
     gram: Tensor | None
@@ -39,26 +42,37 @@ def gram_bases(inputs: Sequence[Tensor], *, ones: bool) -> list[Basis]:
 
     The rank is the numerical one (``teleport_core.rank.numerical``); exact null space only.
     """
-    X = (torch.stack(list(inputs)) if len(inputs) > 1 else inputs[0][None]).double()
+    rows = _samples(inputs).double()
     if ones:
-        X = torch.cat([X, X.new_ones(len(X), 1, X.shape[2])], dim=1)
+        rows = torch.cat([rows, rows.new_ones(*rows.shape[:2], 1)], dim=2)
+    X = rows.mT
     _, features, n = X.shape
     dtype = inputs[0].dtype
     if n >= features:
         return [Basis(_by_eigenvectors(one, one @ one.T, dtype), None) for one in X]
-    gram = X.mT @ X
+    gram = rows @ X
     inverse, lowest = _independent(gram)
     if lowest > 10 * max(numerical_cut((features, n), dtype), _RESOLUTION):
-        vectors = _orthonormal(X @ inverse.mT, lowest, torch.finfo(dtype).eps).to(dtype)
+        # L^{-1} X^T takes a quarter of the time of X L^{-T} where samples lie one after another.
+        vectors = _orthonormal((inverse @ rows).mT, lowest, torch.finfo(dtype).eps).to(dtype)
         return [Basis(q, k) for q, k in zip(vectors, gram.to(dtype), strict=True)]
     if len(X) > 1:
         return [gram_bases([x], ones=ones)[0] for x in inputs]
     return [Basis(_by_eigenvectors(X[0], gram[0], dtype), gram[0].to(dtype))]
 
 
+def _samples(inputs: Sequence[Tensor]) -> Tensor:
+    """X^T [layers, n, features], lying in memory as the inputs do."""
+    if len(inputs) == 1:
+        return inputs[0].T[None]
+    if inputs[0].is_contiguous():
+        return torch.stack(list(inputs)).mT
+    return torch.stack([x.T for x in inputs])
+
+
 def gram_basis(inputs: Tensor, *, ones: bool) -> Tensor:
-    """The basis of one layer; see ``gram_bases``."""
-    return gram_bases([inputs], ones=ones)[0].vectors
+    """The basis of one layer, stored by rows; see ``gram_bases``."""
+    return gram_bases([inputs], ones=ones)[0].vectors.contiguous()
 
 
 def _independent(gram: Tensor) -> tuple[Tensor, float]:

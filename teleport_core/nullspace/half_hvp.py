@@ -132,7 +132,7 @@ def prepare(problem: Problem, stack: Stack, climb: Climb, recordings: Recordings
         last.D_before = last.D  # it never changes
         with BASIS:
             moving = movers(layers)
-        state = HalfHvpState(layers, loss, _held(problem, stack))
+        state = HalfHvpState(layers, loss, _held(stack, layers))
         if moving:
             schedule = Schedule(layers, moving, last.gradient_norm_sq(), climb.lr, climb.steps)
             state.loop = recordings.loop_for(schedule, climb.cap, state)
@@ -142,13 +142,12 @@ def prepare(problem: Problem, stack: Stack, climb: Climb, recordings: Recordings
     return state
 
 
-def _held(problem: Problem, stack: Stack) -> dict[str, str]:
+def _held(stack: Stack, layers: list[FrozenLayer]) -> dict[str, str]:
     """Biases that count and whose weights do not: they move with those only."""
-    counted = set(problem.counted())
     return {
-        layer.bias: "used in linear"
-        for layer in stack.layers
-        if layer.bias in counted and layer.weight not in counted
+        own.bias: "used in linear"
+        for own, layer in zip(stack.layers, layers, strict=True)
+        if own.bias is not None and layer.counts == (False, True)
     }
 
 

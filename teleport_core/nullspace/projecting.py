@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from teleport_core import products
-from teleport_core.nullspace.frozen import FrozenLayer
+from teleport_core.nullspace.frozen import FrozenLayer, empty
 
 # What is written passes through here: the tensor itself, or zeros where no step is taken.
 Admit = Callable[[Tensor], Tensor]
@@ -28,8 +28,8 @@ class Alike:
         layers: L of them; their tangents are slices of ``tangents``.
         bases: Q [L, in, k]; where a rank is below k the last columns are zero.
         last_rows: rows of Q that belong to the biases [L, k], or None.
-        tangents: R{X}^T [L, n, in], as they lie in memory.
-        coefficients: R{X}^T Q [L, n, k].
+        tangents: R{X} [L, in, n]; in memory by columns or by rows, as everything of the batch.
+        coefficients: Q^T R{X} [L, k, n], in the same way.
     """
 
     layers: list[FrozenLayer]
@@ -43,11 +43,16 @@ class Alike:
 
     def project(self) -> None:
         """R{X} <- R{X} - Q Q^T R{X}."""
-        if not products.gains(self.tangents.shape[1], self.bases[0]):
-            torch.bmm(self.tangents, self.bases, out=self.coefficients)
-            self.tangents.baddbmm_(self.coefficients, self.bases.mT, alpha=-1)
+        if self.tangents.is_contiguous():
+            torch.bmm(self.bases.mT, self.tangents, out=self.coefficients)
+            self.tangents.baddbmm_(self.bases, self.coefficients, alpha=-1)
             return
-        for tangent, Q, along in zip(self.tangents, self.bases, self.coefficients, strict=True):
+        samples, coefficients = self.tangents.mT, self.coefficients.mT
+        if not products.gains(samples.shape[1], self.bases[0]):
+            torch.bmm(samples, self.bases, out=coefficients)
+            samples.baddbmm_(coefficients, self.bases.mT, alpha=-1)
+            return
+        for tangent, Q, along in zip(samples, self.bases, coefficients, strict=True):
             torch.neg(products.by_onednn(tangent, Q), out=along)
             tangent.copy_(products.plus_by_onednn(tangent, along, Q.T))
             along.neg_()
@@ -60,10 +65,10 @@ class Alike:
     def write(self, number: int, lr: float, D: Tensor, admit: Admit) -> None:
         """W <- W + lr D (P R{X})^T, the bias with it; Eq. 5 of the paper."""
         layer = self.layers[number]
-        layer.weight.addmm_(admit(D), admit(self.tangents[number]), alpha=lr)
+        layer.weight.addmm_(admit(D), admit(self.tangents[number].T), alpha=lr)
         if layer.bias is not None and self.last_rows is not None:
             # The tangent of the ones row is zero, so all of its free part is -q^T (Q^T R{X}).
-            along = D @ (self.coefficients[number] @ self.last_rows[number])
+            along = D @ (self.last_rows[number] @ self.coefficients[number])
             layer.bias.sub_(admit(along), alpha=lr)
 
 
@@ -138,18 +143,19 @@ def movers(layers: Sequence[FrozenLayer]) -> Movers:
 
 def _together(layers: list[FrozenLayer]) -> Alike:
     features, n = layers[0].inputs.shape
-    bases = [layer.basis for layer in layers if layer.basis is not None]
-    most = max(basis.shape[1] for basis in bases)
-    if any(basis.shape[1] < most for basis in bases):
-        bases = [torch.nn.functional.pad(basis, (0, most - basis.shape[1])) for basis in bases]
-    Q = torch.stack(bases)
-    tangents = Q.new_empty(len(layers), n, features)
+    vectors = [layer.basis.T for layer in layers if layer.basis is not None]
+    most = max(own.shape[0] for own in vectors)
+    if any(own.shape[0] < most for own in vectors):
+        vectors = [torch.nn.functional.pad(own, (0, 0, 0, most - len(own))) for own in vectors]
+    biased = layers[0].bias is not None
+    Q = torch.stack([own[:, :features] for own in vectors] if biased else vectors).mT
+    tangents = empty(Q, len(layers), features, n, columns=layers[0].columns)
     for layer, tangent in zip(layers, tangents, strict=True):
-        layer.tangent = tangent.T
+        layer.tangent = tangent
     return Alike(
         layers=layers,
-        bases=Q[:, :features],
-        last_rows=Q[:, -1] if layers[0].bias is not None else None,
+        bases=Q,
+        last_rows=torch.stack([own[:, -1] for own in vectors]) if biased else None,
         tangents=tangents,
-        coefficients=Q.new_empty(len(layers), n, most),
+        coefficients=empty(Q, len(layers), most, n, columns=layers[0].columns),
     )
