@@ -31,7 +31,8 @@ from torch import Tensor
 from teleport_core.ascent import Ascent
 from teleport_core.interface import State, Status
 from teleport_core.nullspace.capture import Loop, Recordings
-from teleport_core.nullspace.frozen import FrozenLayer, freeze
+from teleport_core.nullspace.freeze import freeze
+from teleport_core.nullspace.frozen import FrozenLayer
 from teleport_core.nullspace.projecting import Movers, movers
 from teleport_core.nullspace.schedule import Schedule
 from teleport_core.phases import BASIS, CAPTURE, UPDATE

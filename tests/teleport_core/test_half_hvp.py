@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -16,7 +17,7 @@ from torch.nn import functional as F
 
 from teleport_core import OptionError, Problem, Status, TeleportResult, make
 from teleport_core.layers import linear_layers
-from teleport_core.nullspace import frozen, gram
+from teleport_core.nullspace import freeze, frozen, gram
 from teleport_core.nullspace.decision import Decision
 from teleport_core.nullspace.gram import Basis, gram_bases
 from teleport_core.nullspace.schedule import Schedule
@@ -153,12 +154,9 @@ def assert_same_step(
 def test_engines_agree_where_the_rank_decision_is_shared(
     build: Callable[[torch.dtype], Problem], onednn: str
 ) -> None:
-    original = frozen.gram_bases
-    frozen.gram_bases = shared_bases(build(torch.float64))
-    try:
+    shared = shared_bases(build(torch.float64))
+    with patch.object(freeze, "gram_bases", shared), patch.object(frozen, "gram_bases", shared):
         assert_same_step(build, torch.float64, onednn=onednn)
-    finally:
-        frozen.gram_bases = original
 
 
 @settings(max_examples=150, deadline=None)
