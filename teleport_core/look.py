@@ -85,11 +85,12 @@ def upheld(
 ) -> Guarantee:
     """What is left of a guarantee: APPROXIMATE where outputs changed that were to stay.
 
-    What steps add to rounding is in proportion to how far they move the weights.
+    What steps add to rounding is in proportion to how far they move the weights; but an output
+    that changed by more than eps^(1/4) did not stay, however far.
     """
     exact = guarantee in (Guarantee.EXACT_EVERYWHERE, Guarantee.EXACT_ON_BATCH)
-    root = _eps(problem) ** 0.5
-    allowed = min(_ROUNDING_EPS * _eps(problem), root) + root * _movement(problem, state)
+    eps, root = _eps(problem), _eps(problem) ** 0.5
+    allowed = min(_ROUNDING_EPS * eps, root) + min(root * _movement(problem, state), eps**0.25)
     change = output_change(before, after)
     if not exact or not change > allowed or change <= 100 * _unsure(problem, state, before):
         return guarantee

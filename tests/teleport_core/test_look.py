@@ -2,12 +2,14 @@
 
 import copy
 import math
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 from oracles import identical, snapshot
+from small_problems import classification
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -230,6 +232,24 @@ def test_what_the_dtype_cannot_hold_is_not_promised(large: float) -> None:
         assert result.guarantee is Guarantee.EXACT_ON_BATCH
     held = teleport(double, F.cross_entropy, (x.double(), y), lr=0.1, steps=5)
     assert held.guarantee is Guarantee.EXACT_ON_BATCH
+
+
+@pytest.mark.parametrize("engine", ["half_hvp", "textbook"])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_however_far_the_weights_moved_outputs_that_changed_did_not_stay(
+    dtype: torch.dtype, engine: str
+) -> None:
+    for lr in (10.0**k for k in range(2, 12, 2)):
+        problem = classification([20, 16, 12, 5], 8, dtype=dtype)
+        batch = (problem.inputs, problem.targets)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            result = teleport(problem.model, problem.loss_fn, batch, lr=lr, steps=1, engine=engine)
+        exact = result.guarantee is Guarantee.EXACT_ON_BATCH
+        assert exact == (not caught)
+        assert not exact or result.output_change < 2 * torch.finfo(dtype).eps ** 0.25
+    assert result.output_change > 1
+    assert not exact
 
 
 def test_a_gradient_that_is_rounding_is_not_held_against_a_method() -> None:
