@@ -1,11 +1,19 @@
-"""Operations and bytes of one whole sample, for cells whose model is a stack of linear layers."""
+"""Operations and bytes of one whole sample: by closed forms, or counted as it is carried out."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from bench.variants import SGD, parse_variant
 
 if TYPE_CHECKING:
     from teleport_core import Problem
+    from teleport_core.operations import Operations
+
+
+Counts = dict[str, int | None]
+"""``operations``, products and factorisations added up, and the products' ``bytes``."""
+
+UNKNOWN: Counts = {"operations": None, "bytes": None}
 
 
 class Shape(NamedTuple):
@@ -17,11 +25,11 @@ class Shape(NamedTuple):
     itemsize: int
 
 
-def sample_counts(variant: str, problems: list["Problem"], t: int) -> dict[str, int | None]:
-    """``operations`` and ``bytes`` of preparing and taking ``t`` steps on every batch.
+def sample_counts(variant: str, problems: list["Problem"], t: int) -> Counts:
+    """Closed forms for preparing and taking ``t`` steps on every batch.
 
-    ``operations`` adds up products and factorisations. Both are None where the model is not a
-    stack of linear layers that all move, or where the method does not say what it does.
+    Both are None where the model is not a stack of linear layers that all move, or where the
+    method does not say what it does.
     """
     from teleport_core.operations import NOTHING, count
 
@@ -38,8 +46,30 @@ def sample_counts(variant: str, problems: list["Problem"], t: int) -> dict[str, 
             itemsize=shape.itemsize,
         )
         if not phases:
-            return {"operations": None, "bytes": None}
+            return UNKNOWN
         whole += phases["prepare"] + phases["step"] * t
+    return _counts(whole)
+
+
+def call_counts(call: Callable[[], object], problems: list["Problem"]) -> Counts:
+    """What a call comes to as torch carries it out.
+
+    Both are None where something in it cannot be counted: an operation that multiplies matrices
+    and does not tell, or the replay of a CUDA graph, by which a stack's steps may be taken.
+    """
+    from bench.counting import Counter
+    from teleport_core.stack import Stack, read_stack
+
+    for problem in problems:
+        on_cuda = any(value.is_cuda for value in problem.parameters().values())
+        if on_cuda and isinstance(read_stack(problem), Stack):
+            return UNKNOWN
+    with Counter() as counter:
+        call()
+    return UNKNOWN if counter.total is None else _counts(counter.total)
+
+
+def _counts(whole: "Operations") -> Counts:
     return {"operations": whole.products + whole.factorisations, "bytes": whole.bytes}
 
 

@@ -1,6 +1,5 @@
 """A point is built and its cells are timed in turns, each beside an SGD step."""
 
-import traceback
 from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -23,8 +22,9 @@ from bench.protocol import Message
 from bench.seeds import seed_for
 from bench.settings import Sampling
 from bench.variants import SGD, parse_variant
-from bench.worker_failures import Emit, empty_cache, fail, is_poisoned, reason_of, status_of
+from bench.worker_failures import Emit, fail
 from bench.worker_hold import look_at_start, misread
+from bench.worker_passes import counting_pass, memory_pass
 
 if TYPE_CHECKING:
     from teleport_core import Problem
@@ -92,8 +92,11 @@ def run_block(command: Message, emit: Emit) -> None:
         finished.append(_finished(entrant, "ok", "", **facts))
         emit({**finished[-1], "event": "timed"})
     for entrant, message in zip(entrants, finished, strict=True):
-        message.update(_memory_pass(entrant, point.device, emit))
+        message.update(memory_pass(entrant, point.device, emit))
         restore(built.model, start)
+        if message["operations"] is None:
+            message.update(counting_pass(entrant, problems, emit))
+            restore(built.model, start)
     for message in finished:
         emit(message)
 
@@ -172,19 +175,3 @@ def _finished(entrant: Entrant, status: str, reason: str, **more: Any) -> Messag
         **facts,
         **more,
     }
-
-
-def _memory_pass(entrant: Entrant, device: str, emit: Emit) -> Message:
-    """Peak memory of one more call; a failure here costs the peak alone, not the times."""
-    from bench.memory import Memory, peak_of
-
-    emit({"event": "note", "cell_id": entrant.cell_id})
-    try:
-        return peak_of(entrant.call, device).facts()
-    except Exception as error:
-        traceback.print_exc()
-        if is_poisoned():
-            raise
-        empty_cache()
-        note = f"peak memory is not known: {status_of(error)}: {reason_of(error)}"
-        return Memory(None, note=note).facts()

@@ -6,7 +6,7 @@ from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.counts import sample_counts
+from bench.counts import call_counts, sample_counts
 from bench.errors import RunError
 from bench.measure import TIMING_LR, sgd_call
 from bench.plan import Point
@@ -48,12 +48,15 @@ def profile_cell(
     worker = point.device.replace(":", "_") if ":" in point.device else f"{point.device}_0"
     copy = convert.convert(raw, run / FOLDER / "tensorboard" / name, worker)
     found = summary.summarise(trace.parse(trace.load(raw)))
+    counts = sample_counts(variant, problems[:1], point.t)
+    if counts["operations"] is None:
+        counts = call_counts(lambda: call.steps(call.prepare()), problems)
     return {
         "seconds": watched.seconds,
         "unwatched_s": watched.unwatched_s,
         "phases": [{"phase": phase, **asdict(time)} for phase, time in watched.phases.items()],
         "traced": found.to_record(),
-        **sample_counts(variant, problems[:1], point.t),
+        **counts,
         "raw_trace": raw.relative_to(run).as_posix(),
         "tensorboard": copy.path and copy.path.parent.relative_to(run).as_posix(),
         "note": copy.note,
