@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +19,9 @@ from bench.counting import Counter
 from bench.counts import UNKNOWN, call_counts, sample_counts
 from bench.measure import sgd_call
 from bench.plan import Point
+from bench.problems.build import build
+from bench.profiling.cells import profile_cell
+from bench.profiling.record import Detail
 from bench.settings import Sampling
 from bench.worker_block import run_block
 from teleport_core import Problem, make
@@ -69,13 +73,13 @@ def test_closed_forms_and_counter_agree(
     assert None not in found.values()
 
 
-@pytest.mark.parametrize(("widths", "n"), [([6, 600, 600, 5], 40), ([6, 300, 300, 5], 140)])
+@pytest.mark.parametrize(("widths", "n"), [([6, 600, 400, 5], 40), ([6, 300, 300, 5], 140)])
 def test_products_by_onednn_count_alike(widths: list[int], n: int) -> None:
     problem = classification(widths, n, dtype=torch.float32)
 
     found = call_counts(whole_call("nullspace", problem, 2), [problem])
 
-    assert gains(n, torch.zeros(widths[1], widths[2]))
+    assert gains(n, torch.zeros(widths[2], widths[1]))
     assert found == sample_counts("nullspace", [problem], 2)
 
 
@@ -194,14 +198,14 @@ def test_a_graph_that_may_be_replayed_is_not_counted() -> None:
     assert calls == ["other"]
 
 
+POINT = Point(t=2, d=8, n=4, l=2, b=2, model="cnn", dataset="digits", device="cpu", dtype="float32")
+
+
 def finished(variants: list[str]) -> dict[str, dict[str, Any]]:
-    point = Point(
-        t=2, d=8, n=4, l=2, b=2, model="cnn", dataset="digits", device="cpu", dtype="float32"
-    )
     events: list[dict[str, Any]] = []
     command = {
         "block_id": "b",
-        "point": asdict(point),
+        "point": asdict(POINT),
         "cells": [{"cell_id": variant, "variant": variant} for variant in variants],
         "sampling": asdict(Sampling(warmup=0, min_samples=1, max_samples=1)),
         "seed": 0,
@@ -220,6 +224,17 @@ def test_cells_of_any_model_carry_counts() -> None:
     assert [cell["status"] for cell in cells.values()] == ["ok"] * 3
     assert all(cell["bytes"] > 0 for cell in cells.values())
     assert 0 < counts[0] < counts[1] < counts[2]
+
+
+def test_a_profile_carries_the_counts_of_one_batch(tmp_path: Path) -> None:
+    built = build(POINT, seed=0, bias=True, data_dir=None)
+    problems = [Problem(built.model, built.loss_fn, *batch) for batch in built.batches]
+    cell = {"cell_id": "abcdef", "variant": "sgd"}
+
+    profile = profile_cell(cell, POINT, problems, tmp_path, Detail())
+
+    whole = finished(["sgd"])["sgd"]
+    assert [profile[key] * POINT.b for key in UNKNOWN] == [whole[key] for key in UNKNOWN]
 
 
 def test_a_call_that_cannot_be_counted_keeps_its_times(monkeypatch: pytest.MonkeyPatch) -> None:

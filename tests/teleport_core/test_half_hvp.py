@@ -342,6 +342,19 @@ def test_below_one_the_fast_engine_says_why_it_does_not_apply() -> None:
         make("nullspace", engine="half_hvp", tau=0.9)
 
 
+@pytest.mark.parametrize("onednn", BY_ONEDNN)
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("n", [5, 9])
+def test_layers_of_one_shape_keep_each_its_own_basis(n: int, bias: bool, onednn: str) -> None:
+    def build(dtype: torch.dtype) -> Problem:
+        problem = classification([9, 8, 8, 8, 8, 4], n, nn.Tanh, bias=bias, dtype=dtype)
+        with torch.no_grad():
+            problem.model[2].weight[3:] = problem.model[2].weight[2]  # fewer ranks above
+        return problem
+
+    assert_same_step(build, torch.float64, onednn=onednn)
+
+
 def test_samples_lie_as_the_products_want_them() -> None:
     problem = classification([9, 8, 7, 4], 5, nn.Tanh)
 
