@@ -22,7 +22,7 @@ Place = tuple[Any, ...]
 
 
 def scaling_tables(scaling: Sequence[Record]) -> list[Table]:
-    """How the total grows along each axis, and how its two phases and the memory do."""
+    """How the total grows along each axis; how its phases and the memory do, where it is known."""
     swept = {row["axis"] for row in scaling if row["levels"] > 1}
     rows: dict[Place, dict[str, Record]] = {}
     for row in (row for row in scaling if row["axis"] in swept):
@@ -34,6 +34,12 @@ def scaling_tables(scaling: Sequence[Record]) -> list[Table]:
     whole += [Column(label, False) for label in ("law", "verdict", "remark")]
     parts = html.columns([*text], ["slope of prepare", "slope of steps", "slope of peak memory"])
     named = [(_named(place, phases, several), phases) for place, phases in rows.items()]
+    of_parts = [
+        (name, [_slope(phases.get(phase)) for phase in ("prepare", "steps", MEMORY)])
+        for name, phases in named
+        if SGD_PHASE not in phases or MEMORY in phases
+    ]
+    known = any(cell.text != DASH for _, cells in of_parts for cell in cells)
     return [
         Table(
             "How the time of a call grows along each axis that was swept",
@@ -43,11 +49,7 @@ def scaling_tables(scaling: Sequence[Record]) -> list[Table]:
         Table(
             "How its phases and its memory grow",
             parts,
-            [
-                [*name, *(_slope(phases.get(phase)) for phase in ("prepare", "steps", MEMORY))]
-                for name, phases in named
-                if SGD_PHASE not in phases or MEMORY in phases
-            ],
+            [[*name, *cells] for name, cells in of_parts] if known else [],
         ).without_empty(),
     ]
 

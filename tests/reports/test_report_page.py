@@ -196,6 +196,14 @@ def test_an_empty_journal_gives_a_page(report_of):
     assert [attrs["id"] for attrs in page.all("section")] == SECTIONS
 
 
+def test_growth_of_the_phases_is_shown_where_it_is_known(page, report_of):
+    _, two_levels = report_of([cell for cell in synthetic.cells() if cell["d"] in (32, 64)])
+
+    assert "How its phases and its memory grow" in page.words
+    assert "How the time of a call grows" in two_levels.words
+    assert "How its phases and its memory grow" not in two_levels.words
+
+
 def test_without_a_journal_the_error_names_it(tmp_path):
     with pytest.raises(JournalError, match=r"expected a journal at .*journal\.jsonl"):
         write_report(tmp_path)
