@@ -56,7 +56,7 @@ def test_the_costs_of_the_readme_are_those_of_the_recorded_run() -> None:
     assert [row[0] for row in written] == ["256", "512", "1024", "2048"]
     for d, *figures in written:
         found = [
-            f"{float(rows[d, variant][f'{measure}_ratio{end}']):#.3g}"
+            f"{float(rows[d, variant][f'{measure}_ratio{end}']):#.3g}".rstrip(".")
             for variant, measure in columns.items()
             for end in ("", "_low", "_high")
         ]
