@@ -62,7 +62,7 @@ def _forward(problem: Problem, stack: Stack, values: dict[str, nn.Parameter]) ->
             with torch.enable_grad():
                 ends.append(_through(z, layer.activations))
             x = ends[-1].detach()
-    z = z if columns else z.T
+    z = z if columns else z.T.contiguous()  # as the model hands it to the loss
     output = z.reshape(*leading, z.shape[1]).requires_grad_(True)
     with torch.enable_grad():
         loss = problem.loss_fn(output, problem.targets)

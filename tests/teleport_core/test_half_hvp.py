@@ -355,6 +355,21 @@ def test_layers_of_one_shape_keep_each_its_own_basis(n: int, bias: bool, onednn:
     assert_same_step(build, torch.float64, onednn=onednn)
 
 
+@pytest.mark.parametrize("onednn", BY_ONEDNN)
+def test_the_loss_sees_outputs_that_lie_as_the_models_do(onednn: str) -> None:
+    problem = classification([9, 8, 7, 4], 5, nn.Tanh)
+    seen: list[tuple[int, ...]] = []
+
+    def loss_fn(output: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        seen.append(output.stride())
+        return problem.loss_fn(output.view(-1).view(5, 4), targets)
+
+    flat = Problem(problem.model, loss_fn, problem.inputs, problem.targets)
+    with BY_ONEDNN[onednn]():
+        assert run(flat, "half_hvp", steps=2, lr=0.1).status is Status.DONE
+    assert set(seen) == {(4, 1)}
+
+
 def test_samples_lie_as_the_products_want_them() -> None:
     problem = classification([9, 8, 7, 4], 5, nn.Tanh)
 
