@@ -109,7 +109,7 @@ FIELDS: Mapping[str, Mapping[str, Check]] = {
         **_AXES,
         **_NULL_DIMS,
         **_TEXTS,
-        "memory_note": TEXT,
+        **dict.fromkeys(("memory_note", "operations_note"), TEXT),
         **dict.fromkeys(_COUNTS, WHOLE),
         "stop": Check("an object with a reason and numbers", _is_stop),
         "warmup": Check("an object with a number of rounds", _is_warmup),
