@@ -5,6 +5,7 @@ from torch import Tensor
 
 from teleport_core import Problem
 from teleport_core.look import look
+from teleport_core.projection import basis_of
 
 
 def snapshot(problem: Problem) -> dict[str, Tensor]:
@@ -55,3 +56,13 @@ def null_space_projector(inputs: Tensor) -> Tensor:
     """Dense I - R R^+ for inputs given as rows [columns, features]."""
     features = inputs.shape[1]
     return torch.eye(features, dtype=inputs.dtype) - torch.linalg.pinv(inputs) @ inputs
+
+
+def svd_basis(inputs: Tensor, *, ones: bool) -> Tensor:
+    """The textbook engine's decision about the rank."""
+    return basis_of(with_ones(inputs) if ones else inputs, "numerical", 1.0).vectors
+
+
+def with_ones(inputs: Tensor) -> Tensor:
+    """A row of ones below the features."""
+    return torch.cat([inputs, inputs.new_ones(1, inputs.shape[1])])

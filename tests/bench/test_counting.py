@@ -1,13 +1,13 @@
 """Operations counted as torch carries them out: against closed forms, torch's counter, by hand."""
 
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 import zoo
+from finished_cells import finished_cells
 from small_problems import classification, residual
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -22,8 +22,6 @@ from bench.plan import Point
 from bench.problems.build import build
 from bench.profiling.cells import profile_cell
 from bench.profiling.record import Detail
-from bench.settings import Sampling
-from bench.worker_block import run_block
 from teleport_core import Problem, make
 from teleport_core.operations import Operations, eigh, pinv, solve, svd
 from teleport_core.products import gains
@@ -201,24 +199,8 @@ def test_a_graph_that_may_be_replayed_is_not_counted() -> None:
 POINT = Point(t=2, d=8, n=4, l=2, b=2, model="cnn", dataset="digits", device="cpu", dtype="float32")
 
 
-def finished(variants: list[str]) -> dict[str, dict[str, Any]]:
-    events: list[dict[str, Any]] = []
-    command = {
-        "block_id": "b",
-        "point": asdict(POINT),
-        "cells": [{"cell_id": variant, "variant": variant} for variant in variants],
-        "sampling": asdict(Sampling(warmup=0, min_samples=1, max_samples=1)),
-        "seed": 0,
-        "bias": True,
-        "data_dir": None,
-        "threads": 0,
-    }
-    run_block(command, events.append)
-    return {event["cell_id"]: event for event in events if event["event"] == "cell"}
-
-
 def test_cells_of_any_model_carry_counts() -> None:
-    cells = finished(["sgd", "nullspace", "nullspace:engine=textbook"])
+    cells = finished_cells(POINT, ["sgd", "nullspace", "nullspace:engine=textbook"], bias=True)
 
     counts = [cell["operations"] for cell in cells.values()]
     assert [cell["status"] for cell in cells.values()] == ["ok"] * 3
@@ -233,7 +215,7 @@ def test_a_profile_carries_the_counts_of_one_batch(tmp_path: Path) -> None:
 
     profile = profile_cell(cell, POINT, problems, tmp_path, Detail())
 
-    whole = finished(["sgd"])["sgd"]
+    whole = finished_cells(POINT, ["sgd"], bias=True)["sgd"]
     assert [profile[key] * POINT.b for key in UNKNOWN] == [whole[key] for key in UNKNOWN]
 
 
@@ -243,7 +225,7 @@ def test_a_call_that_cannot_be_counted_keeps_its_times(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(worker_passes, "call_counts", failing)
 
-    cell = finished(["sgd"])["sgd"]
+    cell = finished_cells(POINT, ["sgd"], bias=True)["sgd"]
 
     assert cell["status"] == "ok"
     assert cell["operations"] is cell["bytes"] is None

@@ -1,17 +1,15 @@
 """Operations and bytes of a whole sample, and the models that have none."""
 
-from dataclasses import asdict
 from typing import Any
 
 import pytest
 import torch
+from finished_cells import finished_cells
 from small_problems import classification, residual
 from torch import nn
 
 from bench.counts import Shape, sample_counts, stack_shape
 from bench.plan import Point
-from bench.settings import Sampling
-from bench.worker_block import run_block
 from teleport_core import Problem
 from teleport_core.operations import count
 
@@ -104,21 +102,9 @@ def test_every_finished_cell_carries_its_counts() -> None:
         t=3, d=16, n=4, l=3, b=2, model="mlp", dataset="digits", device="cpu", dtype="float32"
     )
     variants = ["sgd", "nullspace", "symmetry"]
-    events: list[dict[str, Any]] = []
-    command = {
-        "block_id": "b",
-        "point": asdict(point),
-        "cells": [{"cell_id": variant, "variant": variant} for variant in variants],
-        "sampling": asdict(Sampling(warmup=0, min_samples=1, max_samples=1)),
-        "seed": 0,
-        "bias": False,
-        "data_dir": None,
-        "threads": 0,
-    }
 
-    run_block(command, events.append)
+    cells = finished_cells(point, variants, bias=False)
 
-    cells = {event["cell_id"]: event for event in events if event["event"] == "cell"}
     for variant in variants:
         one = count(variant, {}, [64, 16, 16, 10], 4, bias=False, itemsize=4)
         assert one is not None

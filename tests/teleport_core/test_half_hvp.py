@@ -10,19 +10,18 @@ import torch
 from by_onednn import every_product_by_onednn
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracles import identical, output_change, snapshot
+from oracles import identical, output_change, snapshot, svd_basis
 from small_problems import batch, classification, mlp, regression, residual
 from torch import nn
 from torch.nn import functional as F
 
 from teleport_core import OptionError, Problem, Status, TeleportResult, make
 from teleport_core.layers import linear_layers
-from teleport_core.nullspace import freeze, frozen, gram
+from teleport_core.nullspace import freeze, frozen
 from teleport_core.nullspace.decision import Decision
-from teleport_core.nullspace.gram import Basis, gram_bases
+from teleport_core.nullspace.gram import Basis
 from teleport_core.nullspace.schedule import Schedule
 from teleport_core.objective import gradient_at, objective_gradient
-from teleport_core.projection import basis_of
 
 ACTIVATIONS = {
     "relu": nn.ReLU,
@@ -75,16 +74,6 @@ def scale_of_step(problem: Problem) -> dict[str, float]:
     return {
         layer.weight: float(layer.gather(full).norm().detach()) for layer in linear_layers(problem)
     }
-
-
-def svd_basis(inputs: torch.Tensor, *, ones: bool) -> torch.Tensor:
-    """The textbook engine's decision about the rank."""
-    return basis_of(with_ones(inputs) if ones else inputs, "numerical", 1.0).vectors
-
-
-def with_ones(inputs: torch.Tensor) -> torch.Tensor:
-    """A row of ones below the features."""
-    return torch.cat([inputs, inputs.new_ones(1, inputs.shape[1])])
 
 
 def shared_bases(problem: Problem) -> Callable[..., list[Basis]]:
@@ -381,66 +370,6 @@ def test_samples_lie_as_the_products_want_them() -> None:
     assert all(layer.slope.is_contiguous() for layer in rows[:-1])
     for layer in columns:
         assert all(x.T.is_contiguous() for x in (layer.D, layer.slope, layer.tangent))
-
-
-@pytest.mark.parametrize("ones", [False, True])
-@pytest.mark.parametrize("shape", [(5, 12), (12, 5), (8, 8), (1, 7), (7, 1)])
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
-def test_gram_bases_span_the_inputs(shape: tuple[int, int], ones: bool, dtype: torch.dtype) -> None:
-    torch.manual_seed(0)
-    inputs = torch.randn(shape, dtype=torch.float64).to(dtype)
-    columns = with_ones(inputs) if ones else inputs
-
-    Q = gram_bases([inputs], ones=ones)[0].vectors
-
-    eps = torch.finfo(dtype).eps
-    assert Q.shape == (columns.shape[0], min(columns.shape))
-    assert (Q.T @ Q - torch.eye(Q.shape[1])).abs().max() < 20 * eps
-    assert (columns - Q @ (Q.T @ columns)).norm() < 20 * eps * columns.norm()
-
-
-@pytest.mark.parametrize("n", [3, 9])
-def test_inputs_that_are_all_zero_span_nothing(n: int) -> None:
-    assert gram_bases([torch.zeros(5, n)], ones=False)[0].vectors.shape == (5, 0)
-
-
-@pytest.mark.parametrize(
-    ("gap", "dtype", "rank"),
-    [
-        (1e-4, torch.float32, 5),
-        (1e-7, torch.float32, 4),
-        (1e-9, torch.float64, 5),
-        (1e-15, torch.float64, 4),
-        (0.0, torch.float64, 4),
-        (0.0, torch.float32, 4),
-    ],
-)
-def test_near_duplicates_are_decided_as_the_svd_decides(
-    gap: float, dtype: torch.dtype, rank: int
-) -> None:
-    torch.manual_seed(0)
-    inputs = torch.randn(40, 5, dtype=torch.float64)
-    inputs[:, 4] = inputs[:, 3] + gap * torch.randn(40, dtype=torch.float64)
-    inputs = inputs.to(dtype)
-
-    Q = gram_bases([inputs], ones=False)[0].vectors
-
-    assert Q.shape[1] == svd_basis(inputs, ones=False).shape[1] == rank
-    assert (Q.T @ Q - torch.eye(rank)).abs().max() < 20 * torch.finfo(dtype).eps
-
-
-def test_the_gram_matrix_is_not_asked_for_what_it_cannot_resolve(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """The control of the test above: without the fallback the rank comes out wrong."""
-    torch.manual_seed(0)
-    inputs = torch.randn(40, 5, dtype=torch.float64)
-    inputs[:, 4] = inputs[:, 3] + 1e-9 * torch.randn(40, dtype=torch.float64)
-    monkeypatch.setattr(gram, "_undecided", lambda share, cut: False)
-
-    Q = gram_bases([inputs], ones=False)[0].vectors
-
-    assert Q.shape[1] != 5 or (Q.T @ Q - torch.eye(5)).abs().max() > 1e-10
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
