@@ -4,7 +4,8 @@ Conventions used in the whole package: weights are [out, in], activations [batch
 representation matrices [features, columns] as in the null-space paper (Eq. 8-10).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,10 +53,11 @@ class Problem:
         values: dict[str, Tensor] = dict(parameters if parameters is not None else {})
         # Batch norm in train mode writes its running statistics: let it write into copies.
         values.update({name: b.clone() for name, b in self.model.named_buffers()})
-        if isinstance(self.inputs, Mapping):
-            return functional_call(self.model, values, (), dict(self.inputs))
-        args = self.inputs if isinstance(self.inputs, tuple) else (self.inputs,)
-        return functional_call(self.model, values, args)
+        with nullcontext() if parameters is None else _weights_stay_in_place(self.model):
+            if isinstance(self.inputs, Mapping):
+                return functional_call(self.model, values, (), dict(self.inputs))
+            args = self.inputs if isinstance(self.inputs, tuple) else (self.inputs,)
+            return functional_call(self.model, values, args)
 
     def loss(self, parameters: Mapping[str, Tensor] | None = None) -> Tensor:
         """The scalar loss at ``parameters`` (default: the model's own)."""
@@ -73,3 +75,21 @@ class Problem:
         with UPDATE, torch.no_grad():
             for name, value in parameters.items():
                 own[name].copy_(value)
+
+
+@contextmanager
+def _weights_stay_in_place(model: nn.Module) -> Iterator[None]:
+    """On CUDA a recurrent layer copies weights it has not seen into one buffer of cuDNN's.
+
+    What shared their storage, the model or our copies, would then no longer do so.
+    """
+    recurrent = [module for module in model.modules() if isinstance(module, nn.RNNBase)]
+    if not recurrent:
+        yield
+        return
+    with torch.backends.cudnn.flags(enabled=False):
+        try:
+            yield
+        finally:
+            for module in recurrent:
+                module._init_flat_weights()

@@ -1,17 +1,17 @@
 """How a schedule is carried out: operation by operation, or as one CUDA graph.
 
-A graph costs several milliseconds to capture, so it is kept and used again for every batch of the
-same shape on the same weights: what the batch determines is copied into the tensors that the
-graph reads.
+A graph takes some 17 ms to capture, fifteen times as long as to replay it. It is kept as long as
+the model lives and used again, by any teleporter, for every batch of the same shape on the same
+weights: what the batch determines is copied into the tensors that the graph reads.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
-from weakref import ref
+from weakref import WeakKeyDictionary, ref
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from teleport_core.nullspace.decision import DeviceDecision, HostDecision, Outcome
 from teleport_core.nullspace.projecting import Alike
@@ -95,7 +95,7 @@ class _Kept:
 
 @dataclass
 class Recordings:
-    """The recordings of one teleporter; one is given out again once its last user is gone."""
+    """The recordings of one model; one is given out again once its last user is gone."""
 
     record: Callable[[Callable[[], None]], Replay] = record_cuda_graph
     _kept: list[_Kept] = field(default_factory=list)
@@ -113,6 +113,14 @@ class Recordings:
         loop = Recorded(schedule, cap, self.record)
         self._kept = [*self._kept[1 - _KEPT :], _Kept(key, loop, ref(user))]
         return loop
+
+
+_OF_MODELS: WeakKeyDictionary[nn.Module, Recordings] = WeakKeyDictionary()
+
+
+def recordings_of(model: nn.Module) -> Recordings:
+    """What was recorded of a model so far; gone with the model."""
+    return _OF_MODELS.setdefault(model, Recordings())
 
 
 def _values(schedule: Schedule) -> list[Tensor]:

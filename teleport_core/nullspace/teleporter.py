@@ -1,6 +1,6 @@
 """The null-space method as users see it: options, engines, guarantee."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from math import inf
 from typing import ClassVar
 
@@ -16,7 +16,7 @@ from teleport_core.interface import (
     require_positive,
 )
 from teleport_core.nullspace import drift, half_hvp, ladder, textbook, traced
-from teleport_core.nullspace.capture import Recordings
+from teleport_core.nullspace.capture import recordings_of
 from teleport_core.nullspace.half_hvp import Climb, HalfHvpState
 from teleport_core.nullspace.ladder import DriftState
 from teleport_core.nullspace.overshoot import stop_at_cap
@@ -59,9 +59,6 @@ class NullSpaceTeleporter(Teleporter):
     max_drift: float | None = None
     overshoot: bool = True
     chunk_columns: int = 4096
-    _recordings: Recordings = field(
-        default_factory=Recordings, init=False, repr=False, compare=False
-    )
 
     def __post_init__(self) -> None:
         """Refuse values outside their range."""
@@ -122,7 +119,8 @@ class NullSpaceTeleporter(Teleporter):
             return textbook.prepare(problem, self.rule, self.tau, self.chunk_columns)
         stack = read_stack(problem)
         if isinstance(stack, Stack):
-            return half_hvp.prepare(problem, stack, self._climb(), self._recordings)
+            recordings = recordings_of(problem.model)
+            return half_hvp.prepare(problem, stack, self._climb(), recordings)
         return traced.prepare(problem, self.chunk_columns)
 
     def advance(self, problem: Problem, state: NullSpaceState) -> TeleportResult:

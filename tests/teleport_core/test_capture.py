@@ -1,7 +1,9 @@
 """The steps as one recording, decided on the device: the same as step by step, to the last bit."""
 
+import gc
 from collections.abc import Callable
 from typing import Any
+from weakref import ref
 
 import pytest
 import torch
@@ -10,9 +12,9 @@ from recording import HostWaitedError, record
 from small_problems import classification, regression
 from torch import nn
 
-from teleport_core import Problem, Status, TeleportResult, make, teleport
+from teleport_core import Problem, Status, TeleportResult, teleport
 from teleport_core.nullspace import teleporter as teleporter_module
-from teleport_core.nullspace.capture import Eager, Recorded, Recordings
+from teleport_core.nullspace.capture import Eager, Recorded, Recordings, recordings_of
 from teleport_core.nullspace.decision import HostDecision
 from teleport_core.nullspace.half_hvp import HalfHvpState
 from teleport_core.nullspace.teleporter import NullSpaceTeleporter
@@ -31,21 +33,38 @@ def saturated() -> Problem:
     return problem
 
 
-def recorded(calls: list[int] | None = None, **options: Any) -> NullSpaceTeleporter:
-    """A teleporter that records on any device."""
+def recorder_of(record: Callable[..., Any]) -> Callable[[nn.Module], Recordings]:
+    """As ``recordings_of``, on any device."""
+    of_models: dict[nn.Module, Recordings] = {}
+    return lambda model: of_models.setdefault(model, Recordings(record=record))
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Steps are recorded from here on; one entry for each recording."""
+    found: list[int] = []
 
     def counting(body: Callable[[], None]) -> Callable[[], None]:
-        if calls is not None:
-            calls.append(1)
+        found.append(1)
         return record(body)
 
-    made = NullSpaceTeleporter(engine="half_hvp", **options)
-    object.__setattr__(made, "_recordings", Recordings(record=counting))
-    return made
+    monkeypatch.setattr(teleporter_module, "recordings_of", recorder_of(counting))
+    return found
 
 
-def run(problem: Problem, made: NullSpaceTeleporter) -> TeleportResult:
-    return made.advance(problem, made.prepare(problem))
+def made(**options: Any) -> NullSpaceTeleporter:
+    return NullSpaceTeleporter(engine="half_hvp", **options)
+
+
+def run(problem: Problem, teleporter: NullSpaceTeleporter) -> TeleportResult:
+    return teleporter.advance(problem, teleporter.prepare(problem))
+
+
+def step_by_step(problem: Problem, **options: Any) -> TeleportResult:
+    """Without a recording, whatever a test has set."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(teleporter_module, "recordings_of", recordings_of)
+        return run(problem, made(**options))
 
 
 ENDINGS: dict[str, tuple[Callable[[], Problem], dict[str, Any], Status]] = {
@@ -86,13 +105,14 @@ ENDINGS: dict[str, tuple[Callable[[], Problem], dict[str, Any], Status]] = {
 }
 
 
+@pytest.mark.usefixtures("calls")
 @pytest.mark.parametrize("ending", list(ENDINGS))
 def test_a_recording_ends_as_single_operations_do(ending: str) -> None:
     build, options, status = ENDINGS[ending]
     stepwise, whole = build(), build()
 
-    expected = run(stepwise, make("nullspace", engine="half_hvp", **options))
-    result = run(whole, recorded(**options))
+    expected = step_by_step(stepwise, **options)
+    result = run(whole, made(**options))
 
     assert expected.status is result.status is status
     assert result.steps_done == expected.steps_done
@@ -102,34 +122,31 @@ def test_a_recording_ends_as_single_operations_do(ending: str) -> None:
 
 def test_capped_later_is_neither_the_first_step_nor_the_last() -> None:
     build, options, _ = ENDINGS["capped later"]
-    assert 0 < run(build(), recorded(**options)).steps_done < 8
+    assert 0 < run(build(), made(**options)).steps_done < 8
 
 
-def test_batches_of_one_shape_share_a_recording() -> None:
-    calls: list[int] = []
-    made, plain = recorded(calls, lr=0.05), make("nullspace", engine="half_hvp", lr=0.05)
+def test_batches_of_one_shape_share_a_recording(calls: list[int]) -> None:
+    """By whatever teleporter: a user's calls make one each."""
     shared, fresh = tanh_net(), tanh_net()
     generator = torch.Generator().manual_seed(1)
     for _ in range(3):
         inputs = torch.randn(5, 9, dtype=torch.float64, generator=generator)
         problems = [Problem(p.model, p.loss_fn, inputs, p.targets) for p in (shared, fresh)]
-        run(problems[0], made)
-        run(problems[1], plain)
+        run(problems[0], made(lr=0.05))
+        step_by_step(problems[1], lr=0.05)
 
         assert identical(shared, snapshot(fresh))
     assert len(calls) == 1
 
 
-def test_a_state_that_is_still_alive_keeps_its_recording() -> None:
-    calls: list[int] = []
-    made = recorded(calls, lr=0.5)
+def test_a_state_that_is_still_alive_keeps_its_recording(calls: list[int]) -> None:
     problem, twin = tanh_net(), tanh_net()
     other = Problem(problem.model, problem.loss_fn, problem.inputs * 2, problem.targets)
 
-    first = made.prepare(problem)
-    second = made.prepare(other)
-    made.advance(problem, first)
-    run(twin, make("nullspace", engine="half_hvp", lr=0.5))
+    first = made(lr=0.5).prepare(problem)
+    second = made(lr=0.5).prepare(other)
+    made(lr=0.5).advance(problem, first)
+    step_by_step(twin, lr=0.5)
 
     assert isinstance(first, HalfHvpState)
     assert isinstance(second, HalfHvpState)
@@ -138,37 +155,56 @@ def test_a_state_that_is_still_alive_keeps_its_recording() -> None:
     assert identical(problem, snapshot(twin))
 
 
-@pytest.mark.parametrize("change", ["weights", "batch size", "dtype of the model"])
-def test_another_shape_or_other_weights_need_another_recording(change: str) -> None:
-    calls: list[int] = []
-    made, problem = recorded(calls), tanh_net()
-    run(problem, made)
+@pytest.mark.parametrize("change", ["weights", "batch size", "dtype of the model", "lr"])
+def test_another_shape_or_other_weights_need_another_recording(
+    change: str, calls: list[int]
+) -> None:
+    problem, lr = tanh_net(), 0.01
+    run(problem, made(lr=lr))
     if change == "weights":
-        problem = tanh_net()
+        with torch.no_grad():
+            problem.model[0].weight = nn.Parameter(problem.model[0].weight.clone())
     elif change == "batch size":
         problem = Problem(problem.model, problem.loss_fn, problem.inputs[:4], problem.targets[:4])
+    elif change == "lr":
+        lr = 0.02
     else:
         inputs = problem.inputs.float()
         problem = Problem(problem.model.float(), problem.loss_fn, inputs, problem.targets)
 
-    run(problem, made)
+    run(problem, made(lr=lr))
 
     assert len(calls) == 2
 
 
-def test_no_more_recordings_are_kept_than_a_few() -> None:
-    made = recorded()
-    for n in range(2, 8):
-        run(classification([9, 8, 8, 4], n, nn.Tanh), made)
+def test_no_more_recordings_are_kept_than_a_few(calls: list[int]) -> None:
+    problem = classification([9, 8, 8, 4], 8, nn.Tanh)
+    for n in (2, 3, 4, 5, 6, 7, 7, 2):
+        part = Problem(problem.model, problem.loss_fn, problem.inputs[:n], problem.targets[:n])
+        run(part, made())
 
-    assert len(made._recordings._kept) == 4
+    assert len(calls) == 7  # the second of 7 was kept, that of 2 no longer
 
 
+def test_recordings_go_with_their_model() -> None:
+    problem = tanh_net()
+    recordings_of(problem.model).record = record
+    run(problem, made())
+    kept = ref(recordings_of(problem.model))
+    assert recordings_of(problem.model)._kept
+
+    del problem
+    gc.collect()
+
+    assert kept() is None
+
+
+@pytest.mark.usefixtures("calls")
 def test_recording_leaves_the_weights_alone() -> None:
     problem = tanh_net()
     before = snapshot(problem)
 
-    state = recorded(lr=0.5).prepare(problem)
+    state = made(lr=0.5).prepare(problem)
 
     assert isinstance(state, HalfHvpState)
     assert isinstance(state.loop, Recorded)
@@ -177,7 +213,7 @@ def test_recording_leaves_the_weights_alone() -> None:
 
 def test_the_host_deciding_cannot_be_recorded() -> None:
     """The control: reading a norm while recording is noticed."""
-    state = make("nullspace", engine="half_hvp").prepare(tanh_net())
+    state = made().prepare(tanh_net())
     assert isinstance(state, HalfHvpState)
     assert isinstance(state.loop, Eager)
     decision = HostDecision(cap=1.0)
@@ -193,10 +229,10 @@ def test_a_loss_that_only_overflows_at_the_end_is_taken_back(
 ) -> None:
     """The last step is checked off the clock, and replayed with one step less."""
     reference = regression([6, 9, 9, 2], 4, nn.Softplus)
-    finite = run(reference, make("nullspace", engine="half_hvp", lr=50.0, steps=50)).steps_done
+    finite = run(reference, made(lr=50.0, steps=50)).steps_done
     ends = []
-    for recordings in (Recordings(), Recordings(record=record)):
-        monkeypatch.setattr(teleporter_module, "Recordings", lambda r=recordings: r)
+    for recordings in (recordings_of, recorder_of(record)):
+        monkeypatch.setattr(teleporter_module, "recordings_of", recordings)
         problem = regression([6, 9, 9, 2], 4, nn.Softplus)
         batch = (problem.inputs, problem.targets)
         result = teleport(problem.model, problem.loss_fn, batch, lr=50.0, steps=finite + 1)
