@@ -1,6 +1,7 @@
 # make report            a report of the quick preset on this machine
 # make report PRESET=paper DEVICE=cuda
 # make test              the test suite;  make lint  ruff and mypy;  make verify  what takes longer
+# make cuda              what only a machine with a GPU can tell, into results/<its name>
 # make fuzz              coverage-guided fuzzing of every reader of foreign input, ten minutes
 # NO_INSTALL=1           use PYTHON as it is and install nothing
 
@@ -17,7 +18,7 @@ RUN := $(VENV)/bin/python
 READY := $(VENV)/.installed
 endif
 
-.PHONY: report test lint verify fuzz clean
+.PHONY: report test lint verify cuda fuzz clean
 
 report: $(READY)
 	$(RUN) -m bench run --preset $(PRESET) --device $(DEVICE)
@@ -29,6 +30,9 @@ test: $(READY)
 
 verify: $(READY)
 	$(RUN) -m pytest -m long
+
+cuda: $(READY)
+	PYTHON=$(RUN) DEVICE=$(DEVICE:auto=cuda) .ci/cuda
 
 # A bug's input is kept as crash-*; the fuzzer is installed here alone.
 fuzz: $(READY)

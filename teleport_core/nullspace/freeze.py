@@ -48,7 +48,7 @@ def _forward(problem: Problem, stack: Stack, values: dict[str, nn.Parameter]) ->
     leading = x.shape[:-1]
     x = x.reshape(-1, x.shape[-1])
     fast = [_by_onednn(x.shape[0], values[layer.weight]) for layer in stack.layers]
-    columns = any(fast)
+    columns = _by_columns(fast)
     x = x if columns else x.T
     inputs: list[Tensor] = []
     leaves: list[Tensor] = []
@@ -83,6 +83,11 @@ def _by_onednn(n: int, weight: Tensor) -> bool:
     return products.gains(n, weight) and products.gains(n, weight.T)
 
 
+def _by_columns(by_onednn: list[bool]) -> bool:
+    """Whether the columns of a batch lie in memory one after another."""
+    return any(by_onednn)
+
+
 def _linear(x: Tensor, weight: Tensor, bias: Tensor | None, *, columns: bool) -> Tensor:
     """W x + b of each sample, as they lie in memory: samples first where ``columns``, or last."""
     if columns:
@@ -100,7 +105,7 @@ def _through(z: Tensor, activations: tuple[Elementwise, ...]) -> Tensor:
 def _layers(stack: Stack, values: dict[str, nn.Parameter], forward: _Pass) -> list[FrozenLayer]:
     """The layers with their buffers, bases not yet found."""
     layers: list[FrozenLayer] = []
-    data_fed, columns = True, any(forward.by_onednn)
+    data_fed, columns = True, _by_columns(forward.by_onednn)
     for position, layer in enumerate(stack.layers):
         weight, x = values[layer.weight], forward.inputs[position]
         bias = None if layer.bias is None else values[layer.bias]
