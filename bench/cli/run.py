@@ -27,7 +27,9 @@ from bench.units import make_units
 INCOMPLETE = 4
 
 
-Preset = Annotated[str, typer.Option(help="What to start from: smoke, quick, paper or spectrum.")]
+Preset = Annotated[
+    str, typer.Option(help="What to start from: smoke, quick, paper, spectrum or cuda.")
+]
 Resume = Annotated[
     bool, typer.Option("--resume", help="Measure only what the journal in --out lacks.")
 ]

@@ -13,6 +13,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ def network(d: int, l: int, device: torch.device) -> nn.Sequential:  # noqa: E74
     torch.manual_seed(0)
     sizes = [784, *[d] * (l - 1), 10]
     layers: list[nn.Module] = []
-    for fan_in, fan_out in zip(sizes, sizes[1:], strict=False):
+    for fan_in, fan_out in pairwise(sizes):
         layers += [nn.Linear(fan_in, fan_out, bias=False), nn.LeakyReLU(0.1)]
     return nn.Sequential(*layers[:-1]).to(device)
 
@@ -134,6 +135,25 @@ def eager_step(problem: teleport_core.Problem, clock: Clock) -> float:
     return statistics.median(times[2:])
 
 
+def spoken(row: dict[str, Any]) -> str:
+    """A row in milliseconds."""
+    sgd, prepare, steps, eager, call = (
+        1e3 * s
+        for s in (
+            row["sgd_s"],
+            row["prepare_s"],
+            STEPS * row["step_s"],
+            STEPS * row["eager_step_s"],
+            row["call_s"],
+        )
+    )
+    return (
+        f"d={row['d']:<5} n={row['n']:<4} l={row['l']:<3} SGD step {sgd:.3f} ms  prepare "
+        f"{prepare:.3f}  {STEPS} steps {steps:.3f}  eager {eager:.3f}  call {call:.3f} = "
+        f"{row['call_sgd_steps']:.1f} SGD steps"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--device", default="cuda")
@@ -144,7 +164,8 @@ def main() -> None:
     torch.backends.cuda.matmul.allow_tf32 = False
     end = time.monotonic() + given.seconds
     points = [BASE | {axis: value} for axis, values in SWEEPS.items() for value in values]
-    points += [{"d": d, "n": 256, "l": 3} for d in SWEEPS["d"] if d != BASE["d"]]
+    # From n = d on nothing is free to move.
+    points += [{"d": d, "n": 256, "l": 3} for d in SWEEPS["d"] if d > 256]
     points.sort(key=lambda p: p != BASE)
     done: set[tuple[int, ...]] = set()
     with given.out.open("w", newline="") as file:
@@ -160,13 +181,7 @@ def main() -> None:
             row = measure(**point, device=torch.device(given.device), rounds=given.rounds)
             writer.writerow({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()})
             file.flush()
-            print(
-                f"d={row['d']:<5} n={row['n']:<4} l={row['l']:<3} SGD step {row['sgd_s'] * 1e3:.3f} "
-                f"ms  prepare {row['prepare_s'] * 1e3:.3f}  {STEPS} steps "
-                f"{row['step_s'] * STEPS * 1e3:.3f}  eager {row['eager_step_s'] * STEPS * 1e3:.3f}  "
-                f"call {row['call_s'] * 1e3:.3f} = {row['call_sgd_steps']:.1f} SGD steps",
-                flush=True,
-            )
+            print(spoken(row), flush=True)
 
 
 if __name__ == "__main__":
