@@ -28,7 +28,7 @@ INCOMPLETE = 4
 
 
 Preset = Annotated[
-    str, typer.Option(help="What to start from: smoke, quick, paper, spectrum or cuda.")
+    str, typer.Option(help="Start: smoke, quick, paper, spectrum or cuda.")
 ]
 Resume = Annotated[
     bool, typer.Option("--resume", help="Measure only what the journal in --out lacks.")
