@@ -10,26 +10,23 @@ from typing import Any, NamedTuple
 import jinja2
 from markupsafe import Markup, escape
 
-from reports import (
-    figures_error,
-    figures_runtime,
-    formatting,
-    null_dimensions,
-    profile,
-    sections,
-    summary,
-)
-from reports.claims import claims
-from reports.clean import shortened
-from reports.crossings import crossing_table
-from reports.evidence import Evidence
-from reports.figures import Drawing, Entry, Style, legend, styles
-from reports.history import HistorySection
-from reports.html_tables import Table
-from reports.ratios import ratio_table
-from reports.run import SGD, Record, Run
-from reports.schedule import CostTable
-from reports.sweeps import Setting, settings
+from reports import sections, summary
+from reports.claims.claim import Evidence
+from reports.claims.claims import claims
+from reports.history.series import HistorySection
+from reports.preservation import figures as error_figures
+from reports.preservation import null_dimensions
+from reports.profile import profile
+from reports.run.harmless import shortened
+from reports.run.run import SGD, Record, Run
+from reports.runtime import figures as runtime_figures
+from reports.runtime.crossings import crossing_table
+from reports.runtime.ratios import ratio_table
+from reports.runtime.schedule import CostTable
+from reports.tables.growth import Setting, settings
+from reports.text import formatting
+from reports.text.canvas import Drawing, Entry, Style, legend, styles
+from reports.text.html_tables import Table
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _MOST_FAILURES = 50
@@ -70,7 +67,7 @@ class RuntimeSection(NamedTuple):
     heading: str
     legend: list[Entry]
     views: list[View]
-    failures: list[figures_runtime.Failure]
+    failures: list[runtime_figures.Failure]
 
 
 class Failed(NamedTuple):
@@ -159,11 +156,11 @@ def _context(material: Material) -> dict[str, Any]:
         "scaling": sections.scaling_tables(material.scaling),
         "ratios": ratio_table(material.ratios, material.base),
         "crossings": crossing_table(material.crossings),
-        "preservation_groups": figures_error.preservation_groups(run.preservation),
+        "preservation_groups": error_figures.preservation_groups(run.preservation),
         "preservation": sections.preservation_table(run.preservation),
-        "spectrum_overview": figures_error.spectrum_overview(run.spectrum, front),
-        "spectrum_groups": figures_error.spectrum_groups(run.spectrum, front),
-        "spectrum_legend": figures_error.spectrum_legend(front),
+        "spectrum_overview": error_figures.spectrum_overview(run.spectrum, front),
+        "spectrum_groups": error_figures.spectrum_groups(run.spectrum, front),
+        "spectrum_legend": error_figures.spectrum_legend(front),
         "null_dimensions": null_dimensions.table(run.spectrum),
         "spectrum": sections.spectrum_table(run.spectrum),
         "schedules": [_schedule(table) for table in material.costs],
@@ -183,7 +180,7 @@ def _front(spec: Record | None) -> list[int]:
     section = (spec or {}).get("preservation")
     asked = section.get("layers") if isinstance(section, dict) else None
     numbers = asked if isinstance(asked, list) else []
-    return [n for n in numbers if isinstance(n, int)] or [figures_error.SECOND_LAYER]
+    return [n for n in numbers if isinstance(n, int)] or [error_figures.SECOND_LAYER]
 
 
 def _runtime_sections(material: Material) -> list[RuntimeSection]:
@@ -200,12 +197,12 @@ def _runtime_section(
     material: Material, setting: Setting, chosen: dict[str, Style]
 ) -> RuntimeSection:
     views = []
-    failures: list[figures_runtime.Failure] = []
+    failures: list[runtime_figures.Failure] = []
     for key, name in _VIEW_NAMES.items():
-        panels = figures_runtime.panels(
+        panels = runtime_figures.panels(
             material.runtime, material.scaling, setting, material.base, key
         )
-        drawings = figures_runtime.draw(panels, chosen)
+        drawings = runtime_figures.draw(panels, chosen)
         views.append(View(key, name, drawings, sum(panel.unpaired for panel in panels)))
         failures = [failure for panel in panels for failure in panel.failures]
     heading = f"{setting.model} on {setting.dataset}, {setting.device}, {setting.dtype}"

@@ -8,25 +8,21 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench.atomic import write_whole
-from bench.history import NAME
-from reports import (
-    csv_files,
-    error_tables,
-    null_dimensions,
-    page,
-    profile_tables,
-    summary,
-    sweeps,
-    tables,
-)
-from reports.crossings import crossings
-from reports.excerpt import excerpt
-from reports.history import HistorySection, section
-from reports.ratios import ratios
-from reports.roofline import roof_of, with_shares
-from reports.run import Record, Run, load
-from reports.schedule import cost_tables
+from bench.comparison.history import NAME
+from bench.files import write_whole
+from reports import page, summary
+from reports.history.series import HistorySection, section
+from reports.large_runs import excerpt
+from reports.preservation import error_tables, null_dimensions
+from reports.profile import tables as profile_tables
+from reports.run.run import Record, Run, load
+from reports.runtime.crossings import crossings
+from reports.runtime.ratios import ratios
+from reports.runtime.roofline import roof_of, with_shares
+from reports.runtime.schedule import cost_tables
+from reports.tables import growth
+from reports.tables import runtime as tables
+from reports.text import csv_files
 
 
 @dataclass(frozen=True)
@@ -95,14 +91,14 @@ def _uncollected() -> Iterator[None]:
 
 def derive(run: Run) -> Tables:
     """All tables of a run."""
-    base = sweeps.base_point(run.cells, run.spec)
+    base = growth.base_point(run.cells, run.spec)
     to_reference = ratios(run.cells)
     return Tables(
         runtime=with_shares(tables.runtime(run.cells, run.partners), run.environment),
         samples=tables.samples(run.cells),
         preservation=error_tables.preservation(run.preservation),
         spectrum=error_tables.spectrum(run.spectrum),
-        scaling=sweeps.scaling(run.cells, base),
+        scaling=growth.scaling(run.cells, base),
         null_dimensions=null_dimensions.null_dimensions(run.spectrum),
         ratios=to_reference,
         crossings=crossings(tables.records(to_reference), base),
@@ -113,8 +109,8 @@ def derive(run: Run) -> Tables:
 
 
 def render(run: Run, derived: Tables, history: HistorySection | None = None) -> str:
-    """The page of a run; of a large one the part that matters (see ``reports.excerpt``)."""
-    base = sweeps.base_point(run.cells, run.spec)
+    """The page of a run; of a large one the part that matters (see ``reports.large_runs``)."""
+    base = growth.base_point(run.cells, run.spec)
     part = excerpt(run, base)
     shown = part.run
     drawn = {cell["cell_id"] for cell in shown.cells}
@@ -143,6 +139,6 @@ def _rows(runtime: pd.DataFrame, cell_ids: set[str]) -> pd.DataFrame:
 
 def _of_settings(table: pd.DataFrame, cells: list[Record]) -> pd.DataFrame:
     """The rows of the variants that are drawn."""
-    names = [*sweeps.Setting._fields, "variant"]
+    names = [*growth.Setting._fields, "variant"]
     drawn = {tuple(cell[name] for name in names) for cell in cells}
     return table[[place in drawn for place in zip(*(table[n] for n in names), strict=True)]]

@@ -4,15 +4,15 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from reports import html_tables as html
-from reports.claims_error import gain, largest
-from reports.error_tables import curve_order, eigenvectors_for
-from reports.formatting import DASH, tau
-from reports.html_tables import Cell, Column, Table
-from reports.roofline import SHARES
-from reports.run import AXES, Record, number
-from reports.schedule import CostTable
-from reports.sweeps import MEMORY, SGD_PHASE, Setting
+from reports.claims.error import gain, largest
+from reports.preservation.error_tables import curve_order, eigenvectors_for
+from reports.run.run import AXES, Record, number
+from reports.runtime.roofline import SHARES
+from reports.runtime.schedule import CostTable
+from reports.tables.growth import MEMORY, SGD_PHASE, Setting
+from reports.text import html_tables as html
+from reports.text.formatting import DASH, tau
+from reports.text.html_tables import Cell, Column, Table
 
 _GROWTH = ("total", "prepare", "steps")
 

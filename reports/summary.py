@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from reports.claims_error import gain, largest
-from reports.evidence import NULLSPACE
-from reports.formatting import interval, listed, number, point, seconds_interval, small
-from reports.run import AXES, SGD, Record
-from reports.run import number as as_float
-from reports.sweeps import Setting
+from reports.claims.claim import NULLSPACE
+from reports.claims.error import gain, largest
+from reports.run.run import AXES, SGD, Record
+from reports.run.run import number as as_float
+from reports.tables.growth import Setting
+from reports.text.formatting import interval, listed, number, point, seconds_interval, small
 
 
 def title(runtime: Sequence[Record]) -> str:

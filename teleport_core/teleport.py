@@ -7,10 +7,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from teleport_core.checks import check_problem
 from teleport_core.errors import ProblemError
 from teleport_core.interface import Seconds, State, Status, TeleportResult
-from teleport_core.look import (
+from teleport_core.problem import LossFn, Problem
+from teleport_core.registry import make
+from teleport_core.verification.problem_checks import check_problem
+from teleport_core.verification.reference import (
     Look,
     look,
     output_change,
@@ -18,8 +20,6 @@ from teleport_core.look import (
     upheld,
     warn_of_change,
 )
-from teleport_core.problem import LossFn, Problem
-from teleport_core.registry import make
 
 
 def teleport(

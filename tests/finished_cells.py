@@ -3,9 +3,9 @@
 from dataclasses import asdict
 from typing import Any
 
-from bench.plan import Point
-from bench.settings import Sampling
-from bench.worker_block import run_block
+from bench.plan.points import Point
+from bench.spec.settings import Sampling
+from bench.worker.block import run_block
 
 
 def finished_cells(point: Point, variants: list[str], *, bias: bool) -> dict[str, dict[str, Any]]:

@@ -16,29 +16,29 @@ import synthetic_run
 from idx_files import idx_bytes, images_of, labels_of
 from PIL import Image
 
-from bench.axes import parse_axis
-from bench.environment import comparable_key
 from bench.errors import BenchError
-from bench.journal import load as load_journal
-from bench.plan import make_plan
-from bench.preset import load_preset
-from bench.problems.datasets.cifar import KINDS, read_records
-from bench.problems.datasets.idx import read_header, read_idx
-from bench.problems.datasets.ptb import read_words
-from bench.problems.datasets.series import read_series
-from bench.problems.datasets.tiny_imagenet import (
+from bench.machine.environment import comparable_key
+from bench.plan.points import make_plan
+from bench.plan.shards import WHOLE, parse_shard
+from bench.plan.units import make_units
+from bench.problems.datasets.loaders.cifar import KINDS, read_records
+from bench.problems.datasets.loaders.idx import read_header, read_idx
+from bench.problems.datasets.loaders.ptb import read_words
+from bench.problems.datasets.loaders.series import read_series
+from bench.problems.datasets.loaders.tiny_imagenet import (
     read_classes,
     read_photograph,
     validation_files,
 )
-from bench.rundir import RunDirectory, differences, read_environment, read_spec
-from bench.shards import WHOLE, parse_shard
-from bench.units import make_units
-from bench.variants import parse_variant
-from reports import clean
-from reports.csv_files import csv as to_csv
+from bench.spec.axes import parse_axis
+from bench.spec.preset import load_preset
+from bench.spec.variants import parse_variant
+from bench.storage.journal import load as load_journal
+from bench.storage.run_directory import RunDirectory, differences, read_environment, read_spec
 from reports.report import derive
-from reports.run import load as load_run
+from reports.run import harmless
+from reports.run.run import load as load_run
+from reports.text.csv_files import csv as to_csv
 
 FORMULAS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 PLAN = make_plan(load_preset("smoke").with_overrides(device="cpu"))
@@ -87,7 +87,7 @@ def journal(data, folder):
 
 
 def csv_cells(data, _folder):
-    text = clean.text(_argument(data))
+    text = harmless.text(_argument(data))
     check_harmless(to_csv(pd.DataFrame({"name": [text], "other": [text]}, dtype=object)))
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.protocol import Message
-from bench.worker_process import WorkerGoneError
+from bench.process.local import WorkerGoneError
+from bench.process.protocol import Message
 
 COMMANDS = ("environment", "open", "turn")
 BASE_SECONDS = 0.002
@@ -60,7 +60,7 @@ class Machine:
 
 
 class FakeWorker:
-    """Speaks the protocol of ``bench.protocol``."""
+    """Speaks the protocol of ``bench.process.protocol``."""
 
     def __init__(self, machine: Machine, root: Path, code: Code, number: int) -> None:
         self._machine, self._root, self._code = machine, root, code

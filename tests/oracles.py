@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 
 from teleport_core import Problem
-from teleport_core.look import look
 from teleport_core.projection import basis_of
+from teleport_core.verification.reference import look
 
 
 def snapshot(problem: Problem) -> dict[str, Tensor]:

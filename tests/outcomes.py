@@ -2,10 +2,10 @@
 
 import math
 
-from bench.comparison import CellComparison, Verdict
-from bench.judgement import Judgement
-from bench.outcome import Outcome
-from bench.statistics import Estimate
+from bench.comparison.judgement import Judgement
+from bench.comparison.outcome import Outcome
+from bench.comparison.verdicts import CellComparison, Verdict
+from bench.statistics.medians import Estimate
 
 COMPARED = {
     Verdict.SAME: 1.0 + 1 / 3e3,

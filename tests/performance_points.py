@@ -4,8 +4,8 @@ import os
 
 import torch
 
-from bench.plan import make_plan
-from bench.preset import load_preset
+from bench.plan.points import make_plan
+from bench.spec.preset import load_preset
 
 DEVICE = os.environ.get("TELEPORT_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu")
 

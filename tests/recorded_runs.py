@@ -5,9 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bench.journal import Journal
-from bench.preset import load_preset
-from bench.rundir import open_run, write_environment
+from bench.spec.preset import load_preset
+from bench.storage.journal import Journal
+from bench.storage.run_directory import open_run, write_environment
 
 ENVIRONMENT = {"torch": "2.13.0", "cpu_model": "made up", "benchmark_code": "0123456789abcdef"}
 VARIANTS = ("nullspace", "symmetry")

@@ -2,10 +2,10 @@
 
 from hypothesis import strategies as st
 
-from bench.axes import AXES, Axis
-from bench.settings import CACHES, STARTS, Preservation, Sampling
-from bench.spec import DTYPES, Spec
-from bench.variants import Variant
+from bench.spec.axes import AXES, Axis
+from bench.spec.settings import CACHES, STARTS, Preservation, Sampling
+from bench.spec.spec import DTYPES, Spec
+from bench.spec.variants import Variant
 
 LEVELS = st.integers(1, 2**31 - 1)
 TEXTS = st.text(min_size=1, max_size=20)  # includes quotes, control characters and other planes

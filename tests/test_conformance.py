@@ -7,15 +7,7 @@ import torch
 from oracles import identical, loss_and_grad_norm_sq, output_change, snapshot
 from small_problems import ACT, CASES, NULLSPACE, PRE
 
-from teleport_core import (
-    Guarantee,
-    ModelError,
-    Problem,
-    Status,
-    TeleportResult,
-    make,
-    teleport,
-)
+from teleport_core import Guarantee, ModelError, Problem, Status, TeleportResult, make, teleport
 
 METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     NULLSPACE: ("nullspace", {}),

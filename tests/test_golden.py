@@ -11,9 +11,10 @@ import pandas as pd
 import pytest
 from outcomes import outcome
 
-from bench import history, journal
-from bench.exports import json, junit, markdown, pytest_benchmark
-from bench.sources import read_source
+from bench.comparison import history
+from bench.comparison.exports import document, junit, markdown, pytest_benchmark
+from bench.comparison.sources import read_source
+from bench.storage import journal
 from reports import write_report
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -27,7 +28,7 @@ def test_there_is_one_for_every_schema():
     wanted = [f"schema-{number}" for number in range(1, journal.SCHEMA + 1)]
 
     assert [folder.name for folder in VERSIONS] == wanted
-    assert journal.SCHEMA == json.SCHEMA
+    assert journal.SCHEMA == document.SCHEMA
 
 
 @every_version
@@ -99,7 +100,7 @@ def test_floats_of_a_csv_file_are_those_of_the_journal_bit_for_bit(folder):
 
 @every_version
 def test_json_of_a_comparison_loads(folder):
-    found = json.load(folder / "gate.json")
+    found = document.load(folder / "gate.json")
 
     assert repr(astuple(found)) == repr(astuple(outcome()))
 

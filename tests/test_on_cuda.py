@@ -13,8 +13,8 @@ from torch.utils._pytree import tree_map_only
 from zoo import ZOO, build
 
 from teleport_core import Guarantee, ModelError, Problem, Status, TeleportResult, make, teleport
-from teleport_core.nullspace.capture import Recorded, recordings_of
-from teleport_core.nullspace.half_hvp import HalfHvpState
+from teleport_core.nullspace.half_hvp.cuda_graph import Recorded, recordings_of
+from teleport_core.nullspace.half_hvp.engine import HalfHvpState
 
 DEVICE = "cuda"
 pytestmark = [

@@ -29,7 +29,7 @@ def test_the_python_example_runs_and_keeps_the_outputs(capsys: pytest.CaptureFix
 
 
 def test_the_factory_of_the_readme_is_a_factory(tmp_path: Path) -> None:
-    from bench.plan import Point
+    from bench.plan.points import Point
     from bench.problems.build import build
 
     source = "import torch\nfrom torch import nn\n\n" + blocks()[1]

@@ -15,10 +15,11 @@ from zoo import ZOO, build
 from teleport_core import Guarantee, Problem, Status, TeleportResult, make, teleport
 from teleport_core.layers import Layer, linear_layers
 from teleport_core.layers.watch import twice_differentiable
-from teleport_core.nullspace import textbook, traced
-from teleport_core.nullspace.spaces import Space
+from teleport_core.nullspace import textbook
+from teleport_core.nullspace.bases.spaces import Space
 from teleport_core.nullspace.textbook import TextbookState
-from teleport_core.nullspace.traced import TracedState
+from teleport_core.nullspace.traced import engine as traced
+from teleport_core.nullspace.traced.engine import TracedState
 from teleport_core.objective import gradient_at, objective_gradient
 from teleport_core.problem import Parameters
 from teleport_core.projection import project

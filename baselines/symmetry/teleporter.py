@@ -13,12 +13,7 @@ from baselines.symmetry.extraction import extract
 from baselines.symmetry.mlp import MLP, with_ones
 from baselines.symmetry.operations import symmetry_operations
 from baselines.symmetry.search import Batch
-from baselines.symmetry.steps import (
-    Visit,
-    exact_visit,
-    published_2022_visit,
-    published_2023_visit,
-)
+from baselines.symmetry.steps import Visit, exact_visit, published_2022_visit, published_2023_visit
 from teleport_core.ascent import Ascent, ascend
 from teleport_core.errors import ModelError, OptionError
 from teleport_core.interface import (

@@ -6,10 +6,10 @@ import sys
 import typer
 
 from bench.cli import data
-from bench.cli.calibrate import calibrate
-from bench.cli.compare import compare
 from bench.cli.env import env
-from bench.cli.gate import gate
+from bench.cli.judging.calibrate import calibrate
+from bench.cli.judging.compare import compare
+from bench.cli.judging.gate import gate
 from bench.cli.merge import merge
 from bench.cli.profile import profile
 from bench.cli.report import report

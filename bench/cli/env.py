@@ -15,7 +15,7 @@ def env(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show the machine and software as a run records them, and the key they are compared by."""
-    from bench.environment import comparable_key, describe
+    from bench.machine.environment import comparable_key, describe
 
     found = describe(_resolve(device))
     found["comparable_key"] = comparable_key(found)

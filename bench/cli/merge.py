@@ -14,11 +14,11 @@ def merge(
 ) -> None:
     """Join shards of one sweep and write their report; prints the report's path."""
     from bench.cli.run import INCOMPLETE
-    from bench.journal import read
-    from bench.merge import merge_runs
-    from bench.plan import make_plan
-    from bench.rundir import read_spec
-    from bench.units import make_units
+    from bench.plan.points import make_plan
+    from bench.plan.units import make_units
+    from bench.storage.journal import read
+    from bench.storage.merge import merge_runs
+    from bench.storage.run_directory import read_spec
 
     command = shlex.join(["teleport-bench", *sys.argv[1:]])
     run, cells = merge_runs(directories, out, command)

@@ -5,9 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
-from bench.axes import parse_axis
-from bench.spec import Spec
-from bench.variants import parse_variant
+from bench.spec.axes import parse_axis
+from bench.spec.spec import Spec
+from bench.spec.variants import parse_variant
 
 Axes = Annotated[
     list[str] | None,

@@ -12,15 +12,15 @@ from bench.cli.run import INCOMPLETE, _command
 from bench.cli.stopping import stoppable
 from bench.cli.table import print_table
 from bench.errors import RunError
-from bench.journal import Journal, read
-from bench.lock import locked
-from bench.plan import make_plan
-from bench.preset import load_preset
+from bench.plan.points import make_plan
+from bench.plan.profiles import profile_units
 from bench.profiling.record import LEAST_ACTIVE, Detail
-from bench.profiling.units import profile_units
-from bench.rundir import RunDirectory, open_run, write_environment
-from bench.runner import Runner
-from bench.spec import Spec
+from bench.runner.runner import Runner
+from bench.spec.preset import load_preset
+from bench.spec.spec import Spec
+from bench.storage.journal import Journal, read
+from bench.storage.lock import locked
+from bench.storage.run_directory import RunDirectory, open_run, write_environment
 
 
 def profile(

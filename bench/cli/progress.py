@@ -7,7 +7,7 @@ from time import monotonic
 from typing import Any
 
 from bench.plain_text import plain
-from bench.units import Record, Unit
+from bench.plan.units import Record, Unit
 
 _PLAIN_SECONDS = 10.0
 

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from bench.journal import load
-from bench.rundir import RunDirectory
+from bench.storage.journal import load
+from bench.storage.run_directory import RunDirectory
 
 
 def report(

@@ -11,25 +11,23 @@ import typer
 from bench.cli import options, progress
 from bench.cli.stopping import stoppable
 from bench.errors import RunError, SpecError
-from bench.journal import Journal, load
-from bench.lock import locked
-from bench.plan import Plan, describe, make_plan
-from bench.preset import load_preset
+from bench.plan.points import Plan, describe, make_plan
+from bench.plan.profiles import base_blocks, profile_units
+from bench.plan.shards import Shard, parse_shard, share
+from bench.plan.units import make_units
 from bench.profiling.record import Detail
-from bench.profiling.units import base_blocks, profile_units
-from bench.require import number
-from bench.rundir import RunDirectory, check_environment, open_run, write_environment
-from bench.runner import SILENCE_SECONDS, Runner, Summary
-from bench.shards import Shard, parse_shard, share
-from bench.spec import Spec
-from bench.units import make_units
+from bench.runner.runner import SILENCE_SECONDS, Runner, Summary
+from bench.spec.checks import number
+from bench.spec.preset import load_preset
+from bench.spec.spec import Spec
+from bench.storage.journal import Journal, load
+from bench.storage.lock import locked
+from bench.storage.run_directory import RunDirectory, check_environment, open_run, write_environment
 
 INCOMPLETE = 4
 
 
-Preset = Annotated[
-    str, typer.Option(help="Start: smoke, quick, paper, spectrum or cuda.")
-]
+Preset = Annotated[str, typer.Option(help="Start: smoke, quick, paper, spectrum or cuda.")]
 Resume = Annotated[
     bool, typer.Option("--resume", help="Measure only what the journal in --out lacks.")
 ]

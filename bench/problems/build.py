@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import SpecError
-from bench.plan import Point
+from bench.plan.points import Point
 from bench.problems.datasets.dataset import Task
 from bench.problems.networks.network import Shape, network_for, refuse_swept
 from bench.seeds import seed_for

@@ -6,13 +6,13 @@ from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.counts import call_counts, sample_counts
+from bench.costs.closed_forms import call_counts, sample_counts
 from bench.errors import RunError
-from bench.measure import TIMING_LR, sgd_call
-from bench.plan import Point
+from bench.plan.points import Point
 from bench.profiling import convert, record, summary, trace
 from bench.profiling.record import Call, Detail
-from bench.variants import SGD, parse_variant
+from bench.spec.variants import SGD, parse_variant
+from bench.timing.rounds import TIMING_LR, sgd_call
 
 if TYPE_CHECKING:
     from teleport_core import Problem

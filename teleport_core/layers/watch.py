@@ -24,8 +24,8 @@ from teleport_core.layers.registry import ONCE_DIFFERENTIABLE, Adapter, adapter_
 from teleport_core.layers.tape import Kept, Tape, Use
 from teleport_core.layers.uses import is_weight, use
 from teleport_core.layers.view import View, view_of
-from teleport_core.model_checks import refuse_autocast
 from teleport_core.problem import Parameters, Problem
+from teleport_core.verification.model_checks import refuse_autocast
 
 _VIEWS = {
     torch.split, torch.chunk, torch.unbind, torch.narrow, torch.t, torch.transpose,

@@ -5,7 +5,7 @@ from functools import partial
 from itertools import pairwise
 from typing import Any
 
-from teleport_core.nullspace.projecting import projects_product
+from teleport_core.nullspace.half_hvp.projection import projects_product
 from teleport_core.operations import (
     NOTHING,
     Operations,

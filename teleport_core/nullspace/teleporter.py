@@ -15,13 +15,16 @@ from teleport_core.interface import (
     require_int,
     require_positive,
 )
-from teleport_core.nullspace import drift, half_hvp, ladder, textbook, traced
-from teleport_core.nullspace.capture import recordings_of
-from teleport_core.nullspace.half_hvp import Climb, HalfHvpState
-from teleport_core.nullspace.ladder import DriftState
-from teleport_core.nullspace.overshoot import stop_at_cap
+from teleport_core.nullspace import textbook
+from teleport_core.nullspace.cap.overshoot import stop_at_cap
+from teleport_core.nullspace.drift import nested_spaces, search
+from teleport_core.nullspace.drift.nested_spaces import DriftState
+from teleport_core.nullspace.half_hvp import engine as half_hvp
+from teleport_core.nullspace.half_hvp.cuda_graph import recordings_of
+from teleport_core.nullspace.half_hvp.engine import Climb, HalfHvpState
 from teleport_core.nullspace.textbook import TextbookState
-from teleport_core.nullspace.traced import TracedState
+from teleport_core.nullspace.traced import engine as traced
+from teleport_core.nullspace.traced.engine import TracedState
 from teleport_core.problem import Parameters, Problem
 from teleport_core.rank import resolve_rule
 from teleport_core.stack import Stack, read_stack
@@ -114,7 +117,7 @@ class NullSpaceTeleporter(Teleporter):
 
     def _prepared(self, problem: Problem) -> NullSpaceState:
         if self.max_drift is not None:
-            return ladder.prepare(problem, self.chunk_columns)
+            return nested_spaces.prepare(problem, self.chunk_columns)
         if self.engine == "textbook" or self.rule != "numerical":
             return textbook.prepare(problem, self.rule, self.tau, self.chunk_columns)
         stack = read_stack(problem)
@@ -155,9 +158,9 @@ class NullSpaceTeleporter(Teleporter):
         assert self.max_drift is not None
         if not state.something_free():
             return self._result(_nowhere(Status.NO_NULL_SPACE), state.tightest)
-        found = drift.advance(problem, state, self._climb(), self.max_drift)
+        found = search.advance(problem, state, self._climb(), self.max_drift)
         if not self.overshoot:
-            found = drift.below_cap(problem, found, self.cap, self.max_drift)
+            found = search.below_cap(problem, found, self.cap, self.max_drift)
         place = found.place
         if place.previous is not None:
             state.write(problem, _moved(place.parameters, state.tightest))

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.atomic import read_plain, remove_drafts, write_whole
 from bench.errors import StorageError
+from bench.files import read_plain, remove_drafts, write_whole
 
 
 def test_a_file_is_replaced_and_nothing_else_is_left(tmp_path: Path) -> None:

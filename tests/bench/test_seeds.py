@@ -8,9 +8,9 @@ import sys
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.plan import make_plan
-from bench.preset import load_preset
+from bench.plan.points import make_plan
 from bench.seeds import seed_for, stable_hash
+from bench.spec.preset import load_preset
 
 _FACTS = st.lists(st.integers() | st.text(), max_size=4)
 
@@ -47,7 +47,7 @@ def test_the_order_of_keys_does_not_count():
 def test_pythons_hash_seed_does_not_count():
     # Names reach the plan through sets and dicts, so the whole plan is compared.
     code = (
-        "from bench.plan import make_plan; from bench.preset import load_preset;"
+        "from bench.plan.points import make_plan; from bench.spec.preset import load_preset;"
         "plan = make_plan(load_preset('quick')); print(plan.spec.digest());"
         "[print(b.block_id, *(c.cell_id for c in b.cells)) for b in plan.blocks]"
     )

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from bench.benchmark_code import benchmark_key
-from bench.environment import comparable_key, describe
-from bench.exports.pytest_benchmark import OURS
+from bench.comparison.exports.pytest_benchmark import OURS
+from bench.machine.benchmark_code import benchmark_key
+from bench.machine.environment import comparable_key, describe
 
 ROOT = Path(__file__).parents[2]
 

@@ -24,7 +24,7 @@ from torch.nn import functional as F
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import teleport_core
-from teleport_core.nullspace import capture
+from teleport_core.nullspace.half_hvp import cuda_graph
 
 STEPS, LR = 8, 1e-7
 BASE = {"d": 1024, "n": 32, "l": 3}
@@ -128,8 +128,8 @@ def eager_step(problem: teleport_core.Problem, clock: Clock) -> float:
     for _ in range(5):
         state = teleporter.prepare(problem)
         recorded = state.loop
-        if isinstance(recorded, capture.Recorded):
-            state.loop = capture.Eager(recorded.schedule, float("inf"))
+        if isinstance(recorded, cuda_graph.Recorded):
+            state.loop = cuda_graph.Eager(recorded.schedule, float("inf"))
         times.append(clock.seconds(lambda s=state: teleporter.advance(problem, s)) / STEPS)
         del state, recorded
     return statistics.median(times[2:])

@@ -7,9 +7,9 @@ teleport-bench compare base.json head.json
 import pytest
 from performance_points import CELLS, DEVICE, NAMES, SPEC
 
-from bench.device_timer import timer_for
-from bench.measure import TIMING_LR, restore
 from bench.problems.build import build
+from bench.timing.device_timer import timer_for
+from bench.timing.rounds import TIMING_LR, restore
 from teleport_core import Problem, make
 
 ROUNDS = 30

@@ -10,8 +10,8 @@ from page_reading import Page
 
 from bench.errors import JournalError
 from reports import write_report
-from reports.profile import BAR_WIDTH
-from reports.roofline import roof_of, share
+from reports.profile.profile import BAR_WIDTH
+from reports.runtime.roofline import roof_of, share
 
 PHASES = {
     "sgd": {"forward": 0.3, "backward": 0.6, "update": 0.1},

@@ -1,12 +1,12 @@
 import pytest
 import synthetic_run as synthetic
 
-from reports.claims import NOT_MEASURED, claims
-from reports.evidence import Evidence
+from reports.claims.claim import Evidence
+from reports.claims.claims import NOT_MEASURED, claims
 from reports.report import derive
-from reports.run import load
-from reports.schedule import cost_tables
-from reports.tables import records
+from reports.run.run import load
+from reports.runtime.schedule import cost_tables
+from reports.tables.runtime import records
 
 
 def evidence_of(directory):

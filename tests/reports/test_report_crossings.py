@@ -5,8 +5,8 @@ import math
 import pytest
 import synthetic_run as synthetic
 
-from reports.crossings import CROSSING_COLUMNS, crossing_table, crossings
-from reports.tables import records
+from reports.runtime.crossings import CROSSING_COLUMNS, crossing_table, crossings
+from reports.tables.runtime import records
 
 PLACE = {"model": "mlp", "dataset": "digits", "device": "cpu", "dtype": "float32"}
 

@@ -5,13 +5,13 @@ import pytest
 import synthetic_run as synthetic
 from page_reading import runtime_panels, svg
 
-from reports import figures_error
-from reports.figures import look, panel, styles, symlog_ticks
-from reports.figures_runtime import VIEWS, draw, panels
+from reports.preservation import figures
 from reports.report import derive
-from reports.run import AXES, load
-from reports.sweeps import Setting
-from reports.tables import records
+from reports.run.run import AXES, load
+from reports.runtime.figures import VIEWS, draw, panels
+from reports.tables.growth import Setting
+from reports.tables.runtime import records
+from reports.text.canvas import look, panel, styles, symlog_ticks
 
 SETTING = Setting(**synthetic.SETTING)
 
@@ -198,12 +198,12 @@ def test_zero_keeps_its_place_below_the_smallest_drift():
 
 def test_figure_6b_has_a_curve_per_tau_with_its_recorded_values(derived):
     run, _ = derived
-    (group,) = figures_error.preservation_groups(run.preservation)
+    (group,) = figures.preservation_groups(run.preservation)
     names = [entry.label for entry in group.legend]
     assert names == ["nullspace, τ = 1", "nullspace, τ = 0.999", "nullspace, τ = 0.99", "symmetry"]
     assert [marks(drawing.svg, "curve") for drawing in group.drawings] == [36] * 4
     exact = next(record for record in run.preservation if record["tau"] == 1.0)
-    steps, values = figures_error.step_line(exact, "drift_float32")
+    steps, values = figures.step_line(exact, "drift_float32")
     assert steps == list(range(9))
     assert values == [row["drift_float32"] for row in exact["rows"]]
 
@@ -211,8 +211,8 @@ def test_figure_6b_has_a_curve_per_tau_with_its_recorded_values(derived):
 def test_a_model_without_held_out_data_has_no_panel_for_it(run_dir):
     record = load(run_dir).preservation[0]
     without = {**record, "rows": [{**row, "heldout_drift": None} for row in record["rows"]]}
-    (whole,) = figures_error.preservation_groups([record])
-    (group,) = figures_error.preservation_groups([without])
+    (whole,) = figures.preservation_groups([record])
+    (group,) = figures.preservation_groups([without])
     assert len(group.drawings) == len(whole.drawings) - 1
 
 
@@ -220,33 +220,33 @@ def test_the_float64_panel_is_left_out_where_it_would_look_the_same():
     record = synthetic.preservation("nullspace", 0.9, 1e-3, 4.0)
     for row in record["rows"]:
         row["drift_float64"] = row["drift_float32"]
-    (group,) = figures_error.preservation_groups([record])
+    (group,) = figures.preservation_groups([record])
     assert len(group.drawings) == 3
 
 
 def test_a_curve_stops_where_nothing_is_known_and_failed_ones_are_not_drawn():
     short = synthetic.preservation("nullspace", 0.9, 1e-3, 4.0)
     short["rows"][5]["grad_norm_sq"] = None
-    assert 5 not in figures_error.step_line(short, "grad_norm_sq")[0]
+    assert 5 not in figures.step_line(short, "grad_norm_sq")[0]
     failed = {**synthetic.preservation("nullspace", 0.5, 1, 2.0), "status": "crashed"}
-    (group,) = figures_error.preservation_groups([short, failed])
+    (group,) = figures.preservation_groups([short, failed])
     assert [entry.label for entry in group.legend] == ["nullspace, τ = 0.9"]
 
 
 def test_curves_of_one_name_stay_apart():
     twice = [synthetic.preservation("nullspace", 1.0, 1e-7, 4.0) for _ in range(2)]
-    (group,) = figures_error.preservation_groups(twice)
+    (group,) = figures.preservation_groups(twice)
     assert [entry.label for entry in group.legend] == ["nullspace, τ = 1", "nullspace, τ = 1 (2)"]
 
 
 def test_figure_6a_draws_every_layer_and_marks_the_second(derived):
     run, tables = derived
-    (group,) = figures_error.spectrum_groups(run.spectrum)
+    (group,) = figures.spectrum_groups(run.spectrum)
     (drawing,) = group.drawings
     assert drawing.svg.count('id="second"') == 1
     assert drawing.svg.count('id="layer"') == 2
     second = next(record for record in run.spectrum if record["position"] == 2)
-    x, y = figures_error.spectrum_line(second)
+    x, y = figures.spectrum_line(second)
     rows = tables.spectrum[tables.spectrum.layer == "2.weight"]
     assert x == pytest.approx(list(100 * rows.share_of_eigenvectors))
     assert y == pytest.approx(list(100 * rows.cumulative_energy))
@@ -255,6 +255,6 @@ def test_figure_6a_draws_every_layer_and_marks_the_second(derived):
 
 def test_a_layer_without_energy_does_not_break_the_figure():
     flat = {**synthetic.spectrum("0.weight", 2, 64, 0.5), "eigenvalues": [0.0, 0.0]}
-    (group,) = figures_error.spectrum_groups([flat])
+    (group,) = figures.spectrum_groups([flat])
     assert group.drawings[0].alt.endswith("0.weight: no energy.")
-    assert all(math.isnan(value) for value in figures_error.spectrum_line(flat)[1])
+    assert all(math.isnan(value) for value in figures.spectrum_line(flat)[1])

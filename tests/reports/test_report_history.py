@@ -10,10 +10,10 @@ from page_reading import Page
 from typer.testing import CliRunner
 
 from bench.cli.app import app
+from bench.comparison.history import NAME, append, entry_of
 from bench.errors import JournalError
-from bench.history import NAME, append, entry_of
 from reports import write_report
-from reports.history import section
+from reports.history.series import section
 
 GATES = 24
 CELL = "SLOWER"

@@ -1,6 +1,6 @@
 """Tables as the page prints them."""
 
-from reports.html_tables import Cell, Column, Table
+from reports.text.html_tables import Cell, Column, Table
 
 
 def table(*rows):

@@ -12,7 +12,7 @@ from page_reading import Page, svg
 from bench.errors import JournalError
 from reports import page as page_module
 from reports import write_report
-from reports.sweeps import unfinished
+from reports.tables.growth import unfinished
 
 SECTIONS = [
     *("runtime", "ratios", "scaling", "preservation", "spectrum", "schedule", "claims"),
@@ -307,7 +307,7 @@ def test_numeric_columns_sort_by_their_exact_values(page, read):
 
 def test_a_report_needs_neither_torch_nor_a_display(run_dir):
     code = (
-        "import sys; from pathlib import Path; from reports.run import load; "
+        "import sys; from pathlib import Path; from reports.run.run import load; "
         "from reports.report import derive, render; run = load(Path(sys.argv[1])); "
         "render(run, derive(run)); sys.exit('torch' in sys.modules)"
     )

@@ -5,8 +5,8 @@ from statistics import median
 import pytest
 import synthetic_run as synthetic
 
-from reports.ratios import RATIO_COLUMNS, ratio_table, ratios
-from reports.tables import records
+from reports.runtime.ratios import RATIO_COLUMNS, ratio_table, ratios
+from reports.tables.runtime import records
 
 CELLS = [record for record in synthetic.records() if record["kind"] == "cell"]
 

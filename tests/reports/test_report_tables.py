@@ -7,13 +7,13 @@ import pandas as pd
 import pytest
 import synthetic_run as synthetic
 
-from reports.csv_files import csv as to_csv
-from reports.error_tables import eigenvectors_for
-from reports.formatting import DASH
-from reports.run import load
+from reports.preservation.error_tables import eigenvectors_for
+from reports.run.run import load
 from reports.sections import preservation_table
-from reports.sweeps import base_point, sweep
-from reports.tables import frame, runtime
+from reports.tables.growth import base_point, sweep
+from reports.tables.runtime import frame, runtime
+from reports.text.csv_files import csv as to_csv
+from reports.text.formatting import DASH
 
 COLUMNS = {
     "runtime": "cell_id, method, variant, model, dataset, device, dtype, t, d, n, l, b, status, "

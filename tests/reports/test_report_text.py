@@ -2,7 +2,8 @@ import math
 
 import pytest
 
-from reports import clean, formatting
+from reports.run import harmless
+from reports.text import formatting
 
 
 @pytest.mark.parametrize(
@@ -19,18 +20,18 @@ from reports import clean, formatting
     ],
 )
 def test_text_is_one_visible_line(foreign, kept):
-    assert clean.text(foreign) == kept
-    assert clean.text(kept) == kept
+    assert harmless.text(foreign) == kept
+    assert harmless.text(kept) == kept
 
 
 def test_strings_are_cleaned_wherever_they_are_and_numbers_are_not():
     value = {"a\x00": ["\x1b[1mb", 1, None, True, {"c": 2.5}]}
-    assert clean.values(value) == {"a": ["b", 1, None, True, {"c": 2.5}]}
+    assert harmless.values(value) == {"a": ["b", 1, None, True, {"c": 2.5}]}
 
 
 def test_long_texts_are_cut_with_a_sign():
-    assert clean.shortened("a" * 50, 10) == "a" * 9 + "…"
-    assert clean.shortened("a" * 10, 10) == "a" * 10
+    assert harmless.shortened("a" * 50, 10) == "a" * 9 + "…"
+    assert harmless.shortened("a" * 10, 10) == "a" * 10
 
 
 @pytest.mark.parametrize(

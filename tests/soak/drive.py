@@ -16,16 +16,16 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from bench.axes import parse_axis
 from bench.cli.progress import QuietProgress
 from bench.cli.run import _carry_out
 from bench.cli.stopping import stoppable
 from bench.errors import BenchError
-from bench.preset import load_preset
-from bench.runner import Runner
-from bench.shards import WHOLE
-from bench.variants import parse_variant
-from bench.worker_process import WorkerProcess
+from bench.plan.shards import WHOLE
+from bench.process.local import WorkerProcess
+from bench.runner.runner import Runner
+from bench.spec.axes import parse_axis
+from bench.spec.preset import load_preset
+from bench.spec.variants import parse_variant
 
 STAND_IN = Path(__file__).with_name("stand_in")
 SILENCE = 2.0

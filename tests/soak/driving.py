@@ -6,8 +6,8 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from bench.journal import load
-from bench.lifeline import MARK
+from bench.process.lifeline import MARK
+from bench.storage.journal import load
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]

@@ -5,7 +5,7 @@ import signal
 import pytest
 from driving import CELLS, Driver, check_resumed, journal_of, left_over
 
-from bench.journal import load
+from bench.storage.journal import load
 
 TOLD = {"SIGTERM": 128 + signal.SIGTERM, "SIGHUP": 128 + signal.SIGHUP, "SIGINT": 130}
 

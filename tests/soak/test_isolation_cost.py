@@ -7,15 +7,15 @@ from time import monotonic
 
 import pytest
 
-from bench import worker
 from bench.cli.progress import QuietProgress
-from bench.journal import Journal, read
-from bench.plan import make_plan
-from bench.preset import load_preset
-from bench.runner import Runner
-from bench.settings import Sampling
-from bench.statistics import median_interval
-from bench.units import make_units
+from bench.plan.points import make_plan
+from bench.plan.units import make_units
+from bench.runner.runner import Runner
+from bench.spec.preset import load_preset
+from bench.spec.settings import Sampling
+from bench.statistics.medians import median_interval
+from bench.storage.journal import Journal, read
+from bench.worker import commands
 
 
 class InThisProcess:
@@ -25,7 +25,7 @@ class InThisProcess:
         self._events = deque([{"event": "ready"}])
 
     def send(self, command):
-        worker._COMMANDS[command["do"]](command, self._events.append)
+        commands._COMMANDS[command["do"]](command, self._events.append)
         self._events.append({"event": "done"})
 
     def receive(self, _timeout):

@@ -7,12 +7,12 @@ import sys
 import pytest
 import synthetic_run
 
-from bench.axes import parse_axis
 from bench.cli.app import main
 from bench.errors import RunError
-from bench.lock import locked
-from bench.preset import load_preset
-from bench.rundir import open_run
+from bench.spec.axes import parse_axis
+from bench.spec.preset import load_preset
+from bench.storage.lock import locked
+from bench.storage.run_directory import open_run
 from reports import write_report
 
 _CHANGES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
@@ -70,7 +70,7 @@ def test_a_run_is_refused_at_its_spec(tmp_path, monkeypatch):
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
     spec = load_preset("smoke").with_overrides(axes=(parse_axis("d=8"),))
-    monkeypatch.setattr("bench.atomic._write_synced", refusing)
+    monkeypatch.setattr("bench.files._write_synced", refusing)
 
     with pytest.raises(RunError, match="Read-only file system: choose another --out"):
         open_run(tmp_path / "run", spec, "teleport-bench run", resume=False)

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 from driving import CELLS, HERE, Driver, check_resumed, journal_of, left_over
 
-from bench.journal import load
+from bench.storage.journal import load
 from reports import write_report
 
 WAYS = ("SIGKILL", "SIGTERM", "SIGHUP", "SIGINT", "terminal", "full")

@@ -9,18 +9,9 @@ from flop_counting import flops, measured
 from small_problems import classification
 from torch import nn
 
-from bench.measure import sgd_call
+from bench.timing.rounds import sgd_call
 from teleport_core import Problem, Status, make
-from teleport_core.operations import (
-    NOTHING,
-    Operations,
-    count,
-    eigh,
-    pinv,
-    product,
-    solve,
-    svd,
-)
+from teleport_core.operations import NOTHING, Operations, count, eigh, pinv, product, solve, svd
 from teleport_core.products import gains
 
 WIDTHS = [[9, 13, 11], [20, 16, 12, 5], [7, 11, 13, 17, 4], [10, 14, 12, 12, 15, 6]]

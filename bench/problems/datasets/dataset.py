@@ -31,17 +31,17 @@ HELDOUT_SHARE = 0.2
 SPLIT_SEED = 0
 
 _OURS = {
-    "cifar-10": "bench.problems.datasets.cifar:load_cifar_10",
-    "cifar-100": "bench.problems.datasets.cifar:load_cifar_100",
-    "digits": "bench.problems.datasets.digits:load",
-    "electricity": "bench.problems.datasets.series:load_electricity",
-    "exchange_rate": "bench.problems.datasets.series:load_exchange_rate",
-    "fashion-mnist": "bench.problems.datasets.mnist:load_fashion_mnist",
-    "mnist": "bench.problems.datasets.mnist:load_mnist",
-    "ptb": "bench.problems.datasets.ptb:load",
-    "sequential-mnist": "bench.problems.datasets.mnist:load_sequential_mnist",
-    "tiny-imagenet": "bench.problems.datasets.tiny_imagenet:load",
-    "traffic": "bench.problems.datasets.series:load_traffic",
+    "cifar-10": "bench.problems.datasets.loaders.cifar:load_cifar_10",
+    "cifar-100": "bench.problems.datasets.loaders.cifar:load_cifar_100",
+    "digits": "bench.problems.datasets.loaders.digits:load",
+    "electricity": "bench.problems.datasets.loaders.series:load_electricity",
+    "exchange_rate": "bench.problems.datasets.loaders.series:load_exchange_rate",
+    "fashion-mnist": "bench.problems.datasets.loaders.mnist:load_fashion_mnist",
+    "mnist": "bench.problems.datasets.loaders.mnist:load_mnist",
+    "ptb": "bench.problems.datasets.loaders.ptb:load",
+    "sequential-mnist": "bench.problems.datasets.loaders.mnist:load_sequential_mnist",
+    "tiny-imagenet": "bench.problems.datasets.loaders.tiny_imagenet:load",
+    "traffic": "bench.problems.datasets.loaders.series:load_traffic",
 }
 
 Task = Literal["classes", "values", "tokens"]

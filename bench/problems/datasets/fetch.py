@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import DataError
-from bench.problems.datasets import cifar, mnist, ptb, series, tiny_imagenet
 from bench.problems.datasets.dataset import resolve_name
+from bench.problems.datasets.loaders import cifar, mnist, ptb, series, tiny_imagenet
 from bench.problems.datasets.locations import FileSet, Place, shown, user_cache
 
 _TIMEOUT_S = 30.0

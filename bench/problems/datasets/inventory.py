@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Literal
 
 from bench.errors import DataError
-from bench.problems.datasets import digits
 from bench.problems.datasets.dataset import addresses, load_dataset, resolve_name
 from bench.problems.datasets.fetch import FILE_SETS, REMOTES
+from bench.problems.datasets.loaders import digits
 from bench.problems.datasets.locations import find, locate, shown
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bench.errors import SpecError
 from bench.problems.datasets.dataset import Task
-from bench.require import unknown_name
+from bench.spec.checks import unknown_name
 
 if TYPE_CHECKING:
     from torch import nn

@@ -1,0 +1,1 @@
+"""The commands that give verdicts: gate, compare and calibrate."""

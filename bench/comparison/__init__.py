@@ -1,0 +1,1 @@
+"""The one room for verdicts: is one side slower than the other?"""

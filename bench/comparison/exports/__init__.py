@@ -1,0 +1,1 @@
+"""Verdicts in the formats of others."""

@@ -1,0 +1,138 @@
+"""Times as pytest-benchmark writes them, both ways.
+
+``pytest-benchmark compare`` reads what ``dumps`` writes; ``loads`` reads what
+``pytest --benchmark-json`` writes, raw samples included.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from math import isfinite
+from statistics import fmean, median, quantiles, stdev
+from typing import Any
+
+from bench.comparison.judgement import WALL, Measured, Sides
+from bench.comparison.verdicts import Side
+from bench.errors import SpecError
+
+# The key of our own environment and measuring code in ``machine_info``.
+OURS = "teleport_bench"
+
+# What does not change by itself: neither the present frequency nor the host's name.
+_MACHINE = ("processor", "machine", "python_implementation", "python_version", "system")
+_CPU = ("brand_raw", "vendor_id_raw", "count")
+_VERSION = "5.1.0"  # whose layout this is
+
+
+def loads(text: str, name: str) -> Measured:
+    """The tests of a pytest-benchmark file as cells, by their full names.
+
+    Args:
+        text: the document.
+        name: what to call it in an error.
+
+    Raises:
+        SpecError: no such document, or one without raw samples.
+    """
+    try:
+        document = json.loads(text)
+        found = document["benchmarks"], document["machine_info"]
+    except (ValueError, KeyError, TypeError):
+        raise SpecError(
+            f"expected the JSON of pytest-benchmark in {name}; it is not: write it with "
+            "'pytest --benchmark-json=FILE'"
+        ) from None
+    benchmarks, machine = found
+    environment, benchmark = _keys(machine)
+    return {WALL: {b["fullname"]: _side(b, environment, benchmark, name) for b in benchmarks}}
+
+
+def _keys(machine: Mapping[str, Any]) -> tuple[str, str]:
+    """Keys of machine and measuring code; our own where our suite wrote them."""
+    ours = machine.get(OURS)
+    if ours:
+        return ours["environment"], ours["benchmark"]
+    cpu = machine.get("cpu") or {}
+    facts = [machine.get(name) for name in _MACHINE] + [cpu.get(name) for name in _CPU]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16], ""
+
+
+def _side(benchmark: Mapping[str, Any], environment: str, key: str, name: str) -> Side:
+    samples = benchmark["stats"].get("data")
+    if not samples:
+        raise SpecError(
+            f"expected the raw samples of {benchmark['fullname']} in {name}; there are none: write "
+            "it with --benchmark-json, or with --benchmark-save-data beside --benchmark-save"
+        )
+    return Side(label=benchmark["name"], seconds=samples, environment=environment, benchmark=key)
+
+
+def dumps(sides: Sides, commit: str, when: float) -> str:
+    """Cells as a file of pytest-benchmark; those without a time are left out.
+
+    Args:
+        sides: cell -> side, of one clock.
+        commit: what was measured.
+        when: seconds since 1970, UTC.
+    """
+    usable = [side for side in sides.values() if side.status == "ok" and len(side.seconds)]
+    keys = {(side.environment, side.benchmark) for side in usable}
+    environment, benchmark = min(keys, default=("", ""))
+    document = {
+        "machine_info": {
+            "node": "",
+            "machine": "",
+            "cpu": {},
+            OURS: {"environment": environment, "benchmark": benchmark},
+        },
+        "commit_info": {"id": commit, "dirty": None},
+        "benchmarks": [_benchmark(side) for side in usable],
+        "datetime": datetime.fromtimestamp(when, UTC).isoformat(),
+        "version": _VERSION,
+    }
+    return json.dumps(document, indent=2, allow_nan=False) + "\n"
+
+
+def _benchmark(side: Side) -> dict[str, Any]:
+    return {
+        "group": None,
+        "name": side.label,
+        "fullname": f"gate::{side.label}",
+        "params": None,
+        "param": None,
+        "extra_info": {},
+        "options": {},
+        "stats": statistics_of([s for s in side.seconds if isfinite(s)]),
+    }
+
+
+def statistics_of(samples: Sequence[float]) -> dict[str, Any]:
+    """The numbers that pytest-benchmark shows of one test; at least one sample."""
+    ordered = sorted(samples)
+    q1, _, q3 = quantiles(ordered, method="inclusive") if len(ordered) > 1 else ordered * 3
+    mean, iqr = fmean(ordered), q3 - q1
+    deviation = stdev(ordered) if len(ordered) > 1 else 0.0
+    low, high = q1 - 1.5 * iqr, q3 + 1.5 * iqr
+    mild = sum(not low <= s <= high for s in ordered)
+    far = sum(abs(s - mean) > deviation for s in ordered)
+    return {
+        "min": ordered[0],
+        "max": ordered[-1],
+        "mean": mean,
+        "stddev": deviation,
+        "rounds": len(ordered),
+        "median": median(ordered),
+        "iqr": iqr,
+        "q1": q1,
+        "q3": q3,
+        "iqr_outliers": mild,
+        "stddev_outliers": far,
+        "outliers": f"{far};{mild}",
+        "ld15iqr": next(s for s in ordered if s >= low),
+        "hd15iqr": next(s for s in reversed(ordered) if s <= high),
+        "ops": 1 / mean if mean else 0.0,
+        "total": sum(ordered),
+        "data": list(samples),
+        "iterations": 1,
+    }

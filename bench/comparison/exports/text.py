@@ -1,0 +1,39 @@
+"""Numbers of a comparison as text, the same in every export."""
+
+from math import isfinite
+
+from bench.comparison.judgement import WALL, Judgement
+from bench.statistics.medians import Estimate
+
+HEADINGS = ("verdict", "cell", "head / base", "base", "head", "remark")
+
+
+def ratio(estimate: Estimate) -> str:
+    """A ratio and its interval: 1.31 [1.27, 1.35]."""
+    if not isfinite(estimate.value):
+        return "-"
+    return f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
+
+
+def seconds(value: float) -> str:
+    """A time in the unit that suits it."""
+    if not isfinite(value):
+        return "-"
+    for unit, size in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
+        if value >= size:
+            return f"{value / size:.3g} {unit}"
+    return f"{value / 1e-9:.3g} ns"
+
+
+def row(judgement: Judgement) -> tuple[str, ...]:
+    """One row under ``HEADINGS``."""
+    comparison = judgement.comparison
+    clock = f"by {judgement.clock} time" if judgement.clock != WALL else ""
+    return (
+        judgement.verdict.name.replace("_", " "),
+        comparison.label,
+        ratio(comparison.ratio),
+        seconds(comparison.base_median),
+        seconds(comparison.head_median),
+        "; ".join(part for part in (comparison.reason, clock) if part),
+    )

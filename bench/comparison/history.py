@@ -1,0 +1,124 @@
+"""The results of all gates, one line each, appended and synced; and each cell's series over them.
+
+A series holds times of one cell on one machine by one measuring code: where machine or code
+change, another series begins.
+"""
+
+import fcntl
+import math
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench.comparison.judgement import Judgement
+from bench.comparison.outcome import Outcome
+from bench.errors import RunError
+from bench.storage import journal
+
+NAME = "history.jsonl"
+KIND = "gate"
+
+_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+@dataclass
+class Series:
+    """One cell over time, oldest first.
+
+    Attributes:
+        label: what to call the cell.
+        when: seconds since 1970 of each gate.
+        heads: what each gate measured.
+        seconds: the median time of a call.
+    """
+
+    label: str
+    when: list[float] = field(default_factory=list)
+    heads: list[str] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+
+
+def entry_of(outcome: Outcome) -> journal.Record:
+    """A comparison as a line of the history."""
+    return {
+        "when": outcome.when,
+        "base": outcome.base,
+        "head": outcome.head,
+        "environment": outcome.environment,
+        "benchmark": outcome.benchmark,
+        "exit_code": outcome.exit_code,
+        "cells": {j.comparison.cell_id: _cell(j) for j in outcome.judgements},
+    }
+
+
+def _cell(judgement: Judgement) -> journal.Record:
+    comparison = judgement.comparison
+    return {
+        "label": comparison.label,
+        "verdict": comparison.verdict.name,
+        "clock": judgement.clock,
+        "ratio": _known(comparison.ratio.value),
+        "ratio_low": _known(comparison.ratio.low),
+        "ratio_high": _known(comparison.ratio.high),
+        "base_median": _known(comparison.base_median),
+        "head_median": _known(comparison.head_median),
+    }
+
+
+def _known(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def append(path: Path, entry: journal.Record) -> None:
+    """Add a line; gates that end at the same time wait for each other.
+
+    Raises:
+        RunError: the file cannot be written.
+    """
+    with _alone(path), journal.Journal(path) as lines:
+        lines.append({"kind": KIND, **entry})
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = os.open(path.with_name(f".{path.name}.lock"), _FLAGS, 0o644)
+    except OSError as error:
+        raise RunError(
+            f"expected to write {path}; {error.strerror}: choose another --history"
+        ) from error
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(file)
+
+
+def load(path: Path) -> list[journal.Record]:
+    """The lines of a history, oldest first.
+
+    Raises:
+        JournalError: no such file, or a damaged one.
+    """
+    entries = [record for record in journal.read(path) if record["kind"] == KIND]
+    return sorted(entries, key=lambda entry: entry["when"])
+
+
+def series_of(entries: Sequence[journal.Record]) -> list[Series]:
+    """The series of every cell, by label; a cell without a time has no point there."""
+    found: dict[tuple[Any, ...], Series] = {}
+    for entry in entries:
+        place = entry["environment"], entry["benchmark"]
+        for cell_id, cell in entry["cells"].items():
+            if cell["head_median"] is None:
+                continue
+            series = found.setdefault((*place, cell_id), Series(cell["label"]))
+            series.label = cell["label"]
+            series.when.append(float(entry["when"]))
+            series.heads.append(entry["head"])
+            series.seconds.append(float(cell["head_median"]))
+    return sorted(found.values(), key=lambda series: series.label)

@@ -1,0 +1,61 @@
+"""What ``compare`` compares: a run directory, or a file of pytest-benchmark."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.comparison.exports import pytest_benchmark
+from bench.comparison.judgement import Measured, measured
+from bench.errors import SpecError
+from bench.machine.environment import comparable_key
+from bench.storage import journal
+from bench.storage.run_directory import RunDirectory, read_environment, read_spec
+
+
+@dataclass(frozen=True)
+class Source:
+    """The cells of a run.
+
+    Attributes:
+        measured: for every clock, the cells.
+        environment: key of the machine.
+        benchmark: key of the measuring code; empty where it is not known.
+        looks: how often the data were looked at before the measurement stopped.
+    """
+
+    measured: Measured
+    environment: str
+    benchmark: str
+    looks: int
+
+
+def read_source(path: Path) -> Source:
+    """Read a run directory or a JSON file of pytest-benchmark.
+
+    Raises:
+        SpecError: neither of them.
+        JournalError: a damaged journal, or nothing that tells what the run ran on.
+    """
+    if path.is_dir():
+        return _run(RunDirectory(path))
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise SpecError(
+            f"expected a run directory or a file of pytest-benchmark at {path}; {error.strerror}"
+        ) from None
+    except UnicodeDecodeError:
+        raise SpecError(f"expected JSON in {path}; it is no text") from None
+    found = pytest_benchmark.loads(text, path.name)
+    sides = [side for cells in found.values() for side in cells.values()]
+    keys = next(((s.environment, s.benchmark) for s in sides), ("", ""))
+    return Source(found, *keys, looks=1)
+
+
+def _run(run: RunDirectory) -> Source:
+    records, _ = journal.load(run.journal)
+    environment = read_environment(run)
+    key, benchmark = comparable_key(environment), str(environment.get("benchmark_code") or "")
+    looks = max((int(r.get("looks", 1)) for r in records if r["kind"] == "cell"), default=1)
+    # Cold and hot times are never put beside each other.
+    measured_as = f"{benchmark} {read_spec(run).sampling.cache}"
+    return Source(measured(records, key, measured_as), key, benchmark, looks)

@@ -1,0 +1,1 @@
+"""Operations and bytes of a call, and what the machine can do; runs in the worker."""

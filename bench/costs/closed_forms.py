@@ -1,0 +1,89 @@
+"""Operations and bytes of one whole sample: by closed forms, or counted as it is carried out."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+from bench.spec.variants import SGD, parse_variant
+
+if TYPE_CHECKING:
+    from teleport_core import Problem
+    from teleport_core.operations import Operations
+
+
+Counts = dict[str, int | None]
+"""``operations``, products and factorisations added up, and the products' ``bytes``."""
+
+UNKNOWN: Counts = {"operations": None, "bytes": None}
+
+
+class Shape(NamedTuple):
+    """What the closed forms need of a problem; n counts columns, widths begin with the inputs."""
+
+    widths: tuple[int, ...]
+    n: int
+    bias: bool
+    itemsize: int
+
+
+def sample_counts(variant: str, problems: list["Problem"], t: int) -> Counts:
+    """Closed forms for preparing and taking ``t`` steps on every batch.
+
+    Both are None where the model is not a stack of linear layers that all move, or where the
+    method does not say what it does.
+    """
+    from teleport_core.operations import NOTHING, count
+
+    chosen = SGD if variant == str(SGD) else parse_variant(variant)
+    whole = NOTHING
+    for problem in problems:
+        shape = stack_shape(problem)
+        phases = shape and count(
+            chosen.method,
+            chosen.options,
+            shape.widths,
+            shape.n,
+            bias=shape.bias,
+            itemsize=shape.itemsize,
+        )
+        if not phases:
+            return UNKNOWN
+        whole += phases["prepare"] + phases["step"] * t
+    return _counts(whole)
+
+
+def call_counts(call: Callable[[], object], problems: list["Problem"]) -> Counts:
+    """What a call comes to as torch carries it out.
+
+    Both are None where something in it cannot be counted: an operation that multiplies matrices
+    and does not tell, or the replay of a CUDA graph, by which a stack's steps may be taken.
+    """
+    from bench.costs.counted import Counter
+    from teleport_core.stack import Stack, read_stack
+
+    for problem in problems:
+        on_cuda = any(value.is_cuda for value in problem.parameters().values())
+        if on_cuda and isinstance(read_stack(problem), Stack):
+            return UNKNOWN
+    with Counter() as counter:
+        call()
+    return UNKNOWN if counter.total is None else _counts(counter.total)
+
+
+def _counts(whole: "Operations") -> Counts:
+    return {"operations": whole.products + whole.factorisations, "bytes": whole.bytes}
+
+
+def stack_shape(problem: "Problem") -> Shape | None:
+    """The shape of a stack whose parameters all count and whose layers agree on having a bias."""
+    from teleport_core.stack import read_stack
+
+    stack = read_stack(problem)
+    if isinstance(stack, str) or len(problem.counted()) != len(problem.parameters()):
+        return None
+    biased = {layer.bias is not None for layer in stack.layers}
+    if len(biased) > 1:
+        return None
+    weights = [problem.parameters()[layer.weight] for layer in stack.layers]
+    widths = (weights[0].shape[1], *(weight.shape[0] for weight in weights))
+    columns = problem.tensors()[0].numel() // widths[0]
+    return Shape(widths, columns, biased.pop(), weights[0].element_size())

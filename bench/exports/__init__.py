@@ -1,1 +1,0 @@
-"""Comparisons as other programs read them: JSON, Markdown, JUnit XML, pytest-benchmark."""

@@ -1,0 +1,1 @@
+"""The working tree against a revision, in turns on one machine."""

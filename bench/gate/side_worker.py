@@ -1,0 +1,173 @@
+"""One side of a gate: a worker on one source tree, asked for turns and replaced when it dies."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from bench.errors import NotComparableError, RunError
+from bench.plan.units import Unit
+from bench.process.local import WorkerGoneError
+from bench.process.protocol import Message
+
+# Between two signs of life; a gate's cells are small.
+SILENCE_SECONDS = 300.0
+_NEEDED = {"open", "turn", "environment"}
+
+
+class Worker(Protocol):
+    """What a lane needs of a worker process."""
+
+    def send(self, command: Message) -> None:
+        """Send a command."""
+
+    def receive(self, timeout: float) -> Message:
+        """The next event, or WorkerGoneError."""
+
+    def stop(self) -> None:
+        """Ask it to end."""
+
+    def kill(self) -> None:
+        """End it at once."""
+
+
+Launch = Callable[[Path], Worker]
+
+
+@dataclass
+class Lane:
+    """The worker of one source tree and what became of its cells.
+
+    Attributes:
+        name: "base" or "head".
+        root: the source tree.
+        launch: starts a worker on a source tree.
+        failures: cell -> status and reason of a cell that can be asked for no more turns.
+    """
+
+    name: str
+    root: Path
+    launch: Launch
+    failures: dict[str, tuple[str, str]] = field(default_factory=dict)
+    _worker: Worker | None = None
+    _opened: list[Unit] = field(default_factory=list)
+    _waits: bool = False
+
+    def start(self) -> None:
+        """Launch a worker; ``ready`` waits for it.
+
+        Raises:
+            RunError: it cannot be launched.
+        """
+        self.end()
+        self._worker = self.launch(self.root)
+
+    def ready(self) -> None:
+        """Wait until the worker is there.
+
+        Raises:
+            NotComparableError: it does not speak what a gate needs.
+            WorkerGoneError: it ended.
+        """
+        message = self._known.receive(SILENCE_SECONDS)
+        self._waits = bool(message.get("waits"))
+        missing = sorted(_NEEDED - set(message.get("commands", ())))
+        if missing:
+            raise NotComparableError(
+                f"expected a worker in {self.name} that knows the commands {', '.join(missing)}; "
+                "it is older than the gate: choose a later --base, or measure both revisions with "
+                "'run --out' and compare the directories"
+            )
+
+    def environment(self, device: str, threads: int | None) -> tuple[str, dict[str, Any]]:
+        """The device, "auto" resolved, and what the worker says of its surroundings."""
+        command = {"do": "environment", "device": device, "threads": threads}
+        for message in self._ask(command):
+            if message["event"] == "environment":
+                return message["device"], message["environment"]
+            raise RunError(f"{self.name}: {message['reason']}")
+        raise RunError(f"expected {self.name} to describe its environment; it said nothing")
+
+    def open(self, unit: Unit) -> None:
+        """Build a block; cells that fail are noted in ``failures``."""
+        self._opened.append(unit)
+        self._open(unit)
+
+    def turn(self, cell_id: str, calls: int) -> list[Message]:
+        """The samples of ``calls`` calls in a row; none if the cell failed."""
+        samples: list[Message] = []
+        try:
+            for message in self._ask({"do": "turn", "cell_id": cell_id, "calls": calls}):
+                if message["event"] == "sample":
+                    samples += message["samples"]
+                else:
+                    self._take(message, [cell_id])
+        except WorkerGoneError as gone:
+            self._blame([cell_id], gone)
+            return []
+        return samples
+
+    def end(self) -> None:
+        """End the worker and forget its blocks; failures stay."""
+        if self._worker is not None:
+            self._worker.stop()
+        self._worker, self._opened = None, []
+
+    def kill(self) -> None:
+        """End the worker at once."""
+        if self._worker is not None:
+            self._worker.kill()
+        self._worker = None
+
+    @property
+    def _known(self) -> Worker:
+        if self._worker is None:
+            raise RunError(f"expected a worker in {self.name}; it was not started")
+        return self._worker
+
+    def _ask(self, command: Message) -> Iterator[Message]:
+        self._known.send(command)
+        while (message := self._known.receive(SILENCE_SECONDS))["event"] != "done":
+            if message["event"] == "retire":
+                raise WorkerGoneError("crashed", message["reason"])
+            yield message
+            if message["event"] == "cell" and self._waits:
+                self._known.send({"do": "kept"})
+
+    def _take(self, message: Message, cells: list[str]) -> None:
+        """Note what became of cells."""
+        kind = message["event"]
+        if kind == "cell":
+            self.failures[message["cell_id"]] = message["status"], message["reason"]
+        elif kind == "failed":
+            self.failures.update(dict.fromkeys(cells, (message["status"], message["reason"])))
+        elif kind == "opened" and message["sources"] != [str(self.root.resolve())]:
+            raise NotComparableError(
+                f"expected {self.name} to run the code in {self.root}; it imported from "
+                f"{', '.join(message['sources'])}: a package is missing in that tree"
+            )
+
+    def _open(self, unit: Unit) -> None:
+        cells = [c for c in unit.command["cells"] if c["cell_id"] not in self.failures]
+        if not cells:
+            return
+        ids = working_on = [cell["cell_id"] for cell in cells]
+        try:
+            for message in self._ask({**unit.command, "do": "open", "cells": cells}):
+                if message["event"] == "note":
+                    working_on = [message["cell_id"]]
+                self._take(message, ids)
+        except WorkerGoneError as gone:
+            self._blame(working_on, gone)
+
+    def _blame(self, cells: list[str], gone: WorkerGoneError) -> None:
+        """The worker died on these cells: note it, and open what is left in a new one."""
+        self.failures.update(dict.fromkeys(cells, (gone.status, gone.reason)))
+        blocks = self._opened
+        self.kill()
+        self.start()
+        self.ready()
+        self._opened = blocks
+        # Every death takes a cell out, so this ends.
+        for unit in blocks:
+            self._open(unit)

@@ -1,0 +1,1 @@
+"""What machine and which code a number comes from."""

@@ -1,0 +1,1 @@
+"""What a spec comes to: points, blocks and units of work."""

@@ -1,0 +1,65 @@
+"""Which cells are profiled, as commands for the worker."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from bench.errors import SpecError
+from bench.plan.points import Block, Plan
+from bench.plan.units import Record, Unit, block_unit, finished_units
+from bench.profiling.record import Detail
+from bench.seeds import stable_hash
+
+MOST_CELLS = 16
+"""The TensorBoard plugin starts one process for every trace, all at once."""
+
+
+def base_blocks(plan: Plan) -> list[Block]:
+    """The block of the base point; the first one where no swept point is the base."""
+    base = dict(plan.spec.base)
+    at_base = [block for block in plan.blocks if block.point.letters() == base]
+    return at_base or list(plan.blocks[:1])
+
+
+def profile_units(
+    plan: Plan, blocks: Sequence[Block], run: Path, detail: Detail, records: list[Record]
+) -> list[Unit]:
+    """One unit a block, for every block whose profiles ``records`` do not hold yet.
+
+    Raises:
+        SpecError: more than ``MOST_CELLS`` cells.
+    """
+    cells = sum(len(block.cells) for block in blocks)
+    if cells > MOST_CELLS:
+        raise SpecError(
+            f"expected at most {MOST_CELLS} cells to profile, sgd among them; got {cells}, and "
+            "TensorBoard would read all traces at once: name fewer --method or levels of --axis"
+        )
+    units = [_unit(plan, block, run, detail) for block in blocks]
+    finished = finished_units(records)
+    return [unit for unit in units if unit.unit not in finished]
+
+
+def _unit(plan: Plan, block: Block, run: Path, detail: Detail) -> Unit:
+    timed = block_unit(plan.spec, block, set())
+    name = stable_hash(["profile", block.block_id, asdict(detail)])[:16]
+    command = {key: value for key, value in timed.command.items() if key != "sampling"}
+    return Unit(
+        unit=name,
+        label=f"profile at {timed.label}",
+        command={
+            **command,
+            "do": "profile",
+            "unit": name,
+            "run": str(run.resolve()),
+            "detail": asdict(detail),
+        },
+        base={
+            **timed.base,
+            "kind": "profile",
+            "unit": name,
+            "method": "all",
+            "variant": "all",
+        },
+        cell_ids=(name,),
+    )

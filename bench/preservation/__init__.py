@@ -1,0 +1,1 @@
+"""What a teleport does to the loss; runs in the worker."""

@@ -1,0 +1,131 @@
+"""What a teleport does to loss and gradient norm, step by step; never timed."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from bench.preservation.starting_point import Subject, knows_tau, takes_tau, walk
+from bench.spec.variants import Variant
+
+if TYPE_CHECKING:
+    import torch
+
+    from teleport_core import TeleportResult
+    from teleport_core.nullspace.bases.bounds import LayerInputs
+
+Record = dict[str, Any]
+
+
+def trajectory(where: Subject, variant: Variant, steps: int, lr: float, tau: float) -> Record:
+    """The rows of one preservation record; its guarantee is held to the outputs at the end."""
+    from teleport_core.interface import State
+    from teleport_core.verification.reference import look, require_gradient, upheld
+
+    options = {"lr": lr, **({"tau": tau} if takes_tau(variant) else {})}
+    observe = _observer(where, variant, tau)
+    where.reset()
+    problem, before = where.problem, look(where.problem)
+    start = State(before={name: where.start[name] for name in problem.parameters()})
+    rows = [{"step": 0, **observe(None)}]
+    result, guarantee = None, None
+    for step, result in enumerate(walk(where, variant, steps, **options), 1):
+        if step == 1:
+            require_gradient(problem, before, result.grad_norm_sq[0])
+        guarantee = upheld(problem, start, before, look(problem), result.guarantee)
+        if result.steps_done < step:
+            break
+        rows.append({"step": step, **observe(result)})
+    where.reset()
+    if result is None or guarantee is None:
+        raise ValueError("expected at least one step")
+    return {
+        "rows": [_with_drift(row, rows[0]) for row in rows],
+        "teleport_status": result.status.name,
+        "guarantee": guarantee.name,
+        "null_dims": result.null_dims,
+    }
+
+
+def _observer(
+    where: Subject, variant: Variant, tau: float
+) -> Callable[["TeleportResult | None"], dict[str, Any]]:
+    """A function that measures the model where it is now, after what led there."""
+    import torch
+
+    from teleport_core import Problem
+    from teleport_core.nullspace.bases.bounds import preactivation_bound, preactivation_change
+    from teleport_core.verification.reference import look
+
+    problem, heldout = where.problem, where.built.heldout
+    double = copy.deepcopy(problem.model).double()
+    rule = variant.options.get("rank_rule")
+
+    def bounded(result: "TeleportResult | None") -> "list[LayerInputs] | None":
+        if not knows_tau(variant):
+            return None
+        # Where tau is chosen step by step, the loosest space holds all moves.
+        loosest = min(result.taus, default=tau) if result else tau
+        return inputs_at(where, loosest, str(rule) if rule else None)
+
+    def loss_in(model: "torch.nn.Module", batch: tuple[Any, Any]) -> float:
+        with torch.no_grad():
+            return float(Problem(model, problem.loss_fn, *batch).loss())
+
+    def observe(result: "TeleportResult | None") -> dict[str, Any]:
+        inputs = bounded(result)
+        batch = (problem.inputs, problem.targets)
+        double.load_state_dict(problem.model.state_dict())
+        now = problem.detached()
+        before = {name: where.start[name] for name in now}
+        return {
+            "loss": loss_in(problem.model, batch),
+            "loss_float64": loss_in(double, _as_double(batch)),
+            "heldout_loss": None if heldout is None else loss_in(problem.model, heldout),
+            "grad_norm_sq": look(problem).grad_norm_sq,
+            "preactivation_bound": inputs and preactivation_bound(inputs, before, now),
+            "preactivation_change": inputs and preactivation_change(inputs, before, now),
+        }
+
+    return observe
+
+
+def inputs_at(where: Subject, tau: float, rank_rule: str | None) -> "list[LayerInputs]":
+    """The layers' inputs with the singular value that a rule leaves out first."""
+    from teleport_core.rank import RULES, resolve_rule
+
+    rule = RULES[resolve_rule(rank_rule, tau)]
+
+    def residual(layer: "LayerInputs") -> float:
+        kept = rule(layer.sigma, layer.shape, where.dtype_of(layer), tau)
+        return float(layer.sigma[kept]) if kept < layer.sigma.numel() else 0.0
+
+    return [replace(layer, residual=residual(layer)) for layer in where.inputs]
+
+
+def _as_double(batch: tuple[Any, Any]) -> tuple[Any, Any]:
+    import torch
+    from torch.utils._pytree import tree_map
+
+    def one(value: Any) -> Any:
+        floating = isinstance(value, torch.Tensor) and value.is_floating_point()
+        return value.double() if floating else value
+
+    return tree_map(one, batch[0]), tree_map(one, batch[1])
+
+
+def _with_drift(row: Record, first: Record) -> Record:
+    """Relative change of each loss since step 0."""
+    pairs = {
+        "drift_float32": "loss",
+        "drift_float64": "loss_float64",
+        "heldout_drift": "heldout_loss",
+    }
+    drifts = {name: _relative(row[key], first[key]) for name, key in pairs.items()}
+    return {**row, **drifts}
+
+
+def _relative(now: float | None, before: float | None) -> float | None:
+    if now is None or before is None or before == 0.0:
+        return None
+    return abs(now - before) / abs(before)

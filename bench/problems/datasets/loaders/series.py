@@ -1,0 +1,137 @@
+"""Multivariate time series: electricity, traffic and exchange_rate, forecast from a window.
+
+A line is a point in time, its values separated by commas. Source: G. Lai et al., "Modeling Long-
+and Short-Term Temporal Patterns with Deep Neural Networks" (2018), arXiv:1703.07015,
+https://github.com/laiguokun/multivariate-time-series-data.
+
+As in the null-space paper a sample is a window of 7 x 24 points, and its target is the point 24
+steps after the window's end.
+"""
+
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.problems.datasets.dataset import HELDOUT_SHARE, Dataset
+from bench.problems.datasets.loaders.sources import damaged, opened, read_text
+from bench.problems.datasets.locations import FileSet, existing, locate
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+WINDOW = 7 * 24
+AHEAD = 24
+_REPOSITORY = "https://github.com/laiguokun/multivariate-time-series-data"
+_NAMES = ("electricity", "exchange_rate", "traffic")
+
+
+def load_electricity(data_dir: Path | None = None) -> Dataset:
+    """Hourly consumption of 321 clients; see ``_load``."""
+    return _load("electricity", data_dir)
+
+
+def load_exchange_rate(data_dir: Path | None = None) -> Dataset:
+    """Daily exchange rates of 8 countries; see ``_load``."""
+    return _load("exchange_rate", data_dir)
+
+
+def load_traffic(data_dir: Path | None = None) -> Dataset:
+    """Hourly road occupancy at 862 sensors; see ``_load``."""
+    return _load("traffic", data_dir)
+
+
+def read_series(path: Path) -> NDArray[np.float64]:
+    """Values ``[points, series]`` of a comma-separated text, plain or gzip.
+
+    Raises:
+        DataError: a damaged file, an entry that is no finite number, lines of different lengths.
+    """
+    text = read_text(path)
+    if not text.strip():
+        raise damaged(path, "a line of numbers for each point in time", "nothing")
+    try:
+        values = np.loadtxt(StringIO(text), delimiter=",", ndmin=2, comments=None)
+    except ValueError as error:
+        reason = str(error).partition(";")[0].rstrip(".")
+        raise damaged(path, "numbers separated by commas, as many in each line", reason) from error
+    wrong = np.argwhere(~np.isfinite(values))
+    if len(wrong):
+        row, column = (int(index) + 1 for index in wrong[0])
+        found = f"{values[row - 1, column - 1]} in line {row}, column {column}"
+        raise damaged(path, "finite numbers", found)
+    return values
+
+
+def _load(name: str, data_dir: Path | None) -> Dataset:
+    """Windows of the first 80 % of the time for training, of the rest held out.
+
+    Each series has mean 0 and deviation 1 over the training part; one that is constant there is
+    only centred. No window or target of either part reaches into the other.
+
+    Raises:
+        DataError: the file is nowhere, damaged, or too short for a window in each part.
+    """
+    import torch
+
+    located = locate(FILE_SETS[name], data_dir)
+    values = read_series(located.files)
+    points = len(values)
+    heldout = int(points * HELDOUT_SHARE)
+    if heldout < WINDOW + AHEAD:
+        least = int(np.ceil((WINDOW + AHEAD) / HELDOUT_SHARE))
+        raise damaged(located.files, f"at least {least} points in time", f"{points} lines")
+    series = torch.from_numpy(standardised(values, points - heldout)).float()
+    inputs, targets = windows(series[: points - heldout])
+    heldout_inputs, heldout_targets = windows(series[points - heldout :])
+    return Dataset(
+        name=name,
+        inputs=inputs,
+        targets=targets,
+        heldout_inputs=heldout_inputs,
+        heldout_targets=heldout_targets,
+        outputs=values.shape[1],
+        source=f"{located.where}, {values.shape[1]} series of {points} points, standardised on "
+        f"the first {points - heldout}; {len(targets)} windows of {WINDOW} for training, "
+        f"{len(heldout_targets)} later ones held out",
+        task="values",
+    )
+
+
+def standardised(values: NDArray[np.float64], training: int) -> NDArray[np.float64]:
+    """The series ``[points, series]`` in units of their first ``training`` points' deviation."""
+    part = values[:training]
+    deviation = part.std(axis=0)
+    # The mean of equal numbers is off by rounding: compare with the size of the numbers.
+    constant = deviation <= 1e-12 * np.abs(part).max(axis=0)
+    scaled: NDArray[np.float64] = (values - part.mean(axis=0)) / np.where(constant, 1.0, deviation)
+    return scaled
+
+
+def windows(series: "Tensor") -> tuple["Tensor", "Tensor"]:
+    """Windows ``[samples, 168, series]``, views of it, and targets ``[samples, series]``."""
+    count = len(series) - WINDOW - AHEAD + 1
+    inputs = series.unfold(0, WINDOW, 1)[:count].transpose(1, 2)
+    return inputs, series[WINDOW + AHEAD - 1 :]
+
+
+def _file_set(name: str) -> FileSet[Path]:
+    def find(folder: Path) -> Path | None:
+        return existing(folder, f"{name}.txt")
+
+    def count(path: Path) -> None:
+        """Only reading the whole file would tell; a file that cannot begin to be is noticed."""
+        with opened(path) as source:
+            if b"," not in source.read(2**16):
+                raise damaged(path, "numbers separated by commas", "a beginning without a comma")
+
+    def check(path: Path) -> list[tuple[Path, tuple[int, ...]]]:
+        return [(path, read_series(path).shape)]
+
+    advice = f"download {name}/{name}.txt.gz of {_REPOSITORY} into a folder {name}"
+    return FileSet(name, name, f"{name}.txt.gz", advice, find, count, check)
+
+
+FILE_SETS = {name: _file_set(name) for name in _NAMES}

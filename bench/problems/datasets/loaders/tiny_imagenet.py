@@ -1,0 +1,220 @@
+"""Tiny-ImageNet: 64 x 64 photographs of 200 classes, in folders of JPEG files.
+
+    tiny-imagenet-200/wnids.txt                              the classes, one a line
+    tiny-imagenet-200/train/WNID/images/*.JPEG
+    tiny-imagenet-200/val/images/*.JPEG, val/val_annotations.txt
+
+Source: Stanford CS231n, http://cs231n.stanford.edu/tiny-imagenet-200.zip. Images are decoded when
+a batch asks for them. The test folder has no labels and is not read; val is held out.
+"""
+
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.problems.datasets.dataset import SPLIT_SEED, Dataset, split_indices
+from bench.problems.datasets.loaders.sources import damaged, read_text
+from bench.problems.datasets.locations import FileSet, locate
+
+if TYPE_CHECKING:
+    import torch
+
+_SIDE = 64
+# Names come from text files and become paths: nothing but these is followed.
+_WNID = re.compile(r"n[0-9]{8}")
+_VAL_NAME = re.compile(r"val_[0-9]{1,6}\.JPEG")
+
+Labelled = list[tuple[Path, int]]
+
+
+@dataclass(frozen=True)
+class Photographs:
+    """Images by number, read and decoded when asked for; ``Rows`` of a data set."""
+
+    paths: Sequence[Path]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """``[samples, 3, 64, 64]``."""
+        return (len(self.paths), 3, _SIDE, _SIDE)
+
+    @property
+    def dtype(self) -> "torch.dtype":
+        """Bytes."""
+        import torch
+
+        return torch.uint8
+
+    def __getitem__(self, rows: Any) -> "torch.Tensor":
+        """Pixels ``[rows, 3, 64, 64]``."""
+        import torch
+
+        numbers = range(len(self.paths))[rows] if isinstance(rows, slice) else rows.tolist()
+        pixels = [read_photograph(self.paths[number]) for number in numbers]
+        return torch.from_numpy(np.stack(pixels))
+
+
+def read_photograph(path: Path) -> NDArray[np.uint8]:
+    """Pixels ``[3, 64, 64]`` of one file; grey images have three equal channels.
+
+    Raises:
+        DataError: no JPEG of 64 x 64 pixels, or a truncated one.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with _bombs_refused(), Image.open(path, formats=("JPEG",)) as image:
+            if image.size != (_SIDE, _SIDE):
+                found = f"{image.size[0]} x {image.size[1]}"
+                raise damaged(path, f"{_SIDE} x {_SIDE} pixels", found)
+            pixels = np.asarray(image.convert("RGB"), dtype=np.uint8)
+    except UnidentifiedImageError as error:
+        raise damaged(path, "a JPEG file", "something else") from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise damaged(
+            path, f"{_SIDE} x {_SIDE} pixels", "a header that promises far more"
+        ) from error
+    except OSError as error:
+        raise damaged(path, "a whole JPEG file", str(error)) from error
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+@contextmanager
+def _bombs_refused() -> Iterator[None]:
+    """Pillow only warns of a header that promises a very large image."""
+    from PIL import Image
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield
+
+
+def load(data_dir: Path | None = None) -> Dataset:
+    """The training folders, and val held out; without val 20 % of the training images are.
+
+    Raises:
+        DataError: the folder is nowhere, or its lists and folders do not fit together.
+    """
+    import torch
+
+    located = locate(FILE_SETS["tiny-imagenet"], data_dir)
+    classes = read_classes(located.files)
+    train = training_files(located.files, classes)
+    heldout = validation_files(located.files, classes)
+    how = f"{len(train)} training images, {len(heldout)} of val held out"
+    if not heldout:
+        ours, theirs = split_indices(len(train))
+        heldout = [train[i] for i in theirs]
+        train = [train[i] for i in ours]
+        how = (
+            f"only train: {len(train)} images for training, {len(heldout)} held out "
+            f"(seed {SPLIT_SEED})"
+        )
+    return Dataset(
+        name="tiny-imagenet",
+        inputs=Photographs([path for path, _ in train]),
+        targets=torch.tensor([label for _, label in train]),
+        heldout_inputs=Photographs([path for path, _ in heldout]),
+        heldout_targets=torch.tensor([label for _, label in heldout]),
+        outputs=len(classes),
+        source=f"{located.where}, {how}",
+    )
+
+
+def read_classes(folder: Path) -> dict[str, int]:
+    """Class name -> number, in the order of ``wnids.txt``.
+
+    Raises:
+        DataError: an entry that is no WordNet number, or one given twice.
+    """
+    path = folder / "wnids.txt"
+    classes: dict[str, int] = {}
+    for number, line in enumerate(read_text(path).splitlines(), 1):
+        name = line.strip()
+        if not _WNID.fullmatch(name) or name in classes:
+            expected = "a WordNet number in each line, n and eight digits, each once"
+            raise damaged(path, expected, f"{name[:40]!r} in line {number}")
+        classes[name] = len(classes)
+    if not classes:
+        raise damaged(path, "a WordNet number in each line", "nothing")
+    return classes
+
+
+def training_files(folder: Path, classes: dict[str, int]) -> Labelled:
+    """Every training image with its class number, class by class, names in order.
+
+    Raises:
+        DataError: a class without images.
+    """
+    files: Labelled = []
+    for name, label in classes.items():
+        images = folder / "train" / name / "images"
+        found = sorted(images.glob(f"{name}_*.JPEG"))
+        if not found:
+            raise damaged(images, f"images {name}_0.JPEG and so on", "none")
+        files += [(path, label) for path in found]
+    return files
+
+
+def validation_files(folder: Path, classes: dict[str, int]) -> Labelled:
+    """Every validation image with its class number, in the order of ``val_annotations.txt``.
+
+    Raises:
+        DataError: an entry that names no image of the folder or no class of ``wnids.txt``.
+    """
+    listing = folder / "val" / "val_annotations.txt"
+    if not listing.is_file():
+        return []
+    files: Labelled = []
+    for number, line in enumerate(read_text(listing).splitlines(), 1):
+        name, _, rest = line.partition("\t")
+        wnid = rest.partition("\t")[0]
+        path = folder / "val" / "images" / name
+        if not _VAL_NAME.fullmatch(name) or wnid not in classes or not path.is_file():
+            raise damaged(
+                listing,
+                "val_NUMBER.JPEG of val/images and a class of wnids.txt in each line",
+                f"{line[:40]!r} in line {number}",
+            )
+        files.append((path, classes[wnid]))
+    return files
+
+
+def _find(folder: Path) -> Path | None:
+    return folder if (folder / "wnids.txt").is_file() else None
+
+
+def _count(folder: Path) -> int:
+    classes = read_classes(folder)
+    return len(training_files(folder, classes)) + len(validation_files(folder, classes))
+
+
+def _check(folder: Path) -> list[tuple[Path, tuple[int, ...]]]:
+    classes = read_classes(folder)
+    parts = (training_files(folder, classes), validation_files(folder, classes))
+    for path, _ in (file for part in parts for file in part):
+        read_photograph(path)
+    shapes = [(len(part), 3, _SIDE, _SIDE) for part in parts]
+    places = (folder / "train", folder / "val")
+    return [(place, shape) for place, shape in zip(places, shapes, strict=True) if shape[0]]
+
+
+FILE_SETS = {
+    "tiny-imagenet": FileSet(
+        "tiny-imagenet",
+        "tiny-imagenet-200",
+        "wnids.txt, train/ and val/",
+        "download http://cs231n.stanford.edu/tiny-imagenet-200.zip and unpack it: it holds the "
+        "folder tiny-imagenet-200",
+        _find,
+        _count,
+        _check,
+    )
+}

@@ -1,0 +1,1 @@
+"""From a plan to a journal: hands units to a worker and keeps what comes back."""

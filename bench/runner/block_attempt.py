@@ -1,0 +1,106 @@
+"""One try at the cells of a block in one worker: what its events come to."""
+
+import secrets
+from collections.abc import Callable
+
+from bench.plan.units import Record
+from bench.process.local import WorkerGoneError
+from bench.process.protocol import Message
+
+_UNKNOWN_PEAK = "peak memory is not known: "
+
+
+class Attempt:
+    """Turns events into finished records, each kept as soon as it is one.
+
+    Samples pair up only within one attempt, which every record names as its ``session``.
+    """
+
+    def __init__(self, base: Record, cells: list[Message], keep: Callable[[Record], None]) -> None:
+        """``keep`` is called with every finished record."""
+        self.cells = cells
+        self.records: dict[str, Record] = {}
+        self._base = {**base, "session": secrets.token_hex(6)}
+        self._by_id = {cell["cell_id"]: cell for cell in cells}
+        self._samples: dict[str, list[Message]] = {cell_id: [] for cell_id in self._by_id}
+        self._timed: dict[str, Message] = {}
+        self._working_on: str | None = None
+        self._retired = False
+        self._keep = keep
+
+    def take(self, message: Message) -> None:
+        """Note an event."""
+        kind = message["event"]
+        if kind == "note":
+            self._working_on = message["cell_id"]
+        elif kind == "sample":
+            self._samples[message["cell_id"]] += message["samples"]
+        elif kind == "timed":
+            self._timed[message["cell_id"]] = message
+        elif kind == "cell":
+            self._close(message["cell_id"], message)
+        elif kind == "retire":
+            self._retired = True
+            self._leave(message["reason"])
+        elif kind == "failed":
+            self._close_rest({"status": message["status"], "reason": message["reason"]})
+
+    def lose(self, gone: WorkerGoneError) -> None:
+        """The worker is gone: the cell it was working on is to blame, the others are innocent.
+
+        A worker that was lost before it worked on any cell cannot build the block: that is the
+        end of all of them.
+        """
+        if self._timed:
+            self._leave(gone.reason)
+        elif self._working_on is None:
+            self._close_rest(gone.facts())
+        elif self._working_on not in self.records:
+            self._close(self._working_on, gone.facts())
+        elif not self.records:
+            self._close_rest(gone.facts())
+
+    def end(self) -> None:
+        """The worker is done with the command."""
+        if not self._retired or not self.records:
+            self._close_rest(
+                {"status": "crashed", "reason": "the worker said nothing about this cell"}
+            )
+
+    def _leave(self, reason: str) -> None:
+        """What has its samples is measured, though its peak memory is not."""
+        for cell_id, facts in self._timed.items():
+            if cell_id not in self.records:
+                self._close(cell_id, {**facts, "memory_note": _UNKNOWN_PEAK + reason})
+
+    def _close_rest(self, facts: Record) -> None:
+        self._leave(str(facts["reason"]))
+        for cell_id in self._by_id:
+            if cell_id not in self.records:
+                self._close(cell_id, facts)
+
+    def _close(self, cell_id: str, facts: Record) -> None:
+        cell = self._by_id[cell_id]
+        record = {
+            **self._base,
+            "cell_id": cell_id,
+            "method": cell["method"],
+            "variant": cell["variant"],
+            "status": "crashed",
+            "reason": "",
+            "steps_done": 0,
+            "guarantee": None,
+            "null_dims": None,
+            "peak_memory_bytes": None,
+            "reserved_memory_bytes": None,
+            "memory_note": "",
+            "operations": None,
+            "bytes": None,
+            "flags": [],
+            "samples": self._samples[cell_id],
+            **{key: value for key, value in facts.items() if key not in ("v", "event")},
+        }
+        if cell.get("reference"):
+            record["kind"] = "reference"
+        self.records[cell_id] = record
+        self._keep(record)

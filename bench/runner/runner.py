@@ -1,0 +1,223 @@
+"""Carry out a plan: one worker after another, every finished cell in the journal at once."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Any, Protocol
+
+from bench.errors import RunError
+from bench.plan.units import PLACE, Record, Unit, with_reference
+from bench.process.local import WorkerGoneError, WorkerProcess
+from bench.process.protocol import Message
+from bench.runner.block_attempt import Attempt
+from bench.spec.spec import Spec
+from bench.storage.journal import Journal
+
+# Between two signs of life; the slowest sample of the largest preset takes minutes.
+SILENCE_SECONDS = 1800.0
+
+
+class Progress(Protocol):
+    """Shows how far a run is."""
+
+    def begin(self, units: list[Unit]) -> None:
+        """The run starts."""
+
+    def unit(self, unit: Unit, records: list[Record], seconds: float) -> None:
+        """A unit is finished."""
+
+    def end(self) -> None:
+        """The run is over."""
+
+
+@dataclass
+class Summary:
+    """What came out of a run.
+
+    Attributes:
+        statuses: how many cells ended in which status.
+        left: units that were not begun because the budget was spent.
+        flagged: how many cells were measured while something was not as it should be.
+        failed_before: how many records of an earlier session, which was resumed, say that they
+            failed.
+    """
+
+    statuses: Counter[str] = field(default_factory=Counter)
+    left: int = 0
+    flagged: int = 0
+    failed_before: int = 0
+
+    @property
+    def complete(self) -> bool:
+        """Every cell was measured and is fine."""
+        return not (self.left or self.failed_before) and set(self.statuses) <= {"ok"}
+
+
+class Runner:
+    """Runs units on a worker and replaces the worker when it dies."""
+
+    def __init__(
+        self,
+        progress: Progress,
+        launch: Callable[[], WorkerProcess] = WorkerProcess,
+        silence: float = SILENCE_SECONDS,
+    ) -> None:
+        self._progress = progress
+        self._launch = launch
+        self._silence = silence
+        self._worker: WorkerProcess | None = None
+        self._waits = False
+
+    def environment(self, device: str, threads: int | None) -> tuple[str, dict[str, Any]]:
+        """Ask the worker what it runs on; the device "auto" is resolved.
+
+        Raises:
+            RunError: the worker could not say.
+        """
+        command = {"do": "environment", "device": device, "threads": threads}
+        try:
+            for message in self._events(command):
+                if message["event"] == "environment":
+                    device, found = message["device"], message["environment"]
+                elif message["event"] == "failed":
+                    raise RunError(message["reason"])
+        except WorkerGoneError as gone:
+            raise RunError(f"expected a worker that starts; {gone.reason}") from gone
+        return device, found
+
+    def check(self, spec: Spec, units: list[Unit]) -> None:
+        """Refuse a run whose methods do not exist, or of which no block could be built.
+
+        What else goes wrong is its cells' matter.
+
+        Raises:
+            RunError: what is wrong with a method, or why the first block cannot be built, or the
+                first unit where none is timed.
+        """
+        places: list[Message] = []
+        for unit in [unit for unit in units if unit.is_block] or units:
+            place = {name: unit.command.get(name) for name in PLACE}
+            if place not in places:
+                places.append(place)
+        variants = dict.fromkeys([*spec.variants, *spec.preservation.variants])
+        refusal = ""
+        try:
+            command = {"do": "check", "variants": [*map(str, variants)], "places": places}
+            for message in self._events(command):
+                if message["event"] == "refused":
+                    refusal = message["reason"]
+        except WorkerGoneError:
+            return
+        if refusal:
+            raise RunError(refusal)
+
+    def roofline(self, spec: Spec) -> dict[str, Any]:
+        """Ask the worker what the machine can do at most, at the spec's base width and batch.
+
+        A machine that cannot be measured so is named in the answer; a run does without.
+        """
+        facts = {name: getattr(spec, name) for name in ("device", "dtype", "threads")}
+        command = {"do": "roofline", **facts, "d": spec.base["d"], "n": spec.base["n"]}
+        found: dict[str, Any] = {}
+        try:
+            for message in self._events(command):
+                if message["event"] == "environment":
+                    found = message["environment"]
+                elif message["event"] == "failed":
+                    found = {"roofline_failed": message["reason"]}
+        except WorkerGoneError as gone:
+            found = {"roofline_failed": gone.reason}
+        return found
+
+    def run(self, units: list[Unit], journal: Journal, budget: float | None) -> Summary:
+        """Carry out every unit; no new one is begun once ``budget`` seconds are spent."""
+        summary = Summary()
+        started = monotonic()
+        self._progress.begin(units)
+        try:
+            for number, unit in enumerate(units):
+                begun = monotonic()
+                if budget is not None and begun - started >= budget:
+                    summary.left = len(units) - number
+                    break
+                carry_out = self._block if unit.is_block else self._beside
+                records = carry_out(unit, journal)
+                summary.statuses.update(record.get("status", "ok") for record in records)
+                summary.flagged += sum(bool(record.get("flags")) for record in records)
+                self._progress.unit(unit, records, monotonic() - begun)
+        finally:
+            self._progress.end()
+        return summary
+
+    def close(self) -> None:
+        """End the worker."""
+        if self._worker is not None:
+            self._worker.stop()
+            self._worker = None
+
+    def abort(self) -> None:
+        """Kill the worker at once."""
+        if self._worker is not None:
+            self._worker.kill()
+            self._worker = None
+
+    def _events(self, command: Message) -> Iterator[Message]:
+        """Send a command; yield its events until it is done.
+
+        What an event comes to is in the journal when the next one is asked for, and a worker that
+        waits for that after each cell is told so.
+        """
+        try:
+            if self._worker is None:
+                self._worker = self._launch()
+                self._waits = bool(self._worker.receive(self._silence).get("waits"))
+            self._worker.send(command)
+            while True:
+                message = self._worker.receive(self._silence)
+                if message["event"] == "done":
+                    return
+                yield message
+                if message["event"] == "retire":
+                    self.abort()
+                    return
+                if message["event"] == "cell" and self._waits:
+                    self._worker.send({"do": "kept"})
+        except WorkerGoneError:
+            self.abort()
+            raise
+
+    def _block(self, unit: Unit, journal: Journal) -> list[Record]:
+        """Measure a block; cells that outlive a worker's death go to the next worker."""
+        cells = unit.command["cells"]
+        wanted = [cell["cell_id"] for cell in cells if not cell.get("reference")]
+        records: dict[str, Record] = {}
+        while any(cell_id not in records for cell_id in wanted):
+            missing = [cell for cell in cells if cell["cell_id"] not in records]
+            attempt = Attempt(unit.base, with_reference(missing, cells), journal.append)
+            try:
+                for message in self._events({**unit.command, "cells": attempt.cells}):
+                    attempt.take(message)
+            except WorkerGoneError as gone:
+                attempt.lose(gone)
+            else:
+                attempt.end()
+            records |= attempt.records
+        return [records[cell_id] for cell_id in wanted]
+
+    def _beside(self, unit: Unit, journal: Journal) -> list[Record]:
+        """Carry out a unit that is not timed."""
+        records: list[Record] = []
+        failure: Record | None = None
+        try:
+            for message in self._events(unit.command):
+                if message["event"] == "record":
+                    records.append({**unit.base, **message["record"]})
+                elif message["event"] == "failed":
+                    failure = {"status": message["status"], "reason": message["reason"]}
+        except WorkerGoneError as gone:
+            failure = gone.facts()
+        if failure is not None:
+            records = [{**unit.base, "cell_id": unit.cell_ids[0], **failure}]
+        journal.append(*records)
+        return records

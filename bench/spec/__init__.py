@@ -1,0 +1,1 @@
+"""What is asked for: letters, variants, settings, presets, and their checks."""

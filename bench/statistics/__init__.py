@@ -1,0 +1,1 @@
+"""Medians, intervals, tests and growth laws: numbers in, numbers out."""

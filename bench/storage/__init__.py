@@ -1,0 +1,1 @@
+"""Where records are kept: the run directory, its lock and its journal."""

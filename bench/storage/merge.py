@@ -1,0 +1,98 @@
+"""Join the parts of a sweep that were run apart: same spec, same environment, every cell once."""
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from bench.errors import JournalError, RunError
+from bench.files import write_whole
+from bench.machine.environment import comparable_key
+from bench.spec.spec import Spec
+from bench.storage.journal import Record, load
+from bench.storage.lock import locked
+from bench.storage.run_directory import (
+    RunDirectory,
+    differences,
+    read_environment,
+    read_spec,
+    write_environment,
+)
+
+
+class Part(NamedTuple):
+    """One run directory that was read."""
+
+    run: RunDirectory
+    spec: Spec
+    environment: Record
+    records: list[Record]
+
+
+def merge_runs(directories: Sequence[Path], out: Path, command: str) -> tuple[RunDirectory, int]:
+    """Write the records of several run directories into a new one.
+
+    Returns:
+        The new directory and how many cells it holds.
+
+    Raises:
+        JournalError: parts of different specs or environments, a cell that two of them hold, a
+            part that is damaged or still holds a torn line.
+        RunError: ``out`` holds a run, is in use or cannot be written.
+    """
+    different = {directory.resolve(): directory for directory in directories}
+    parts = [_read(RunDirectory(directory)) for directory in different.values()]
+    if not parts:
+        raise JournalError("expected at least one run directory to merge; got none")
+    _check_same(parts)
+    records = [record for part in parts for record in part.records]
+    _check_once(parts)
+    target = RunDirectory(out)
+    with locked(out):
+        if target.journal.exists():
+            raise RunError(f"expected an empty --out; {out} holds a run: choose another directory")
+        write_whole(target.spec, parts[0].spec.to_toml(command))
+        write_environment(target, parts[0].environment)
+        # The journal makes it a run, so it comes last.
+        write_whole(target.journal, "".join(f"{json.dumps(record)}\n" for record in records))
+    return target, sum(record["kind"] == "cell" for record in records)
+
+
+def _read(run: RunDirectory) -> Part:
+    records, notes = load(run.journal)
+    if notes:
+        raise JournalError(
+            f"expected a whole journal in {run.path}; {notes[0]}: do that before it is merged"
+        )
+    return Part(run, read_spec(run), read_environment(run), records)
+
+
+def _check_same(parts: Sequence[Part]) -> None:
+    first = parts[0]
+    for part in parts[1:]:
+        if part.spec.digest() != first.spec.digest():
+            raise JournalError(
+                f"expected parts of one sweep; {first.run.path} has the spec "
+                f"{first.spec.digest()} and {part.run.path} {part.spec.digest()}: merge what one "
+                "command line with --shard 1/N ... N/N has made"
+            )
+        if comparable_key(part.environment) != comparable_key(first.environment):
+            differing = "; ".join(differences(first.environment, part.environment))
+            raise JournalError(
+                f"expected parts from one kind of machine and software; between {first.run.path} "
+                f"and {part.run.path} {differing}: times of both must not stand in one table"
+            )
+
+
+def _check_once(parts: Iterable[Part]) -> None:
+    """Every cell, and every unit beside the clock, in one part only."""
+    owner: dict[str, Path] = {}
+    for part in parts:
+        own = {str(record.get("unit", record.get("cell_id"))) for record in part.records}
+        for name in sorted(own):
+            other = owner.setdefault(name, part.run.path)
+            if other != part.run.path:
+                raise JournalError(
+                    f"expected every cell in one part; {name} is in {other} and in "
+                    f"{part.run.path}: leave one of them out"
+                )

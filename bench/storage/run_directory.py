@@ -1,0 +1,141 @@
+"""A run directory: what is in it, and whether a run may write into it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.errors import JournalError, RunError, StorageError
+from bench.files import read_plain, remove_drafts, write_whole
+from bench.machine.environment import COMPARABLE, comparable_key
+from bench.spec.checks import shown
+from bench.spec.spec import Spec
+from bench.storage import journal
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """Paths of one run."""
+
+    path: Path
+
+    @property
+    def journal(self) -> Path:
+        """The append-only record of every finished cell."""
+        return self.path / journal.NAME
+
+    @property
+    def spec(self) -> Path:
+        """What repeats the run."""
+        return self.path / "spec.toml"
+
+    @property
+    def environment(self) -> Path:
+        """What it ran on."""
+        return self.path / "environment.json"
+
+
+def open_run(path: Path, spec: Spec, command: str, *, resume: bool) -> RunDirectory:
+    """Make a run directory, or enter one again with ``resume``; the caller holds its lock.
+
+    Raises:
+        RunError: it cannot be written, or holds a run already and ``resume`` is off.
+        JournalError: with ``resume``, the journal there belongs to another spec.
+    """
+    run = RunDirectory(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        if run.journal.exists():
+            _check_same_spec(run, spec, resume=resume)
+        remove_drafts(path)
+        write_whole(run.spec, spec.to_toml(command))
+    except (OSError, StorageError) as error:
+        cause = error.__cause__ if isinstance(error, StorageError) else error
+        raise RunError(
+            f"expected to write into {path}; {getattr(cause, 'strerror', cause)}: "
+            "choose another --out"
+        ) from error
+    return run
+
+
+def _check_same_spec(run: RunDirectory, spec: Spec, *, resume: bool) -> None:
+    if not resume:
+        raise RunError(
+            f"expected an empty --out; {run.path} holds a run: add --resume to measure what is "
+            "missing, or choose another directory"
+        )
+    before = read_spec(run)
+    if before.digest() != spec.digest():
+        raise JournalError(
+            f"expected the spec that {run.path} was made with (digest {before.digest()}); got "
+            f"another one (digest {spec.digest()}): repeat the command in {run.spec.name}, or "
+            "choose another --out"
+        )
+
+
+def read_spec(run: RunDirectory) -> Spec:
+    """The spec of a run.
+
+    Raises:
+        JournalError: it is missing or cannot be read.
+        SpecError: it is damaged.
+    """
+    try:
+        text = read_plain(run.spec).decode()
+    except FileNotFoundError:
+        raise JournalError(
+            f"expected {run.spec} beside the journal; it is missing, so nothing tells what the "
+            "journal belongs to: choose another --out"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise JournalError(f"expected {run.spec} to be a text file; {error}") from error
+    return Spec.from_toml(text)
+
+
+def read_environment(run: RunDirectory) -> dict[str, Any]:
+    """What a run ran on.
+
+    Raises:
+        JournalError: it is missing or damaged.
+    """
+    try:
+        content = json.loads(read_plain(run.environment))
+    except (OSError, ValueError, RecursionError) as error:
+        raise JournalError(
+            f"expected {run.environment} to tell what the run ran on; {error}: without it nobody "
+            "knows whether its times may be put beside others"
+        ) from error
+    if not isinstance(content, dict):
+        raise JournalError(f"expected {run.environment} to hold an object of names and values")
+    return content
+
+
+def check_environment(run: RunDirectory, now: dict[str, Any], *, measured: bool) -> None:
+    """Refuse to go on with a run on a machine whose times may not stand beside those it holds.
+
+    Raises:
+        JournalError: another environment, or nothing that tells which it was.
+    """
+    if not measured:
+        return
+    differing = differences(read_environment(run), now)
+    if differing:
+        raise JournalError(
+            f"expected the machine and software that {run.path} was begun on; "
+            f"{'; '.join(differing)}: go on there, or choose another --out"
+        )
+
+
+def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """What makes times from two environments incomparable, as ``torch was 2.8, is 2.13``."""
+    if comparable_key(one) == comparable_key(other):
+        return []
+    names = (*COMPARABLE, "driver")
+    pairs = [(name, shown(one.get(name)), shown(other.get(name))) for name in names]
+    return [f"{name} was {was}, is {now}" for name, was, now in pairs if was != now]
+
+
+def write_environment(run: RunDirectory, environment: dict[str, Any]) -> None:
+    """Record what the run ran on."""
+    write_whole(run.environment, json.dumps(environment, indent=2, sort_keys=True) + "\n")

@@ -1,0 +1,1 @@
+"""Clocks, rounds and when to stop; runs in the worker."""

@@ -1,0 +1,1 @@
+"""The process that measures: ``python -m bench.worker`` speaks JSON lines on its pipes."""

@@ -1,0 +1,6 @@
+"""``python -m bench.worker``."""
+
+from bench.worker.commands import main
+
+if __name__ == "__main__":
+    main()

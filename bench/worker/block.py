@@ -1,0 +1,177 @@
+"""A point is built and its cells are timed in turns, each beside an SGD step."""
+
+from functools import partial
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from bench.costs.closed_forms import sample_counts
+from bench.plan.points import Point
+from bench.process.protocol import Message
+from bench.seeds import seed_for
+from bench.spec.settings import Sampling
+from bench.spec.variants import SGD, parse_variant
+from bench.timing.foreign_load import ForeignLoad
+from bench.timing.machine_state import Health, gpu_reader, sample_flags
+from bench.timing.rounds import (
+    Entrant,
+    Rounds,
+    Sample,
+    quiet_collector,
+    restore,
+    settled,
+    sgd_call,
+    teleport_call,
+)
+from bench.worker.failures import Emit, fail
+from bench.worker.gradient_check import look_at_start, misread
+from bench.worker.memory_and_operations import counting_pass, memory_pass
+
+if TYPE_CHECKING:
+    from teleport_core import Problem
+
+
+def built_point(command: Message) -> Any:
+    """The point of a command, and its model, loss and batches."""
+    import torch
+
+    from bench.problems.build import build
+
+    if command["threads"]:
+        torch.set_num_threads(command["threads"])
+    point = Point(**command["point"])
+    return point, build(
+        point,
+        seed=command["seed"],
+        bias=command["bias"],
+        data_dir=command["data_dir"],
+        swept=command.get("swept", ()),
+    )
+
+
+def run_block(command: Message, emit: Emit) -> None:
+    """Measure the cells of one point, interleaved."""
+    from bench.timing.clock import flush_l2
+    from teleport_core import Problem
+
+    point, built = built_point(command)
+    problems = [Problem(built.model, built.loss_fn, *batch) for batch in built.batches]
+    check_batches(problems)
+    start = {name: value.detach().clone() for name, value in built.model.state_dict().items()}
+    entrants = _entrants(command["cells"], point, problems, emit)
+    order = seed_for(command["seed"], "rounds", command["block_id"])
+    sampling = Sampling(**command["sampling"])
+    others = ForeignLoad()
+    health = Health(gpu_reader(point.device))
+    seen = look_at_start(problems[0], entrants, emit)
+    rounds = Rounds(entrants, sampling, order, monotonic)
+    with settled():
+        for number, entrant in rounds:
+            emit({"event": "note", "cell_id": entrant.cell_id})
+            health.read()
+            restore(built.model, start)
+            if sampling.cache == "cold":
+                flush_l2(point.device)
+            if not _one_sample(entrant, number, emit):
+                entrants.remove(entrant)
+            elif reason := misread(entrant, problems[0], seen):
+                emit(_finished(entrant, "invalid", reason))
+                entrants.remove(entrant)
+    health.read(at_once=True)
+    flags = [*others.flags(), *health.flags()]
+    restore(built.model, start)
+    variants = {cell["cell_id"]: cell["variant"] for cell in command["cells"]}
+    finished = []
+    for entrant in entrants:
+        facts: dict[str, Any] = dict(sample_counts(variants[entrant.cell_id], problems, point.t))
+        facts |= {
+            "flags": [*flags, *sample_flags(entrant.seconds)],
+            "health": health.facts(),
+            "warmup": rounds.warmup._asdict(),
+            "stop": rounds.stopping.facts(entrant.seconds),
+        }
+        finished.append(_finished(entrant, "ok", "", **facts))
+        emit({**finished[-1], "event": "timed"})
+    for entrant, message in zip(entrants, finished, strict=True):
+        message.update(memory_pass(entrant, point.device, emit))
+        restore(built.model, start)
+        if message["operations"] is None:
+            message.update(counting_pass(entrant, problems, emit))
+            restore(built.model, start)
+    for message in finished:
+        emit(message)
+
+
+def _entrants(
+    cells: list[Message], point: Point, problems: list["Problem"], emit: Emit
+) -> list[Entrant]:
+    """The cells that can be called; the others fail."""
+    from bench.timing.clock import clocks_for
+
+    clocks = clocks_for(point.device)
+    entrants = []
+    for cell in cells:
+        try:
+            entrants.append(entrant_of(cell, point, problems, clocks))
+        except Exception as error:
+            fail(cell["cell_id"], error, emit)
+    return entrants
+
+
+def check_batches(problems: list["Problem"]) -> None:
+    """Refuse bad input once, before anything is timed."""
+    from teleport_core.verification.problem_checks import check_problem
+
+    for problem in problems:
+        check_problem(problem)
+
+
+def entrant_of(cell: Message, point: Point, problems: list["Problem"], clocks: Any) -> Entrant:
+    """A cell as what is called and timed."""
+    from bench.timing.rounds import TIMING_LR
+    from teleport_core import make
+
+    expected = point.t * point.b
+    if cell["variant"] == str(SGD):
+        call = partial(sgd_call, problems, point.t, clocks)
+        return Entrant(cell["cell_id"], expected, call, held=True)
+    variant = parse_variant(cell["variant"])
+    options = {**variant.options, "steps": point.t, "lr": TIMING_LR, "cap": float("inf")}
+    teleporter = make(variant.method, **options)
+    call = partial(teleport_call, teleporter, problems, clocks)
+    return Entrant(cell["cell_id"], expected, call)
+
+
+def _one_sample(entrant: Entrant, number: int, emit: Emit) -> bool:
+    """Take one sample; False when the cell is over."""
+    try:
+        with quiet_collector():
+            samples, entrant.steps_done, entrant.facts = entrant.call()
+    except Exception as error:
+        fail(entrant.cell_id, error, emit)
+        return False
+    if entrant.steps_done != entrant.expected_steps:
+        status = entrant.facts.get("teleport_status", "")
+        reason = (
+            f"{entrant.steps_done} of {entrant.expected_steps} steps were carried out ({status}), "
+            "so its time is not that of the full work"
+        )
+        emit(_finished(entrant, "invalid", reason))
+        return False
+    entrant.take(number, samples)
+    if number >= 0:
+        stamped: list[Sample] = [{"round": number, **sample} for sample in samples]
+        emit({"event": "sample", "cell_id": entrant.cell_id, "samples": stamped})
+    return True
+
+
+def _finished(entrant: Entrant, status: str, reason: str, **more: Any) -> Message:
+    facts = {key: entrant.facts.get(key) for key in ("guarantee", "null_dims", "teleport_status")}
+    return {
+        "event": "cell",
+        "cell_id": entrant.cell_id,
+        "status": status,
+        "reason": reason,
+        "steps_done": entrant.steps_done,
+        **facts,
+        **more,
+    }

@@ -1,0 +1,102 @@
+"""The process that measures: reads commands, streams events (see ``bench.process.protocol``).
+
+Run as ``python -m bench.worker``; it can be started on any source tree that speaks the protocol.
+"""
+
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from typing import TextIO
+
+from bench.errors import SpecError
+from bench.process.lifeline import die_with_runner
+from bench.process.protocol import Message, parse, send
+from bench.worker.block import built_point, check_batches, entrant_of, run_block
+from bench.worker.check import run_check
+from bench.worker.failures import Emit, PoisonedError, fail, is_poisoned, reason_of, status_of
+from bench.worker.turns import OpenBlocks, Workshop
+from bench.worker.untimed import run_preservation, run_profile, run_spectrum
+
+
+def main() -> None:
+    """Serve commands until told to stop or until standard input ends."""
+    die_with_runner()
+    # The measured code may print: its output goes to standard error, ours to the real one.
+    events = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    serve(sys.stdin, events)
+
+
+def serve(commands: TextIO, events: TextIO) -> None:
+    """The loop of the worker."""
+
+    def emit(message: Message) -> None:
+        send(events, message)
+        # Wait until it is in the journal: a run that is killed measures at most one finished cell
+        # again. The pipe of a runner that ends closes before the kernel kills this process.
+        if message["event"] == "cell" and not commands.readline():
+            sys.exit("the runner has ended")
+
+    facts = {"pid": os.getpid(), "commands": sorted(_COMMANDS), "waits": True}
+    emit({"event": "ready", **facts})
+    for line in commands:
+        command = parse(line)
+        if command["do"] == "stop":
+            return
+        try:
+            _COMMANDS[command["do"]](command, emit)
+        except PoisonedError as error:
+            emit({"event": "retire", "reason": str(error)})
+            return
+        except Exception as error:
+            traceback.print_exc()
+            emit({"event": "failed", "reason": reason_of(error), "status": status_of(error)})
+            if is_poisoned():
+                emit({"event": "retire", "reason": reason_of(error)})
+                return
+        emit({"event": "done"})
+
+
+def run_roofline(command: Message, emit: Emit) -> None:
+    """Measure what the machine can do at most."""
+    import torch
+
+    from bench.costs.roofline import measure
+
+    if command["threads"]:
+        torch.set_num_threads(command["threads"])
+    device = command["device"]
+    found = measure(device, command["dtype"], command["d"], command["n"])
+    emit({"event": "environment", "device": device, "environment": found})
+
+
+def run_environment(command: Message, emit: Emit) -> None:
+    """Describe machine and software, and resolve the device "auto"."""
+    import torch
+
+    from bench.machine.environment import describe
+
+    device = command["device"]
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise SpecError(f"expected a CUDA device for device {device!r}; torch sees none: use cpu")
+    if command["threads"]:
+        torch.set_num_threads(command["threads"])
+    emit({"event": "environment", "device": device, "environment": describe(device)})
+
+
+_OPEN = OpenBlocks(Workshop(built_point, entrant_of, check_batches, fail))
+
+_COMMANDS: dict[str, Callable[[Message, Emit], None]] = {
+    "block": run_block,
+    "preservation": run_preservation,
+    "spectrum": run_spectrum,
+    "check": run_check,
+    "environment": run_environment,
+    "profile": run_profile,
+    "roofline": run_roofline,
+    "open": _OPEN.open,
+    "turn": _OPEN.turn,
+}

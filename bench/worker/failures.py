@@ -1,0 +1,92 @@
+"""What becomes of a cell that raised, and of the worker it raised in."""
+
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+from bench.errors import BenchError, SpecError
+from bench.plain_text import plain
+from bench.process.protocol import Message
+
+Emit = Callable[[Message], None]
+
+_ROOT = Path(__file__).resolve().parents[2]
+_OURS = tuple(_ROOT / package for package in ("bench", "teleport_core", "baselines"))
+
+
+class PoisonedError(Exception):
+    """The process cannot compute on its device any more: another has to go on."""
+
+
+def status_of(error: Exception) -> str:
+    """The status of a cell that raised.
+
+    Skipped: the method cannot move this model, or there is no such model at this point. Invalid:
+    the numbers are no good, such as a loss that is NaN. Oom: out of memory. Crashed: anything else.
+    """
+    import torch
+
+    from teleport_core.errors import ModelError, ProblemError
+
+    if isinstance(error, (ModelError, SpecError)):
+        return "skipped"
+    if isinstance(error, (ProblemError, torch.linalg.LinAlgError)):  # type: ignore[attr-defined]
+        return "invalid"
+    oom = isinstance(error, (MemoryError, torch.OutOfMemoryError))
+    # The CPU allocator raises a plain RuntimeError.
+    return "oom" if oom or "DefaultCPUAllocator" in str(error) else "crashed"
+
+
+def is_poisoned() -> bool:
+    """Whether an error has left the CUDA context unusable, as an illegal access does."""
+    import torch
+
+    if not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        return False
+    try:
+        torch.cuda.synchronize()
+    except RuntimeError:  # torch.AcceleratorError is one; so is what older versions raise
+        return True
+    return False
+
+
+def reason_of(error: Exception) -> str:
+    """What is shown to the user: our own errors speak for themselves."""
+    from teleport_core import TeleportError
+
+    text = plain(str(error))
+    ours = isinstance(error, (BenchError, TeleportError))
+    return text if ours else f"{type(error).__name__}: {text}{_place(error)}"
+
+
+def _place(error: Exception) -> str:
+    """Where code that is neither ours nor installed raised, or called what did."""
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        path = Path(frame.filename).resolve()
+        installed = {"site-packages", "dist-packages"} & set(path.parts)
+        if path.suffix == ".py" and not installed and not any(map(path.is_relative_to, _OURS)):
+            return f" ({path.name}, line {frame.lineno}, in {frame.name})"
+    return ""
+
+
+def fail(cell_id: str, error: Exception, emit: Emit) -> None:
+    """Report a cell that raised.
+
+    Raises:
+        PoisonedError: nothing can be computed on the device after it.
+    """
+    traceback.print_exc()
+    status = status_of(error)
+    emit({"event": "cell", "cell_id": cell_id, "status": status, "reason": reason_of(error)})
+    if is_poisoned():
+        raise PoisonedError(f"the CUDA context is unusable after: {reason_of(error)}")
+    if status == "oom":
+        empty_cache()
+
+
+def empty_cache() -> None:
+    """Give back what the device's allocator holds for later."""
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

@@ -1,0 +1,117 @@
+"""Blocks that stay built between commands, so that two workers can take turns.
+
+A gate opens the same block in a worker on each of two source trees and then asks now one and now
+the other for a turn at one cell: so many calls in a row, each from the same weights, each a sample.
+"""
+
+import gc
+import sys
+import traceback
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.process.protocol import Message
+from bench.timing.clock import Clock, clocks_for
+from bench.timing.processor_clock import ProcessorClock
+from bench.timing.rounds import Entrant, quiet_collector, restore
+
+if TYPE_CHECKING:
+    import torch
+
+    from teleport_core import Problem
+
+Emit = Callable[[Message], None]
+
+PACKAGES = ("bench", "teleport_core", "baselines")
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """What the worker lends: how it builds a point, how it makes a cell ready, how it fails one."""
+
+    build: Callable[[Message], Any]
+    enter: Callable[[Message, Any, list["Problem"], Any], Entrant]
+    check: Callable[[list["Problem"]], None]
+    fail: Callable[[str, Exception, Emit], None]
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """A cell that can be asked for turns."""
+
+    entrant: Entrant
+    model: "torch.nn.Module"
+    start: dict[str, "torch.Tensor"]
+
+
+class OpenBlocks:
+    """The blocks a worker has open."""
+
+    def __init__(self, workshop: Workshop) -> None:
+        self._workshop = workshop
+        self._ready: dict[str, _Ready] = {}
+
+    def open(self, command: Message, emit: Emit) -> None:
+        """Build a block and call each of its cells once; those that fail are reported."""
+        from teleport_core import Problem
+
+        point, built = self._workshop.build(command)
+        problems = [Problem(built.model, built.loss_fn, *batch) for batch in built.batches]
+        self._workshop.check(problems)
+        start = {name: value.detach().clone() for name, value in built.model.state_dict().items()}
+        clocks: list[Clock] = clocks_for(point.device)
+        if point.device == "cpu" and command["threads"] == 1:
+            # Outside the wall clock, which decides.
+            clocks.insert(0, ProcessorClock())
+        for cell in command["cells"]:
+            emit({"event": "note", "cell_id": cell["cell_id"]})
+            try:
+                entrant = self._workshop.enter(cell, point, problems, clocks)
+                ready = _Ready(entrant, built.model, start)
+                _call(ready)
+            except Exception as error:
+                self._workshop.fail(cell["cell_id"], error, emit)
+            else:
+                self._ready[entrant.cell_id] = ready
+        gc.collect()
+        gc.freeze()
+        emit({"event": "opened", "sources": source_trees(sys.modules.items())})
+
+    def turn(self, command: Message, emit: Emit) -> None:
+        """Call one cell ``calls`` times in a row; a failure ends the cell."""
+        cell_id = command["cell_id"]
+        ready = self._ready[cell_id]
+        samples: list[Message] = []
+        try:
+            with quiet_collector():
+                for _ in range(command["calls"]):
+                    samples += _call(ready)
+        except Exception as error:
+            traceback.print_exc()
+            del self._ready[cell_id]
+            self._workshop.fail(cell_id, error, emit)
+        else:
+            emit({"event": "sample", "cell_id": cell_id, "samples": samples})
+
+
+def _call(ready: _Ready) -> list[Message]:
+    """The samples of one call, a sample a clock."""
+    from teleport_core.errors import ProblemError
+
+    entrant = ready.entrant
+    restore(ready.model, ready.start)
+    samples, done, _ = entrant.call()
+    if done != entrant.expected_steps:
+        raise ProblemError(
+            f"expected {entrant.expected_steps} steps; {done} were carried out, so the time is not "
+            "that of the full work: choose n below d"
+        )
+    return samples
+
+
+def source_trees(modules: Iterable[tuple[str, Any]]) -> list[str]:
+    """The directories that our packages were imported from; one, unless trees are mixed."""
+    files = [module.__file__ for name, module in modules if name in PACKAGES and module.__file__]
+    return sorted({str(Path(file).resolve().parents[1]) for file in files})

@@ -1,0 +1,78 @@
+"""What is recorded off the clock: curves of Figure 6, spectra and profiles."""
+
+import traceback
+from dataclasses import asdict
+from pathlib import Path
+
+from bench.process.protocol import Message
+from bench.spec.variants import parse_variant
+from bench.timing.rounds import restore
+from bench.worker.block import built_point, check_batches
+from bench.worker.failures import Emit, reason_of, status_of
+
+
+def run_preservation(command: Message, emit: Emit) -> None:
+    """Follow one variant step by step at every threshold of the command."""
+    from bench.preservation.learning_rate import find_lr
+    from bench.preservation.starting_point import subject, takes_tau
+    from bench.preservation.trajectory import trajectory
+
+    point, built = built_point(command)
+    variant = parse_variant(command["variant"])
+    where = subject(built, command["start"])
+    lr = variant.options.get("lr")
+    if lr is None:
+        taus = [item["tau"] for item in command["items"]]
+        lr = find_lr(where, variant, point.t, command["growth"], taus)
+    # A method that knows no tau is followed once, and one that chooses its tau has no one tau.
+    only = {**command["items"][0], "tau": None if "max_drift" in variant.options else 1.0}
+    items = command["items"] if takes_tau(variant) else [only]
+    for item in items:
+        emit({"event": "note", "cell_id": item["cell_id"]})
+        record = {
+            **asdict(point),
+            "cell_id": item["cell_id"],
+            "tau": item["tau"],
+            "lr": lr,
+            "of": len(items),
+            "status": "ok",
+            "reason": "",
+            **trajectory(where, variant, point.t, float(lr), item["tau"] or 1.0),
+        }
+        emit({"event": "record", "record": record})
+
+
+def run_spectrum(command: Message, emit: Emit) -> None:
+    """Singular values of every layer's input at one point."""
+    from bench.preservation.spectra import spectra
+    from bench.preservation.starting_point import subject
+
+    point, built = built_point(command)
+    layers = list(spectra(subject(built, "init"), command["taus"]))
+    for spectrum in layers:
+        cell_id = f"{command['unit']}-{spectrum['position']}"
+        record = {**asdict(point), "cell_id": cell_id, "of": len(layers), **spectrum}
+        emit({"event": "record", "record": record})
+
+
+def run_profile(command: Message, emit: Emit) -> None:
+    """Profile the cells of one point: traces into the run directory, a record each."""
+    from bench.profiling.cells import profile_cell
+    from bench.profiling.record import Detail
+    from teleport_core import Problem
+
+    point, built = built_point(command)
+    problems = [Problem(built.model, built.loss_fn, *batch) for batch in built.batches]
+    check_batches(problems)
+    start = {name: value.detach().clone() for name, value in built.model.state_dict().items()}
+    detail = Detail(**command["detail"])
+    for cell in command["cells"]:
+        emit({"event": "note", "cell_id": cell["cell_id"]})
+        record = {**cell, "of": len(command["cells"]), "status": "ok", "reason": ""}
+        try:
+            record |= profile_cell(cell, point, problems, Path(command["run"]), detail)
+        except Exception as error:
+            traceback.print_exc()
+            record |= {"status": status_of(error), "reason": reason_of(error)}
+        restore(built.model, start)
+        emit({"event": "record", "record": record})

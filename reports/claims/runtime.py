@@ -1,0 +1,141 @@
+"""What the paper claims about time, beside what was measured."""
+
+import math
+from collections.abc import Callable, Sequence
+
+from bench.statistics.growth import TOLERANCE
+from bench.statistics.growth_verdicts import grows_faster
+from reports.claims.claim import NULLSPACE, SYMMETRY, Claim, Evidence
+from reports.run.run import AXES, Record
+from reports.tables.growth import Setting, growth_of
+from reports.text.formatting import levels, percent_interval, slope_interval
+
+Words = Callable[[Record], str]
+
+
+def near_constant(evidence: Evidence) -> Claim:
+    """The total's slope in d and n."""
+    return Claim(
+        "Near-constant runtime in d and n.",
+        "Section 4.1, Figure 3",
+        _lines(evidence, (NULLSPACE,), "dn", _judged(_slope)),
+        "A constant time has slope 0; one that doubles with the level has slope 1. Near-constant "
+        f"is a slope below {TOLERANCE}: less than 11 % for each doubling.",
+    )
+
+
+def linear(evidence: Evidence) -> Claim:
+    """The total's exponent in t, l and b."""
+    return Claim(
+        "Runtime grows linearly in t, l and b.",
+        "Section 4.1, Figure 3",
+        _lines(evidence, (NULLSPACE,), "tlb", _judged(_exponent)),
+        "Linear growth on top of a constant floor has exponent 1; the floor makes the plain slope "
+        f"smaller. Linear is an exponent of 1 within {TOLERANCE}.",
+    )
+
+
+def single_svd(evidence: Evidence) -> Claim:
+    """What of the time grows with t."""
+    lines = [
+        f"{phase}, {line}"
+        for phase in ("prepare", "steps")
+        for line in _lines(evidence, (NULLSPACE,), "t", _judged(_slope), phase)
+    ]
+    return Claim(
+        "One SVD per batch removes the dependence of the complexity on t.",
+        "Section 4.1",
+        lines,
+        "The SVD belongs to prepare; the t steps that follow are timed apart from it.",
+    )
+
+
+def faster(evidence: Evidence) -> Claim:
+    """The total's slopes of both methods, axis by axis."""
+    both = [
+        axis
+        for axis in AXES
+        if all(_rows(evidence, method, axis, "total") for method in (NULLSPACE, SYMMETRY))
+    ]
+    return Claim(
+        "The runtime of symmetry teleport grows faster in every one of t, d, n, l and b.",
+        "Section 4.1, Figure 3",
+        [
+            f"{line}{_compared(evidence, axis)}"
+            for axis in both
+            for line in _lines(evidence, (NULLSPACE, SYMMETRY), axis, _slope)
+        ],
+        "Compare the slopes over the same levels; intervals that overlap do not tell them apart.",
+    )
+
+
+def negligible(evidence: Evidence) -> Claim:
+    """What the schedule costs beside the training."""
+    lines = [
+        f"{evidence.where(cost.variant, table.setting)}: {percent_interval(*cost.share[:3])} of "
+        "the SGD time"
+        for table in evidence.costs
+        for cost in table.costs
+        if cost.variant.startswith(NULLSPACE)
+    ]
+    return Claim(
+        "The cost of teleportation is negligible compared to gradient descent.",
+        "Section 4.1, Figure 2 (bottom)",
+        lines,
+        "Computed from the times of a batch, a teleport step and an SGD step; no training was run.",
+    )
+
+
+def _lines(
+    evidence: Evidence,
+    methods: Sequence[str],
+    axes: Sequence[str],
+    words: Words,
+    phase: str = "total",
+) -> list[str]:
+    """A line per axis and range of levels, with every variant that has times over it."""
+    lines: dict[str, list[str]] = {}
+    for axis in axes:
+        for row in (row for method in methods for row in _rows(evidence, method, axis, phase)):
+            over = levels(axis, row["lowest"], row["highest"])
+            lines.setdefault(over, []).append(f"{_where(evidence, row)} {words(row)}")
+    return [f"{over}: {'; '.join(parts)}" for over, parts in lines.items()]
+
+
+def _rows(evidence: Evidence, method: str, axis: str, phase: str) -> list[Record]:
+    return [
+        row
+        for row in evidence.scaling
+        if (row["method"], row["axis"], row["phase"]) == (method, axis, phase)
+        and math.isfinite(row["slope"])
+    ]
+
+
+def _where(evidence: Evidence, row: Record) -> str:
+    return evidence.where(row["variant"], Setting(*(row[name] for name in Setting._fields)))
+
+
+def _judged(words: Words) -> Words:
+    """The numbers of a row with the verdict on the claim that its axis is held against."""
+    return lambda row: f"{words(row)} ({row['verdict']})" if row["verdict"] else words(row)
+
+
+def _compared(evidence: Evidence, axis: str) -> str:
+    """Verdicts on the first null-space variant and every symmetry variant over the same levels."""
+    found = []
+    for ours in _rows(evidence, NULLSPACE, axis, "total"):
+        for theirs in _rows(evidence, SYMMETRY, axis, "total"):
+            same = all(ours[k] == theirs[k] for k in (*Setting._fields, "lowest", "highest"))
+            if same and ours["variant"] == NULLSPACE:
+                finding = grows_faster(growth_of(ours), growth_of(theirs))
+                found.append(f"{_where(evidence, theirs)} {finding}")
+    return f" (grows faster: {'; '.join(found)})" if found else ""
+
+
+def _slope(row: Record) -> str:
+    return f"slope {slope_interval(row['slope'], row['slope_low'], row['slope_high'])}"
+
+
+def _exponent(row: Record) -> str:
+    exponent = slope_interval(row["exponent"], row["ci_low"], row["ci_high"])
+    return f"exponent {exponent}, {_slope(row)}"

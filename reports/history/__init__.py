@@ -1,0 +1,1 @@
+"""Verdicts of many runs, one after another."""

@@ -1,0 +1,117 @@
+"""The history of gates: each cell's series with its levels, and the steps between them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+
+from bench.comparison.history import Series, load, series_of
+from bench.statistics.change_points import change_points
+from reports.history.figures import draw
+from reports.run.harmless import shortened
+from reports.text import html_tables as html
+from reports.text.canvas import Drawing
+from reports.text.formatting import percent
+from reports.text.html_tables import Column, Table
+
+MOST_POINTS = 200  # of a series; the search grows with their square
+MOST_DRAWN = 24
+
+
+@dataclass(frozen=True)
+class Levelled:
+    """A series and where its levels begin; 0 is always among them."""
+
+    series: Series
+    starts: tuple[int, ...]
+
+    @property
+    def levels(self) -> list[float]:
+        """The median of each stretch, in seconds."""
+        edges = [*self.starts, len(self.series.seconds)]
+        return [median(self.series.seconds[a:b]) for a, b in pairwise(edges)]
+
+    @property
+    def last_step(self) -> float:
+        """The latest level over the one before it, less 1; 0 where there is one level."""
+        levels = self.levels
+        return levels[-1] / levels[-2] - 1 if len(levels) > 1 else 0.0
+
+
+@dataclass(frozen=True)
+class HistorySection:
+    """What the page shows of a history."""
+
+    gates: int
+    table: Table
+    figures: list[tuple[str, Drawing]]
+    undrawn: int
+
+
+def section(path: Path) -> HistorySection:
+    """The section of a history's file.
+
+    Raises:
+        bench.errors.JournalError: there is no such file, or it is damaged.
+    """
+    entries = load(path)
+    found = sorted(map(levelled, series_of(entries)), key=lambda each: -abs(each.last_step))
+    drawn = found[:MOST_DRAWN]
+    return HistorySection(
+        gates=len(entries),
+        table=_table(found),
+        figures=[(shortened(each.series.label), _drawing(each)) for each in drawn],
+        undrawn=len(found) - len(drawn),
+    )
+
+
+def levelled(series: Series) -> Levelled:
+    """The newest points of a series, cut into levels."""
+    kept = Series(
+        series.label,
+        series.when[-MOST_POINTS:],
+        series.heads[-MOST_POINTS:],
+        series.seconds[-MOST_POINTS:],
+    )
+    return Levelled(kept, (0, *change_points(kept.seconds)))
+
+
+def _drawing(each: Levelled) -> Drawing:
+    steps = len(each.starts) - 1
+    words = "no step" if not steps else "1 step" if steps == 1 else f"{steps} steps"
+    alt = f"{shortened(each.series.label)} over {len(each.series.seconds)} gates: {words}"
+    return draw(each.series.seconds, each.starts, each.levels, alt)
+
+
+def _table(found: Sequence[Levelled]) -> Table:
+    columns = [
+        Column("cell", numeric=False),
+        Column("gates"),
+        Column("last"),
+        Column("level"),
+        Column("last step"),
+        Column("since", numeric=False),
+    ]
+    rows = [_row(each) for each in found]
+    return Table("Every cell over time, the largest last step first", columns, rows, sortable=True)
+
+
+def _row(each: Levelled) -> list[html.Cell]:
+    series, start = each.series, each.starts[-1]
+    since = f"{_day(series.when[start])} {series.heads[start]}" if start else ""
+    step = each.last_step
+    text = f"{'+' if step > 0 else ''}{percent(step)}" if start else "none"
+    return [
+        html.words(series.label),
+        html.whole(len(series.seconds)),
+        html.seconds(series.seconds[-1]),
+        html.seconds(each.levels[-1]),
+        html.Cell(text, "", step),
+        html.words(since),
+    ]
+
+
+def _day(when: float) -> str:
+    return datetime.fromtimestamp(when, UTC).strftime("%Y-%m-%d")

@@ -1,0 +1,134 @@
+"""What a page shows of a run that is too large for one: the part that matters, and a note.
+
+The CSV files hold everything. Of an ordinary run nothing is left out.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from reports.run.run import AXES, SGD, Record, Run
+from reports.tables.growth import Setting, setting_of, unfinished
+from reports.text.formatting import whole
+
+# Cells up to which every one is shown, and how many of more of them.
+MOST_CELLS = 2000
+_MOST_ROWS = 1200
+_MOST_CURVES = 160
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How many settings, variants in each, and levels of an axis are drawn."""
+
+    settings: int
+    variants: int
+    levels: int
+
+
+_ORDINARY = Limits(settings=16, variants=24, levels=1000)
+_LARGE = Limits(settings=3, variants=8, levels=24)
+
+
+@dataclass(frozen=True)
+class Excerpt:
+    """A run as a page shows it.
+
+    Attributes:
+        run: with the cells, curves and spectra that are drawn, and a note on what is left out.
+        rows: ids of the cells that get a row in the table of all cells.
+    """
+
+    run: Run
+    rows: set[str]
+
+
+def excerpt(run: Run, base: dict[str, int]) -> Excerpt:
+    """The part of a run that its page shows; the same run gives the same part."""
+    limits = _ORDINARY if len(run.cells) <= MOST_CELLS else _LARGE
+    kept = _cells(run, base, limits)
+    rows = _rows(run.cells, kept)
+    preservation, spectrum = run.preservation[:_MOST_CURVES], run.spectrum[:_MOST_CURVES]
+    notes = [
+        *_note("cells", "drawn", len(kept), len(run.cells), "runtime.csv"),
+        *_note("cells", "in the table of cells", len(rows), len(run.cells), "runtime.csv"),
+        *_note("curves", "drawn", len(preservation), len(run.preservation), "preservation.csv"),
+        *_note("spectra", "drawn", len(spectrum), len(run.spectrum), "spectrum.csv"),
+    ]
+    shown = replace(
+        run,
+        cells=kept,
+        preservation=preservation,
+        spectrum=spectrum,
+        notes=[*run.notes, *_unfinished(run), *notes],
+    )
+    return Excerpt(shown, rows)
+
+
+def _note(what: str, how: str, shown: int, count: int, file: str) -> list[str]:
+    if shown == count:
+        return []
+    return [
+        f"This run is too large for one page: {whole(shown)} of {whole(count)} {what} are {how}; "
+        f"all of them are in {file}."
+    ]
+
+
+def _unfinished(run: Run) -> list[str]:
+    """A run that only profiles has no cells to miss."""
+    return [] if run.profiles and not run.cells else unfinished(run.cells, run.spec)
+
+
+def _cells(run: Run, base: dict[str, int], limits: Limits) -> list[Record]:
+    """The settings with most cells, their first variants, and levels spread over each axis."""
+    settings = _most_common((setting_of(cell) for cell in run.cells), limits.settings)
+    variants = {SGD, *_variants(run, limits.variants)}
+    chosen = [c for c in run.cells if setting_of(c) in settings and c["variant"] in variants]
+    levels = _levels(chosen, base, limits.levels)
+    return [
+        cell
+        for cell in chosen
+        if all(cell.get(axis) in levels[setting_of(cell), axis] for axis in AXES)
+    ]
+
+
+def _variants(run: Run, most: int) -> list[str]:
+    """Those of the spec in its order, then the others by name."""
+    found = {cell["variant"] for cell in run.cells if cell["method"] != SGD}
+    asked = [name for name in (run.spec or {}).get("methods") or [] if name in found]
+    return [*asked, *sorted(found - set(asked))][:most]
+
+
+def _levels(
+    cells: Iterable[Record], base: dict[str, int], most: int
+) -> dict[tuple[Setting, str], set[Any]]:
+    """Levels of every axis in every setting, thinned where there are too many."""
+    found: dict[tuple[Setting, str], set[Any]] = {}
+    for cell in cells:
+        for axis in AXES:
+            found.setdefault((setting_of(cell), axis), set()).add(cell.get(axis))
+    return {
+        (setting, axis): levels if len(levels) <= most else _spread(levels, most) | {base[axis]}
+        for (setting, axis), levels in found.items()
+    }
+
+
+def _spread(levels: set[Any], most: int) -> set[Any]:
+    """The lowest, the highest, and evenly many in between."""
+    ordered = sorted(level for level in levels if level is not None)
+    return {ordered[round(i * (len(ordered) - 1) / (most - 1))] for i in range(most)}
+
+
+def _rows(cells: Sequence[Record], drawn: Sequence[Record]) -> set[str]:
+    """Every cell of an ordinary run; of a large one those that failed first, then those drawn."""
+    if len(cells) <= MOST_CELLS:
+        return {cell["cell_id"] for cell in cells}
+    failed = [cell["cell_id"] for cell in cells if cell["status"] != "ok"][: _MOST_ROWS // 2]
+    rest = [cell["cell_id"] for cell in drawn if cell["status"] == "ok"]
+    return {*failed, *rest[: _MOST_ROWS - len(failed)]}
+
+
+def _most_common(names: Iterable[Setting], most: int) -> set[Setting]:
+    counts = Counter(names)
+    return set(sorted(counts, key=lambda name: (-counts[name], name))[:most])

@@ -1,0 +1,222 @@
+"""The section of the page on where the time goes: a bar per variant with its phases, and tables."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from reports.profile.tables import is_whole, operator_rows, phase_rows
+from reports.run.run import Record, number
+from reports.runtime.roofline import SHARES, Roof, roof_of, sentence, share
+from reports.text import formatting
+from reports.text import html_tables as html
+from reports.text.html_tables import Cell, Column, Table
+
+BAR_WIDTH, BAR_HEIGHT = 600, 24
+_DECOMPOSITIONS = ("basis", "pseudo-inverse", "inverse")
+_OPERATORS_SHOWN = 6
+_CHARACTER = 6.2  # of a label, in units of the bar
+# In the order of a call; what the papers call the bottleneck stands out.
+_COLOURS = {
+    "basis": "#b5400f",
+    "pseudo-inverse": "#d9730d",
+    "inverse": "#e8a33d",
+    "capture": "#8c6bb1",
+    "forward": "#a9c7e0",
+    "backward": "#6b9cc4",
+    "double backward": "#2f5f8a",
+    "tangent": "#3f8f8b",
+    "projection": "#7fb069",
+    "update": "#c9b458",
+    "check": "#b8b0a5",
+    "graph": "#9c7a5b",
+    "other": "#dedbd7",
+}
+_UNKNOWN_COLOUR = "#8a8a8a"
+_LIGHT_INK = {"basis", "double backward", "tangent", "capture"}
+
+
+class Piece(NamedTuple):
+    """One phase of a bar: its place in units of the bar, its label if that fits, its words."""
+
+    x: float
+    width: float
+    colour: str
+    label: str
+    light: bool
+    words: str
+
+
+class Bar(NamedTuple):
+    """The call of one variant, cut into its phases."""
+
+    variant: str
+    time: str
+    pieces: list[Piece]
+    words: str
+
+
+class Group(NamedTuple):
+    """The variants that were profiled at one point."""
+
+    heading: str
+    shares: list[str]
+    bars: list[Bar]
+    legend: list[tuple[str, str]]
+    phases: Table
+    calls: Table
+    operators: Table
+    traces: list[tuple[str, str]]
+
+
+class ProfileSection(NamedTuple):
+    """Everything the page says about profiles."""
+
+    groups: list[Group]
+    roof: str
+    notes: list[str]
+    command: str
+
+
+def section(records: Sequence[Record], environment: Record | None, run: str) -> ProfileSection:
+    """The section; ``run`` is how the command line names the run directory."""
+    good = [record for record in records if is_whole(record)]
+    roof = roof_of(environment)
+    points: dict[str, list[Record]] = {}
+    for record in good:
+        place = f"{record['model']} on {record['dataset']}, {record['device']}, {record['dtype']}"
+        points.setdefault(f"{formatting.point(record)} ({place})", []).append(record)
+    notes = [f"{record['variant']}: {record['note']}." for record in good if record.get("note")]
+    command = f"tensorboard --logdir {run}/profiles/tensorboard" if good else ""
+    groups = [_group(heading, found, roof) for heading, found in points.items()]
+    return ProfileSection(groups, sentence(environment), notes, command)
+
+
+def _group(heading: str, records: list[Record], roof: Roof) -> Group:
+    rows = {record["variant"]: phase_rows(record) for record in records}
+    present = {row["phase"] for found in rows.values() for row in found}
+    order = [*(name for name in _COLOURS if name in present), *sorted(present - set(_COLOURS))]
+    return Group(
+        heading=heading,
+        shares=_shares_of_decompositions(rows),
+        bars=[_bar(record, order) for record in records],
+        legend=[(name, _COLOURS.get(name, _UNKNOWN_COLOUR)) for name in order],
+        phases=_phase_table(records),
+        calls=_call_table(records, roof),
+        operators=_operator_table(records),
+        traces=[(record["variant"], record["raw_trace"]) for record in records],
+    )
+
+
+def _shares_of_decompositions(rows: Mapping[str, list[Record]]) -> list[str]:
+    """What the papers call the bottleneck, as shares of the variants' calls; a sentence a phase."""
+    shares: dict[str, list[str]] = {}
+    for name in _DECOMPOSITIONS:
+        for variant, found in rows.items():
+            for row in (row for row in found if row["phase"] == name):
+                share_of = f"{formatting.percent(row['share'])} of {variant}"
+                shares.setdefault(name, []).append(share_of)
+    return [f"{name.capitalize()}: {formatting.listed(found)}." for name, found in shares.items()]
+
+
+def _bar(record: Record, order: list[str]) -> Bar:
+    shares = {row["phase"]: max(row["share"], 0.0) for row in phase_rows(record)}
+    pieces = []
+    x = 0.0
+    for name in (name for name in order if name in shares):
+        width = BAR_WIDTH * shares[name]
+        percent = formatting.percent(shares[name])
+        pieces.append(
+            Piece(
+                x=round(x, 2),
+                width=round(width, 2),
+                colour=_COLOURS.get(name, _UNKNOWN_COLOUR),
+                label=_label(name, f"{100 * shares[name]:.0f} %", width),
+                light=name in _LIGHT_INK,
+                words=f"{name} {percent}",
+            )
+        )
+        x += width
+    words = f"{record['variant']}: " + ", ".join(piece.words for piece in pieces)
+    return Bar(record["variant"], formatting.seconds(record["seconds"]), pieces, words)
+
+
+def _label(name: str, percent: str, width: float) -> str:
+    """The longest label that fits into a piece."""
+    for label in (f"{name} {percent}", percent):
+        if (len(label) + 1) * _CHARACTER <= width:
+            return label
+    return ""
+
+
+def _phase_table(records: list[Record]) -> Table:
+    text = ["variant", "phase"]
+    numeric = ["times per call", "share", "time", "with what is within", "on the device"]
+    rows = [
+        [
+            html.words(record["variant"]),
+            html.words(row["phase"]),
+            html.whole(row["calls"]) if row["calls"] else Cell(formatting.DASH),
+            html.percent(row["share"]),
+            html.seconds(row["self_s"]),
+            html.seconds(row["total_s"]),
+            _device(row["device_s"]),
+        ]
+        for record in records
+        for row in phase_rows(record)
+    ]
+    caption = "Phases of a call: one batch prepared and taken through its t steps"
+    return Table(caption, html.columns(text, numeric), rows).without_empty()
+
+
+def _device(seconds: float | None) -> Cell:
+    return html.seconds(seconds) if seconds else Cell(formatting.DASH)
+
+
+def _call_table(records: list[Record], roof: Roof) -> Table:
+    numeric = ["call", "without stopwatch", "in the trace", "launches per call", "per step"]
+    numeric += ["device busy", "peak of memory", "on the device"]
+    numeric += ["of the product rate", "of the copy rate"]
+    rows = [_call_cells(record, roof) for record in records]
+    caption = "Calls as a whole; launches are kernels, on a CPU operators of the lowest level"
+    return Table(caption, html.columns(["variant"], numeric), rows).without_empty()
+
+
+def _call_cells(record: Record, roof: Roof) -> list[Cell]:
+    traced = record["traced"]
+    peaks = traced["memory_peaks"]
+    unwatched = number(record["unwatched_s"])
+    return [
+        html.words(record["variant"]),
+        html.seconds(record["seconds"]),
+        html.seconds(unwatched),
+        html.seconds(traced["call_s"]),
+        html.numbers(traced["launched"]),
+        html.numbers(traced["launched_in_steps"] / record["t"]),
+        html.percent(number(traced["device_busy"])),
+        html.memory(number(peaks.get("cpu"))),
+        html.memory(max((size for name, size in peaks.items() if name != "cpu"), default=math.nan)),
+        *(html.percent(share(roof, record, column, unwatched)) for column in SHARES),
+    ]
+
+
+def _operator_table(records: list[Record]) -> Table:
+    text = ["variant", "operator", "phase"]
+    numeric = ["times per call", "own time", "with what it calls", "own on the device"]
+    rows = [
+        [
+            html.words(record["variant"]),
+            html.words(row["operator"]),
+            html.words(row["phase"]),
+            html.numbers(row["calls"]),
+            html.seconds(row["self_cpu_s"]),
+            html.seconds(row["total_cpu_s"]),
+            _device(row["self_device_s"]),
+        ]
+        for record in records
+        for row in operator_rows(record)[:_OPERATORS_SHOWN]
+    ]
+    caption = (
+        f"The {_OPERATORS_SHOWN} operators with most time of their own, in the trace, whose times "
+        "hold the profiler's own work"
+    )
+    return Table(caption, [*html.columns(text, []), *map(Column, numeric)], rows).without_empty()

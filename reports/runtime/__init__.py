@@ -1,0 +1,1 @@
+"""What a call costs: figures, ratios, crossings, schedules."""

@@ -1,0 +1,245 @@
+"""Figure 3: time of the whole call against t, d, n, l and b, in seconds or in SGD steps."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
+
+from reports.run.run import AXES, SGD, Record
+from reports.tables.growth import Setting, sweep
+from reports.text.canvas import REFERENCE_GREY, Drawing, Style, finish, log_ticks, look, panel
+from reports.text.formatting import listed, number, seconds
+
+MEANINGS = {
+    "t": "teleport steps per batch",
+    "d": "hidden width",
+    "n": "batch size",
+    "l": "weight layers",
+    "b": "teleport batches",
+}
+VIEWS = {
+    "seconds": ("median_s", "ci_low_s", "ci_high_s"),
+    "sgd_steps": ("call_sgd_steps", "call_sgd_steps_low", "call_sgd_steps_high"),
+}
+_Y_LABELS = {"seconds": "time of one call", "sgd_steps": "SGD steps in the time of one call"}
+_MOST_TICKS = 8
+_FAIL_ROW_HEIGHT = 0.075  # of the panel
+
+
+class Point(NamedTuple):
+    """A measured cell: level of the swept axis, median, 95 % interval (NaN if unknown)."""
+
+    level: int
+    value: float
+    low: float
+    high: float
+
+
+class Fit(NamedTuple):
+    """T(x) = floor + scale x^exponent, in seconds, between the levels it was fitted to."""
+
+    floor: float
+    scale: float
+    exponent: float
+    lowest: int
+    highest: int
+
+
+class Failure(NamedTuple):
+    """A cell without a time: what became of it and why."""
+
+    variant: str
+    axis: str
+    level: int
+    status: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Panel:
+    """The data of one panel, before any drawing; ``unpaired`` counts ok cells without a ratio."""
+
+    axis: str
+    view: str
+    points: dict[str, list[Point]]
+    fits: dict[str, Fit]
+    failures: list[Failure]
+    reference: list[tuple[int, int]]
+    unpaired: int
+
+    @property
+    def levels(self) -> list[int]:
+        """Every level that has a point or a failed cell, ascending."""
+        measured = {point.level for points in self.points.values() for point in points}
+        return sorted(measured | {failure.level for failure in self.failures})
+
+    @property
+    def extent(self) -> list[float]:
+        """Every number that has to be inside the y limits."""
+        points = [point for points in self.points.values() for point in points]
+        known = [n for p in points for n in (p.value, p.low, p.high) if n > 0]
+        return known + [float(steps) for _, steps in self.reference]
+
+
+def panels(
+    runtime: Sequence[Record],
+    scaling: Sequence[Record],
+    setting: Setting,
+    base: dict[str, int],
+    view: str,
+) -> list[Panel]:
+    """The panels of one view, in the paper's order; SGD itself is the unit, not a curve.
+
+    Axes that were held at one level have none, unless no axis was swept.
+    """
+    rows = [row for row in runtime if row["method"] != SGD]
+    fits = _fits(scaling, setting) if view == "seconds" else {}
+    cells = {axis: sweep(rows, setting, axis, base) for axis in AXES}
+    swept = [axis for axis in AXES if len({cell[axis] for cell in cells[axis]}) > 1]
+    return [_panel(cells[axis], fits, axis, view, base) for axis in swept or AXES]
+
+
+def _panel(
+    rows: list[Record],
+    fits: dict[tuple[str, str], Fit],
+    axis: str,
+    view: str,
+    base: dict[str, int],
+) -> Panel:
+    columns = VIEWS[view]
+    points: dict[str, list[Point]] = {}
+    failures: list[Failure] = []
+    unpaired = 0
+    for row in rows:
+        value, low, high = (float(row[column]) for column in columns)
+        if row["status"] != "ok":
+            what = (row["variant"], axis, row[axis], row["status"], row["reason"])
+            failures.append(Failure(*what))
+        elif value > 0:
+            points.setdefault(row["variant"], []).append(Point(row[axis], value, low, high))
+        else:
+            unpaired += 1
+    own = {variant: fits[variant, axis] for variant in points if (variant, axis) in fits}
+    levels = sorted({point.level for curve in points.values() for point in curve})
+    steps = [(level, {**base, axis: level}) for level in levels if view == "sgd_steps"]
+    reference = [(level, at["t"] * at["b"]) for level, at in steps]
+    return Panel(axis, view, points, own, failures, reference, unpaired)
+
+
+def _fits(scaling: Sequence[Record], setting: Setting) -> dict[tuple[str, str], Fit]:
+    """(variant, axis) -> fit of the total, where there is one."""
+    return {
+        (row["variant"], row["axis"]): Fit(
+            row["floor_s"], row["scale"], row["exponent"], int(row["lowest"]), int(row["highest"])
+        )
+        for row in scaling
+        if row["phase"] == "total"
+        and tuple(row[name] for name in Setting._fields) == setting
+        and math.isfinite(row["exponent"])
+    }
+
+
+def draw(chosen: Sequence[Panel], styles: dict[str, Style]) -> list[Drawing]:
+    """One drawing per panel; all share their y limits, so that heights can be compared."""
+    limits = _limits(chosen)
+    with look():
+        return [_draw(panel, styles, limits) for panel in chosen]
+
+
+def _limits(chosen: Sequence[Panel]) -> tuple[float, float]:
+    """Room for every point and bar, and below them a row for each failure at the same level."""
+    extent = [number for panel in chosen for number in panel.extent]
+    low, high = (min(extent), max(extent)) if extent else (0.1, 10.0)
+    margin = (high / low) ** 0.07 * 1.25
+    rows = [_fail_row(panel.failures, i) for panel in chosen for i in range(len(panel.failures))]
+    room = (high / low * margin**2) ** (_FAIL_ROW_HEIGHT * (max(rows, default=-1) + 1))
+    return low / margin / room, high * margin
+
+
+def _draw(data: Panel, styles: dict[str, Style], limits: tuple[float, float]) -> Drawing:
+    figure, axes = panel(f"{data.axis}, {MEANINGS[data.axis]}", _Y_LABELS[data.view])
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log")
+    log_ticks(axes, *limits, seconds=data.view == "seconds")
+    _draw_reference(axes, data.reference)
+    for variant, points in data.points.items():
+        _draw_curve(axes, points, data.fits.get(variant), styles[variant])
+    _draw_failures(axes, data.failures, styles)
+    _x_ticks(axes, data.levels)
+    return finish(figure, describe(data))
+
+
+def _draw_reference(axes: Axes, reference: list[tuple[int, int]]) -> None:
+    if reference:
+        axes.plot(*zip(*reference, strict=True), color=REFERENCE_GREY, lw=0.8, gid="reference")
+
+
+def _draw_curve(axes: Axes, points: list[Point], fit: Fit | None, style: Style) -> None:
+    if fit:
+        x = np.geomspace(fit.lowest, fit.highest, 40)
+        y = fit.floor + fit.scale * x**fit.exponent
+        axes.plot(x, y, color=style.colour, lw=0.7, linestyle=(0, (2, 2)), gid="fit")
+    x, values, lows, highs = np.array(points, dtype=float).T
+    bars = np.nan_to_num([values - lows, highs - values])
+    line: dict[str, Any] = {**style.line(), "ecolor": style.colour, "elinewidth": 1, "capsize": 2}
+    container = axes.errorbar(x, values, yerr=bars, **line)
+    container.lines[0].set_gid("points")
+
+
+def _draw_failures(axes: Axes, failures: list[Failure], styles: dict[str, Style]) -> None:
+    """A cross per failed cell at its level, on the bottom, one row above the other."""
+    for index, failure in enumerate(failures):
+        axes.plot(
+            [failure.level],
+            [0.045 + _FAIL_ROW_HEIGHT * _fail_row(failures, index)],
+            transform=axes.get_xaxis_transform(),
+            color=styles[failure.variant].colour,
+            marker="x",
+            markeredgewidth=1.6,
+            markersize=5.5,
+            clip_on=False,
+            gid="failed",
+        )
+
+
+def _fail_row(failures: list[Failure], index: int) -> int:
+    """How many earlier failures stand at the same level."""
+    return sum(1 for other in failures[:index] if other.level == failures[index].level)
+
+
+def _x_ticks(axes: Axes, levels: list[int]) -> None:
+    """A tick at each level, or at every second, third ... one where they would touch."""
+    if not levels:
+        axes.xaxis.set_major_locator(NullLocator())
+        return
+    shown = levels[:: math.ceil(len(levels) / _MOST_TICKS)]
+    axes.set_xlim(levels[0] / 1.25, levels[-1] * 1.25)
+    axes.xaxis.set_major_locator(FixedLocator(shown))
+    axes.xaxis.set_major_formatter(FixedFormatter([str(level) for level in shown]))
+    axes.xaxis.set_minor_locator(NullLocator())
+
+
+def describe(data: Panel) -> str:
+    """The panel in words and numbers, for those who do not see it."""
+    unit = "Seconds of one call" if data.view == "seconds" else "One call in SGD steps"
+    curves = [_describe_curve(name, points, data.view) for name, points in data.points.items()]
+    failed = [f"{f.variant} at {f.axis} = {f.level} ({f.status})" for f in data.failures]
+    sentences = [f"{unit} against {data.axis}, {MEANINGS[data.axis]}.", *curves]
+    if failed:
+        sentences.append(f"Failed: {listed(failed)}.")
+    return " ".join(sentences if curves or failed else [*sentences, "Nothing was measured."])
+
+
+def _describe_curve(name: str, points: list[Point], view: str) -> str:
+    write = seconds if view == "seconds" else number
+    first, last = points[0], points[-1]
+    if len(points) == 1:
+        return f"{name}: {write(first.value)} at {first.level}, the only level."
+    return (
+        f"{name}: {write(first.value)} at {first.level} to {write(last.value)} at {last.level}, "
+        f"{len(points)} levels."
+    )

@@ -1,0 +1,1 @@
+"""Numbers as text, tables as HTML, figures as SVG."""

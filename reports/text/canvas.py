@@ -1,0 +1,200 @@
+"""What all figures share: the look of a curve, the canvas, and a drawing as it enters the page.
+
+No name from a journal is ever drawn: legends, titles and lists are HTML, so that fonts, escaping
+and line breaks are the browser's, and a figure holds numbers and our own words only.
+"""
+
+import base64
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from io import BytesIO
+from typing import Any, NamedTuple
+
+import matplotlib as mpl
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
+
+from reports.text.formatting import power_of_ten, tick_number, tick_seconds
+
+PANEL_INCHES = (3.7, 2.9)
+REFERENCE_GREY = "0.45"
+_SWATCH_INCHES = (0.56, 0.2)
+_MOST_TICKS = 7
+_MARKERS = "os^Dv<>p*h"
+_DASHES: tuple[tuple[float, ...], ...] = ((), (5, 1.5), (5, 1.5, 1, 1.5), (1, 1.2), (8, 2, 2, 2))
+_DASH_NAMES = ("solid", "dashed", "dash-dotted", "dotted", "long-dashed")
+_MARKER_NAMES = (
+    *("circles", "squares", "triangles", "diamonds", "triangles pointing down"),
+    *("triangles pointing left", "triangles pointing right", "pentagons", "stars", "hexagons"),
+)
+_COLOURS = sns.color_palette("colorblind", 10).as_hex()
+_ORDER = (0, 1, 2, 4, 3, 5, 9, 8, 6, 7)  # neighbours differ in lightness, too
+
+_LOOK: dict[Any, Any] = {
+    "svg.hashsalt": "teleport-bench",
+    "svg.fonttype": "none",
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 8.0,
+    "axes.labelsize": 8.0,
+    "axes.edgecolor": "0.35",
+    "axes.labelcolor": "0.1",
+    "axes.linewidth": 0.7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "0.88",
+    "grid.linewidth": 0.6,
+    "xtick.color": "0.35",
+    "ytick.color": "0.35",
+    "xtick.labelcolor": "0.1",
+    "ytick.labelcolor": "0.1",
+    "lines.linewidth": 1.5,
+    "lines.markersize": 5.0,
+    "axes.axisbelow": True,
+    # The same box in every panel: axes line up down a column of the page.
+    "figure.subplot.left": 0.15,
+    "figure.subplot.right": 0.985,
+    "figure.subplot.bottom": 0.15,
+    "figure.subplot.top": 0.91,
+    "axes.titlesize": 8.0,
+    "axes.titlelocation": "left",
+}
+
+
+class Style(NamedTuple):
+    """How one curve is drawn everywhere; distinct without colour, too."""
+
+    colour: str
+    marker: str
+    dashes: tuple[float, ...]
+    words: str
+
+    def line(self) -> dict[str, Any]:
+        """Keyword arguments of a matplotlib line."""
+        return {
+            "color": self.colour,
+            "marker": self.marker,
+            "linestyle": (0, self.dashes) if self.dashes else "-",
+            "markeredgecolor": "white",
+            "markeredgewidth": 0.5,
+        }
+
+
+class Drawing(NamedTuple):
+    """A finished figure: SVG text and the sentence that stands for it."""
+
+    svg: str
+    alt: str
+
+    @property
+    def uri(self) -> str:
+        """The SVG as a data URI, for the src of an <img>."""
+        return "data:image/svg+xml;base64," + base64.b64encode(self.svg.encode()).decode("ascii")
+
+
+class Entry(NamedTuple):
+    """A line of a legend."""
+
+    label: str
+    swatch: Drawing
+
+
+def styles(names: Sequence[str]) -> dict[str, Style]:
+    """A style for each name, in order; ten differ in colour and marker, fifty altogether."""
+    return {name: _style(index) for index, name in enumerate(names)}
+
+
+def _style(index: int) -> Style:
+    marker = index % len(_MARKERS)
+    dash = (index + index // len(_MARKERS)) % len(_DASHES)
+    colour = _COLOURS[_ORDER[index % len(_ORDER)]]
+    words = f"{_DASH_NAMES[dash]} line with {_MARKER_NAMES[marker]}"
+    return Style(colour, _MARKERS[marker], _DASHES[dash], words)
+
+
+@contextmanager
+def look() -> Iterator[None]:
+    """Our settings and no others, whatever the user's matplotlibrc says."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(_LOOK)
+        yield
+
+
+def panel(x_label: str, y_label: str) -> tuple[Figure, Axes]:
+    """An empty panel; all are of one size, so that they line up.
+
+    The name of the y axis stands above it, where it is read without turning the head.
+    """
+    figure = Figure(figsize=PANEL_INCHES)
+    axes = figure.add_subplot()
+    axes.set_xlabel(x_label)
+    axes.set_title(y_label, x=0.0, pad=7)
+    return figure, axes
+
+
+def finish(figure: Figure, alt: str) -> Drawing:
+    """The same figure gives the same bytes: no date, no version, salted identifiers."""
+    buffer = BytesIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)
+    return Drawing(buffer.getvalue().decode("utf-8"), alt)
+
+
+def legend(chosen: dict[str, Style]) -> list[Entry]:
+    """A swatch for each style, to be set beside its name in HTML."""
+    with look():
+        return [Entry(name, _swatch(style)) for name, style in chosen.items()]
+
+
+def _swatch(style: Style) -> Drawing:
+    figure = Figure(figsize=_SWATCH_INCHES)
+    figure.add_artist(Line2D([0.02, 0.5, 0.98], [0.5] * 3, markevery=[1], **style.line()))
+    return finish(figure, style.words)
+
+
+def log_ticks(axes: Axes, low: float, high: float, *, seconds: bool = False) -> None:
+    """Ticks of a logarithmic y axis, labelled in our own characters.
+
+    Args:
+        axes: its y limits are set to ``low`` and ``high``.
+        low: smallest value shown, > 0.
+        high: largest value shown.
+        seconds: print times in sensible units instead of plain numbers.
+    """
+    axes.set_ylim(low, high)
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    steps = (1, 2, 5) if high / low < 40 else (1, 3) if high / low < 1000 else (1,)
+    ticks = [step * 10.0**decade for decade in decades for step in steps]
+    shown = [tick for tick in ticks if low <= tick <= high]
+    shown = shown[:: math.ceil(len(shown) / _MOST_TICKS) or 1]
+    write = tick_seconds if seconds else tick_number
+    axes.yaxis.set_major_locator(FixedLocator(shown))
+    axes.yaxis.set_major_formatter(FixedFormatter([write(tick) for tick in shown]))
+    axes.yaxis.set_minor_locator(NullLocator())
+
+
+def symlog_ticks(axes: Axes, values: Sequence[float]) -> None:
+    """A y axis for values that may be 0: logarithmic above the smallest positive one.
+
+    Zero keeps its true place at the bottom, one decade below the smallest positive value.
+    """
+    positive = [value for value in values if value > 0 and math.isfinite(value)]
+    if not positive:
+        axes.set_ylim(-0.05, 1)
+        axes.yaxis.set_major_locator(FixedLocator([0]))
+        axes.yaxis.set_major_formatter(FixedFormatter(["0"]))
+        return
+    lowest = math.floor(math.log10(min(positive)))
+    highest = math.ceil(math.log10(max(positive)) + 0.05)
+    axes.set_yscale("symlog", linthresh=10.0**lowest, linscale=1.0)
+    axes.set_ylim(-0.2 * 10.0**lowest, 10.0**highest)
+    stride = max(1, math.ceil((highest - lowest) / 6))
+    decades = list(range(lowest, highest + 1, stride))
+    axes.yaxis.set_major_locator(FixedLocator([0.0, *(10.0**decade for decade in decades)]))
+    axes.yaxis.set_major_formatter(FixedFormatter(["0", *map(power_of_ten, decades)]))
+    axes.yaxis.set_minor_locator(NullLocator())

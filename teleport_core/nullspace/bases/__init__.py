@@ -1,0 +1,1 @@
+"""Orthonormal bases of input spaces, and what they bound."""

@@ -1,0 +1,150 @@
+"""What is free to move in a layer: bases from Gram matrices that are summed piece by piece.
+
+With at most as many columns as features the inputs themselves are small enough. With more,
+K = X^T X is summed in float64. Where Cholesky's factor proves that K has full rank nothing is free,
+and no eigenvectors are asked for; else those of the smallest eigenvalues span what is free. A Gram
+matrix in float64 cannot tell sigma / sigma_1 below 1e-7 from nothing; where the rank depends on
+such values a QR factorisation, merged piece by piece, decides.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
+
+import torch
+from torch import Tensor
+
+from teleport_core.layers import Layer
+from teleport_core.nullspace.bases.gram import gram_basis
+from teleport_core.phases import BASIS
+from teleport_core.products import product
+from teleport_core.projection import basis_of_pieces, require_finite
+from teleport_core.rank import numerical_cut
+
+# Below this share of sigma_1 an eigenvalue of a float64 Gram matrix is rounding.
+_RESOLUTION = 1e-7
+# Columns of a panel of K; only panels on and below the diagonal are summed.
+_PANEL = 256
+
+
+@dataclass(frozen=True)
+class Space:
+    """The input space of one layer; one of the two bases, or none where nothing is free.
+
+    Attributes:
+        features: its dimension.
+        free: dimensions in which a row of the weight may move.
+        span: Q [features, k] of the inputs.
+        rest: N [features, free] of what is orthogonal to them.
+    """
+
+    features: int
+    free: int
+    span: Tensor | None = None
+    rest: Tensor | None = None
+
+    def project(self, update: Tensor) -> Tensor:
+        """The free part of an update [rows, features]; Eq. 12."""
+        if self.rest is not None:
+            return product(product(update, self.rest), self.rest.T)
+        assert self.span is not None
+        return update - product(product(update, self.span), self.span.T)
+
+
+def spaces(layers: list[Layer], limit: int) -> list[Space]:
+    """The space of every layer at numerical rank, from pieces of ``limit`` columns."""
+    known: dict[object, list[Space]] = {}
+    found = []
+    with BASIS:
+        for layer in layers:
+            key = _same_inputs(layer)
+            if key not in known:
+                known[key] = _of_groups(layer, limit)
+            found.append(known[key][layer.group])
+    return found
+
+
+def _same_inputs(layer: Layer) -> object:
+    """Equal for layers that see the same inputs: queries, keys and values; groups."""
+    views = [(u.x.data_ptr(), u.x.shape, u.x.stride(), u.operator) for u in layer.uses]
+    return (layer.bias is None, *views)
+
+
+def _of_groups(layer: Layer, limit: int) -> list[Space]:
+    """The space of every group of the weight that ``layer`` is a part of."""
+    pieces = layer.pieces(limit)
+    few: list[Tensor] = []
+    columns = 0
+    for piece in pieces:
+        few.append(piece)
+        columns += piece.shape[1]
+        if columns > piece.shape[2]:
+            break
+    else:
+        X = torch.cat(few, 1)
+        return [_of_basis(gram_basis(one.T, ones=False)) for one in X]
+    gram, more = _gram(chain(few, pieces))
+    dtype = layer.uses[0].x.dtype
+    return [
+        _of_gram(one, more, dtype) or _by_qr(layer, group, limit) for group, one in enumerate(gram)
+    ]
+
+
+def _of_basis(Q: Tensor) -> Space:
+    features, k = Q.shape
+    return Space(features, features - k, span=Q if k < features else None)
+
+
+def _gram(pieces: Iterator[Tensor]) -> tuple[Tensor, int]:
+    """K [groups, features, features] and the number of columns."""
+    gram, columns = torch.empty(0), 0
+    for piece in pieces:
+        X = piece.double()
+        groups, size, features = X.shape
+        if not columns:
+            gram = X.new_zeros(groups, features, features)
+        columns += size
+        for a in range(0, features, _PANEL):
+            b = a + _PANEL
+            gram[:, a:b, :b].baddbmm_(X[..., a:b].mT, X[..., :b])
+    return gram.tril() + gram.tril(-1).mT, columns
+
+
+def _of_gram(gram: Tensor, columns: int, dtype: torch.dtype) -> Space | None:
+    """The space by its Gram matrix, or None where that cannot tell."""
+    features = len(gram)
+    cut = numerical_cut((features, columns), dtype)
+    if _surely_full(gram, max(cut, 10 * _RESOLUTION)):
+        return Space(features, 0)
+    require_finite(gram)
+    values, vectors = torch.linalg.eigh(gram)
+    share = values.clamp_min(0).sqrt()
+    share = share / share[-1].clamp_min(torch.finfo(torch.float64).tiny)
+    if cut < 10 * _RESOLUTION and bool((share < 10 * _RESOLUTION).any()):
+        return None
+    free = int((share <= cut).sum())
+    basis = vectors.to(dtype)
+    if free == 0:
+        return Space(features, 0)
+    if 2 * free <= features:
+        return Space(features, free, rest=basis[:, :free].contiguous())
+    return Space(features, free, span=basis[:, free:].contiguous())
+
+
+def _surely_full(gram: Tensor, share: float) -> bool:
+    """Whether Cholesky's factor proves sigma_min > share * sigma_1.
+
+    sigma_min >= 1 / ||L^-1||_F and sigma_1^2 <= ||K||_F.
+    """
+    factor, info = torch.linalg.cholesky_ex(gram)
+    if int(info):
+        return False
+    identity = torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
+    inverse = torch.linalg.solve_triangular(factor, identity, upper=False)
+    bound = 1 / (torch.linalg.vector_norm(inverse) * torch.linalg.vector_norm(gram).sqrt())
+    return bool(bound > share)
+
+
+def _by_qr(layer: Layer, group: int, limit: int) -> Space:
+    pieces = (piece[group] for piece in layer.pieces(limit))
+    return _of_basis(basis_of_pieces(pieces, "numerical", 1.0, limit=limit).vectors)

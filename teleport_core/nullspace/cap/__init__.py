@@ -1,0 +1,1 @@
+"""The last step, shortened to end below the cap."""

@@ -1,0 +1,1 @@
+"""Steps in the largest space that keeps the loss."""

@@ -1,0 +1,186 @@
+"""The exact step for about half a Hessian-vector product, for stacks of linear layers.
+
+With z_l = W_l x_l the gradient is G_l = D_l X_l^T, where D_l = dL/dz_l [out, n] and X_l [in, n].
+The published step is the projection of [H g]_l = R{D_l} X_l^T + D_l R{X_l}^T, R{.} the derivative
+along the gradient. The rows of the first term lie in the span of the inputs, so the exact
+projector removes it:
+
+    pi_l([H g]_l) = D_l (P_l R{X_l})^T,    P_l = I - Q_l Q_l^T.
+
+Moving inside the null space changes no z_l, so forward pass, bases and slopes of the activations
+hold for all steps of a batch. A step is one pass down for D and one pass up for R{X}:
+
+    D_l = s'(z_l) * (W_{l+1}^T D_{l+1})
+    R{z_l} = D_l M_l + W_l R{X_l},    R{X_{l+1}} = s'(z_l) * R{z_l}
+
+with M_l = X_l^T X_l, plus 1 where the bias counts. ||g||^2 = sum_l <D_l, D_l M_l>.
+Here, as in the papers, **columns are samples**.
+
+The next batch cannot be prepared while this one's steps run: its activations above the first
+moving layer depend on the weights these steps write.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from teleport_core.ascent import Ascent
+from teleport_core.interface import State, Status
+from teleport_core.nullspace.half_hvp.cuda_graph import Loop, Recordings
+from teleport_core.nullspace.half_hvp.forward import freeze
+from teleport_core.nullspace.half_hvp.layer import FrozenLayer
+from teleport_core.nullspace.half_hvp.projection import Movers, movers
+from teleport_core.nullspace.half_hvp.schedule import Schedule
+from teleport_core.phases import BASIS, CAPTURE, UPDATE
+from teleport_core.problem import Problem
+from teleport_core.stack import Stack
+
+
+class Climb(NamedTuple):
+    """How the steps are to be taken: learning rate, number, and the bound on ||g||^2."""
+
+    lr: float
+    steps: int
+    cap: float
+
+
+@dataclass
+class HalfHvpState(State):
+    """The frozen forward pass of one batch, and the loop that takes its steps."""
+
+    layers: list[FrozenLayer]
+    loss: Tensor
+    held: dict[str, str] = field(default_factory=dict)
+    loop: Loop | None = None
+    start: "Start | None" = None
+    taken: int = field(default=0)
+
+    @property
+    def moving(self) -> list[FrozenLayer]:
+        """Layers with something free and something beneath them that moves."""
+        return [layer for layer in self.layers if layer.basis is not None]
+
+    def freedoms(self) -> Iterator[tuple[str, bool, int]]:
+        """(weight, fed by data alone, free dimensions) of every layer that counts.
+
+        The free dimensions of a layer that data alone feeds are of no use, and not computed: 0.
+        """
+        for layer in self.layers:
+            if layer.counts[0]:
+                free = layer.features - layer.basis.shape[1] if layer.basis is not None else 0
+                yield layer.name, layer.data_fed, free
+
+    def something_free(self) -> bool:
+        """Whether any layer has a free direction, used or not."""
+        if self.moving:
+            return True
+        fed_by_data = (layer for layer in self.layers if layer.counts[0] and layer.data_fed)
+        return any(layer.has_free_inputs() for layer in fed_by_data)
+
+    def step_back(self, problem: Problem) -> bool:
+        """Take the last step back: from the start again, with one step less."""
+        del problem
+        if self.loop is None or self.start is None or not self.taken:
+            return False
+        self.taken -= 1
+        with torch.no_grad():
+            _again(self.loop, self.start, self.taken)
+        return True
+
+
+class Start:
+    """The moving weights as they were before the first step, to go back to bit for bit.
+
+    Attributes:
+        values: the copies by name.
+    """
+
+    def __init__(self, moving: Movers) -> None:
+        layers = [layer for mover in moving for layer in mover.layers]
+        own = {layer.name: layer.weight for layer in layers}
+        biased = [layer for layer in layers if layer.bias_name is not None]
+        own |= {str(layer.bias_name): layer.bias for layer in biased if layer.bias is not None}
+        self._weights = [*own.values()]
+        self._copies = [weight.clone() for weight in self._weights]
+        self.values = dict(zip(own, self._copies, strict=True))
+        self._versions = self._present()
+
+    def renew(self) -> None:
+        """Copy again what was written since."""
+        if self._versions != self._present():
+            torch._foreach_copy_(self._copies, self._weights)
+            self._versions = self._present()
+
+    def restore(self) -> None:
+        """Put the weights back."""
+        torch._foreach_copy_(self._weights, self._copies)
+
+    def _present(self) -> list[int]:
+        return [weight._version for weight in self._weights]
+
+
+def prepare(problem: Problem, stack: Stack, climb: Climb, recordings: Recordings) -> HalfHvpState:
+    """One forward pass, the gradient at the last layer, slopes, Gram matrices and bases."""
+    with CAPTURE:
+        layers, loss, top = freeze(problem, stack)
+    with torch.no_grad():
+        last = layers[-1]
+        last.D.copy_(top)
+        last.D_before = last.D  # it never changes
+        with BASIS:
+            moving = movers(layers)
+        state = HalfHvpState(layers, loss, _held(stack, layers))
+        if moving:
+            schedule = Schedule(layers, moving, last.gradient_norm_sq(), climb.lr, climb.steps)
+            state.loop = recordings.loop_for(schedule, climb.cap, state)
+            with UPDATE:
+                state.start = Start(moving)
+            state.before = state.start.values
+    return state
+
+
+def _held(stack: Stack, layers: list[FrozenLayer]) -> dict[str, str]:
+    """Biases that count and whose weights do not: they move with those only."""
+    return {
+        own.bias: "used in linear"
+        for own, layer in zip(stack.layers, layers, strict=True)
+        if own.bias is not None and layer.counts == (False, True)
+    }
+
+
+def advance(state: HalfHvpState, climb: Climb) -> Ascent:
+    """All steps, written into the model as they are taken; undone bit for bit by an exception."""
+    assert state.loop is not None
+    assert state.start is not None
+    with torch.no_grad():
+        with UPDATE:
+            state.start.renew()
+        try:
+            outcome = state.loop.run(climb.steps)
+            if outcome.status is Status.NON_FINITE:
+                _again(state.loop, state.start, outcome.steps_done)
+        except BaseException:
+            state.start.restore()
+            raise
+    state.taken, norms = outcome.steps_done, outcome.norms
+    whole = outcome.status is Status.DONE
+    unknown = [math.nan] * (len(norms) - 1 + whole)
+    return Ascent(
+        status=outcome.status,
+        steps_done=outcome.steps_done,
+        parameters=None,
+        previous=None,
+        loss=[float(state.loss), *unknown],
+        grad_norm_sq=[*norms, math.nan] if whole else norms or [math.nan],
+    )
+
+
+def _again(loop: Loop, start: Start, steps: int) -> None:
+    """Go back to the start and take the first ``steps`` steps, the same to the last bit."""
+    start.restore()
+    if steps:
+        loop.run(steps)

@@ -1,0 +1,273 @@
+"""The exact step for any architecture: one kept forward pass, a backward and a tangent pass a step.
+
+As in ``half_hvp``, for every weight that is linear in its inputs X
+
+    pi([H g]) = D (P R{X})^T,    D = dL/dz,  P the projector on what is orthogonal to X,
+
+and moving inside the null spaces changes no activation, so that one forward pass serves all steps
+of a batch. ``teleport_core.layers.tape`` keeps it and gives D and R{X} at the present weights.
+Parameters that stay still count: in ||g||^2, and in the direction of R{.}.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from teleport_core.ascent import Ascent
+from teleport_core.errors import UNSEEN_USE, ModelError
+from teleport_core.interface import State, Status
+from teleport_core.layers.layer import Layer, Layers, find_layers
+from teleport_core.layers.tape import Tape
+from teleport_core.layers.watch import twice_differentiable
+from teleport_core.nullspace.bases.spaces import Space, spaces
+from teleport_core.nullspace.traced.updates import Order, Update, cheapest, free_update
+from teleport_core.phases import BACKWARD, CAPTURE, CHECK, PROJECTION, TANGENT, UPDATE
+from teleport_core.problem import Parameters, Problem
+from teleport_core.projection import is_rounding
+
+
+@dataclass
+class Moving:
+    """A layer with something free and something beneath it that moves.
+
+    Attributes:
+        layer: the layer.
+        space: its input space.
+        order: of the products that give its update.
+        tangents: for each use the place of R{x} in what the tangent pass returns, or None.
+    """
+
+    layer: Layer
+    space: Space
+    order: Order
+    tangents: list[int | None]
+
+    def update(self, found: list[Tensor | None]) -> Update:
+        """The step's update."""
+        tangents = [None if i is None else found[i] for i in self.tangents]
+        return free_update(self.order, self.layer, self.space, tangents)
+
+    def size(self, found: list[Tensor | None]) -> Tensor:
+        """A bound of ||D R{X}^T||."""
+        sizes = [
+            torch.linalg.vector_norm(use.D) * torch.linalg.vector_norm(found[i])
+            for use, i in zip(self.layer.uses, self.tangents, strict=True)
+            if use.D is not None and i is not None and found[i] is not None
+        ]
+        return torch.stack(sizes).sum() if sizes else torch.zeros(())
+
+
+@dataclass
+class TracedState(State):
+    """The kept forward pass of one batch.
+
+    Attributes:
+        layers: what may move.
+        held: what stays -> why.
+        free: free dimensions by layer; 0 for one that data alone feeds.
+        moving: the layers that do move.
+        loss: with its graph.
+        others: counted parameters that take part other than by uses, by name.
+        tape: what the uses share.
+        inputs: u, one for each distinct input of a layer that moves.
+        transposed: (name, E) for s ("") and every one of ``others`` on which an input depends.
+        limit: columns held at a time.
+    """
+
+    layers: list[Layer]
+    held: dict[str, str]
+    free: list[int]
+    moving: list[Moving]
+    loss: Tensor
+    others: Parameters
+    tape: Tape
+    inputs: list[Tensor]
+    transposed: list[tuple[str, Tensor]]
+    limit: int
+
+    def freedoms(self) -> Iterator[tuple[str, bool, int]]:
+        """(weight, fed by data alone, free dimensions) of every layer that may move."""
+        for layer, free in zip(self.layers, self.free, strict=True):
+            yield layer.weight, layer.data_fed, free
+
+    def something_free(self) -> bool:
+        """Whether any layer has a free direction, used or not."""
+        if any(self.free):
+            return True
+        fed = [layer for layer in self.layers if layer.data_fed]
+        return any(spaces([layer], self.limit)[0].free for layer in fed)
+
+
+def prepare(problem: Problem, limit: int) -> TracedState:
+    """One forward pass, watched and kept; Gram matrices and bases; the graph of the tangents."""
+    with CAPTURE:
+        found = find_layers(problem)
+    seen = found.seen
+    fed = [layer for layer in found.layers if not layer.data_fed]
+    of = dict(zip(map(id, fed), spaces(fed, limit), strict=True))
+    free = [_free(layer, of.get(id(layer))) for layer in found.layers]
+    names = [n for n in problem.counted() if n in seen.others or n in seen.rows]
+    others = {name: seen.leaves[name] for name in names}
+    with torch.enable_grad(), twice_differentiable():
+        with CAPTURE:
+            loss = problem.loss_fn(seen.output, problem.targets)
+        movers = [layer for layer, n in zip(found.layers, free, strict=True) if n]
+        roots, places = _roots(found, movers)
+        with TANGENT:
+            inputs, transposed = _transpose(seen.tape, roots, others)
+    moving = [Moving(x, of[id(x)], cheapest(x, of[id(x)]), places[id(x)]) for x in movers]
+    for use in (use for layer in movers for use in layer.uses):
+        use.keeps = True
+    seen.drop_graph()
+    return TracedState(
+        found.layers, found.held, free, moving, loss, others, seen.tape, inputs, transposed, limit
+    )
+
+
+def _free(layer: Layer, space: Space | None) -> int:
+    """Free dimensions; none where every row is looked up, or data alone feeds the layer."""
+    rows = 0 if layer.looked_up is None else len(layer.looked_up)
+    return 0 if space is None or rows == layer.shape[0] else space.free
+
+
+def _roots(found: Layers, movers: list[Layer]) -> tuple[list[Tensor], dict[int, list[int | None]]]:
+    """The distinct inputs of the layers that move, and the place of each use's input."""
+    inputs = dict(zip(map(id, found.seen.uses), found.seen.inputs, strict=True))
+    roots: list[Tensor] = []
+    place: dict[int, int] = {}
+    for use in (use for layer in movers for use in layer.uses):
+        x = inputs[id(use)]
+        if x.requires_grad and id(x) not in place:
+            place[id(x)] = len(roots)
+            roots.append(x)
+    return roots, {
+        id(layer): [place.get(id(inputs[id(use)])) for use in layer.uses] for layer in movers
+    }
+
+
+def _transpose(
+    tape: Tape, roots: list[Tensor], others: Parameters
+) -> tuple[list[Tensor], list[tuple[str, Tensor]]]:
+    """u, and E(u): the gradient of <u, X> with respect to s and the other parameters."""
+    if not roots:
+        return [], []
+    inputs = [x.detach().new_zeros(()).expand_as(x).requires_grad_(True) for x in roots]
+    wanted = {"": tape.along} | others
+    tape.transposing = True
+    try:
+        found = torch.autograd.grad(
+            roots, list(wanted.values()), inputs, create_graph=True, allow_unused=True
+        )
+    finally:
+        tape.transposing = False
+    pairs = zip(wanted, found, strict=True)
+    return inputs, [(name, E) for name, E in pairs if E is not None and E.requires_grad]
+
+
+def advance(problem: Problem, state: TracedState, lr: float, steps: int, cap: float) -> Ascent:
+    """All steps, written into the model as they are taken; undone bit for bit by an exception."""
+    with UPDATE:
+        state.before = _copy(state)
+    try:
+        with torch.no_grad():
+            return _advance(problem, state, lr, steps, cap)
+    except BaseException:
+        state.restore(problem)
+        raise
+
+
+def _advance(problem: Problem, state: TracedState, lr: float, steps: int, cap: float) -> Ascent:
+    norms: list[float] = []
+    status, taken = Status.DONE, 0
+    for step in range(steps):
+        with BACKWARD:
+            norm_sq = gradients(state)
+        if not math.isfinite(norm_sq):
+            status = Status.NON_FINITE
+            taken -= bool(taken) and state.step_back(problem)
+            break
+        norms.append(norm_sq)
+        if norm_sq >= cap:
+            status = Status.CAPPED
+            break
+        with TANGENT:
+            found = tangents(state)
+        with PROJECTION:
+            updates = [each.update(found) for each in state.moving]
+        with CHECK:
+            nothing_left = step == 0 and _nothing_left(state, updates, found)
+        if nothing_left:
+            status = Status.NO_ASCENT_DIRECTION
+            break
+        with UPDATE:
+            state.previous = _copy(state)
+            for each, update in zip(state.moving, updates, strict=True):
+                update.write(each.layer, state.tape.parameters, lr)
+        taken += 1
+    unknown = [math.nan] * (len(norms) - 1 + (status is Status.DONE))
+    return Ascent(
+        status=status,
+        steps_done=taken,
+        parameters=None,
+        previous=None,
+        loss=[float(state.loss), *unknown],
+        grad_norm_sq=[*norms, math.nan] if status is Status.DONE else norms or [math.nan],
+    )
+
+
+def gradients(state: TracedState) -> float:
+    """D where it is kept, dL/dW everywhere, at the present weights; ||g||^2."""
+    tape = state.tape
+    tape.gradients.clear()
+    tape.norm_sq.clear()
+    try:
+        found = torch.autograd.grad(
+            state.loss,
+            [tape.along, *state.others.values()],
+            retain_graph=True,
+            allow_unused=True,
+        )
+    except RuntimeError as error:
+        if "modified by an inplace operation" not in str(error):
+            raise
+        # The weights that moved are in the graph of the model's own operations.
+        raise ModelError(f"expected to see every use of every weight; {UNSEEN_USE}") from error
+    for name, gradient in zip(state.others, found[1:], strict=True):
+        if gradient is not None:
+            known, dense = tape.gradients.get(name), gradient.to_dense()
+            tape.gradients[name] = dense if known is None else known + dense
+    squares = [torch.linalg.vector_norm(g).square() for g in tape.gradients.values()]
+    return float(torch.stack([*squares, *tape.norm_sq]).sum()) if squares or tape.norm_sq else 0.0
+
+
+def tangents(state: TracedState) -> list[Tensor | None]:
+    """R{x} of the distinct inputs of layers that move, after ``gradients``."""
+    if not state.transposed:
+        return [None] * len(state.inputs)
+    along = {"": torch.ones_like(state.tape.along)} | state.tape.gradients
+    known = [(E, along[name]) for name, E in state.transposed if name in along]
+    return list(
+        torch.autograd.grad(
+            [E for E, _ in known],
+            state.inputs,
+            [direction for _, direction in known],
+            retain_graph=True,
+            allow_unused=True,
+        )
+    )
+
+
+def _nothing_left(state: TracedState, updates: list[Update], found: list[Tensor | None]) -> bool:
+    """Whether the projection leaves nothing but rounding anywhere."""
+    return all(
+        is_rounding(update.matrix().norm(), each.size(found), update.right.dtype)
+        for each, update in zip(state.moving, updates, strict=True)
+    )
+
+
+def _copy(state: TracedState) -> Parameters:
+    names = {name for each in state.moving for name in each.layer.names()}
+    return {name: state.tape.parameters[name].clone() for name in names}

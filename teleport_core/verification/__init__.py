@@ -1,0 +1,1 @@
+"""What a call is held to: the problem, the model, and what the model itself says."""

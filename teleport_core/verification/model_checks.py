@@ -1,0 +1,104 @@
+"""Refuse a model, or the surroundings of a call, that no method could work on exactly."""
+
+import torch
+from torch import nn
+from torch.nn.modules.dropout import _DropoutNd
+from torch.nn.parameter import is_lazy
+
+from teleport_core.errors import ModelError
+from teleport_core.problem import Problem
+from teleport_core.verification.overlap import overlapping
+
+
+def check_model(model: nn.Module) -> None:
+    """Refuse a model that is sealed, random, or without parameters that could move.
+
+    Raises:
+        ModelError: see there.
+    """
+    if not isinstance(model, nn.Module):
+        raise ModelError(f"expected model to be a torch.nn.Module; got {type(model).__name__}")
+    for name, module in model.named_modules():
+        _refuse_sealed(name or "the model", module)
+    _check_parameters(dict(model.named_parameters()))
+    for name, module in model.named_modules():
+        rate = _active_dropout(module)
+        if rate:
+            raise ModelError(
+                f"expected a model without randomness; {name or 'the model'} "
+                f"({type(module).__name__}) drops with p={rate} in train mode: "
+                "call model.eval() or set p=0"
+            )
+
+
+def _check_parameters(parameters: dict[str, nn.Parameter]) -> None:
+    if not any(p.requires_grad for p in parameters.values()):
+        raise ModelError(
+            "expected at least one parameter with requires_grad=True; got none: there is nothing "
+            "whose gradient could grow"
+        )
+    for name, parameter in parameters.items():
+        if is_lazy(parameter) or parameter.is_meta:
+            raise ModelError(
+                f"expected parameters with values; {name} has none yet: run a lazy model once, or "
+                "move it off the device 'meta' with model.to_empty(...) and initialise it"
+            )
+        if not parameter.dtype.is_floating_point:
+            raise ModelError(
+                f"expected floating-point parameters; {name} is {parameter.dtype}: "
+                "convert the model with model.float(), or keep integer tensors as buffers"
+            )
+        if not torch.isfinite(parameter).all():
+            raise ModelError(f"expected finite parameters; {name} holds NaN or infinity")
+    shared = overlapping(parameters)
+    if shared:
+        raise ModelError(
+            f"expected parameters with memory of their own; {' and '.join(dict.fromkeys(shared))} "
+            "overlap: give each its own with .clone(), or make one parameter serve both"
+        )
+
+
+def refuse_autocast(device_type: str) -> None:
+    """Refuse a forward pass that rounds weights before it uses them."""
+    if torch.is_autocast_enabled(device_type):
+        raise ModelError(
+            "expected a forward pass in the dtype of the parameters; it runs under autocast, "
+            "where weights are rounded before each use: teleport outside of autocast"
+        )
+
+
+def check_surroundings(problem: Problem) -> None:
+    """Refuse modes of torch under which no exact derivative is to be had."""
+    device = next(iter(problem.parameters().values())).device.type
+    refuse_autocast(device)
+    tensors = [*problem.tensors(), *problem.parameters().values()]
+    if torch.is_inference_mode_enabled() or any(tensor.is_inference() for tensor in tensors):
+        raise ModelError(
+            "expected a call, inputs and parameters from outside of torch.inference_mode(), where "
+            "nothing has a gradient: leave it, .clone() what was made in it, or use "
+            "torch.no_grad(), which does no harm here"
+        )
+
+
+def _refuse_sealed(name: str, module: nn.Module) -> None:
+    """A compiled forward pass cannot be watched, so nobody knows what a weight is used for."""
+    if isinstance(module, torch.jit.ScriptModule):
+        raise ModelError(
+            f"expected a model in plain Python; {name} is scripted or traced by torch.jit: "
+            "teleport the model that it was made of, then script it again"
+        )
+    if hasattr(module, "_orig_mod"):
+        raise ModelError(
+            f"expected a model in plain Python; {name} is compiled: teleport its _orig_mod, which "
+            "shares its parameters"
+        )
+
+
+def _active_dropout(module: nn.Module) -> float:
+    if not module.training:
+        return 0.0
+    if isinstance(module, _DropoutNd):
+        return float(module.p)
+    if isinstance(module, (nn.MultiheadAttention, nn.RNNBase)):
+        return float(module.dropout)
+    return 0.0

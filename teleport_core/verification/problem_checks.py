@@ -1,0 +1,124 @@
+"""Refuse, before anything is timed or moved, what a teleport would get wrong."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from teleport_core.errors import ModelError, ProblemError
+from teleport_core.problem import Problem
+from teleport_core.verification.model_checks import check_model, check_surroundings
+
+# Two evaluations of a deterministic loss differ by reduction order at most.
+_REPEAT_TOLERANCE_EPS = 64
+
+
+def check_problem(problem: Problem) -> float:
+    """Refuse a problem that no method can work on; return its loss.
+
+    Raises:
+        ModelError: no floating parameter to move, parameters that overlap, active dropout, a loss
+            that changes between two calls, a call under autocast or inference mode.
+        ProblemError: an empty batch, non-finite inputs, shapes or labels that do not fit, a loss
+            that is not a finite scalar.
+    """
+    check_model(problem.model)
+    check_surroundings(problem)
+    _check_inputs(problem)
+    with torch.no_grad():
+        first = _evaluate(problem)
+        second = _evaluate(problem)
+    if abs(first - second) > _tolerance(problem) * max(abs(first), abs(second)):
+        raise ModelError(
+            f"expected a loss that depends on the parameters alone; two calls gave {first!r} and "
+            f"{second!r}: switch off the random layer (model.eval()) or fix its mask"
+        )
+    return first
+
+
+def _tolerance(problem: Problem) -> float:
+    dtypes = [p.dtype for p in problem.parameters().values()]
+    return _REPEAT_TOLERANCE_EPS * max(torch.finfo(dtype).eps for dtype in dtypes)
+
+
+def _check_inputs(problem: Problem) -> None:
+    tensors = problem.tensors()
+    if not tensors:
+        raise ProblemError(
+            f"expected inputs to hold at least one tensor; got {type(problem.inputs).__name__}"
+        )
+    for tensor in tensors:
+        if tensor.numel() == 0:
+            raise ProblemError(
+                f"expected at least one sample; got an empty input of shape {tuple(tensor.shape)}"
+            )
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            bad = int((~torch.isfinite(tensor)).sum())
+            raise ProblemError(
+                f"expected finite inputs; got {bad} NaN or infinite values in an input of shape "
+                f"{tuple(tensor.shape)}: clean the batch"
+            )
+
+
+def _evaluate(problem: Problem) -> float:
+    try:
+        output = problem.output()
+    except Exception as error:
+        raise ProblemError(
+            f"expected inputs that the model accepts; on inputs of shape {_shapes(problem)} it "
+            f"raised {type(error).__name__}: {error}"
+        ) from error
+    _check_labels(problem, output)
+    try:
+        loss = problem.loss_fn(output, problem.targets)
+    except Exception as error:
+        raise ProblemError(
+            f"expected loss_fn(model_output, targets) to accept an output of shape "
+            f"{_shape(output)} and targets of shape {_shape(problem.targets)}; it raised "
+            f"{type(error).__name__}: {error}"
+        ) from error
+    if not isinstance(loss, Tensor):
+        raise ProblemError(
+            f"expected loss_fn to return a scalar tensor; got {type(loss).__name__}: leave out "
+            ".item(), so that it has a gradient"
+        )
+    if loss.numel() != 1 or not loss.is_floating_point():
+        raise ProblemError(
+            f"expected loss_fn to return a scalar tensor; got {_shape(loss)}: reduce it, for "
+            "example with .mean()"
+        )
+    value = float(loss)
+    if not math.isfinite(value):
+        raise ProblemError(f"expected a finite loss on the teleport batch; got {value}")
+    return value
+
+
+def _check_labels(problem: Problem, output: Any) -> None:
+    """Name a label out of range; on CUDA it would poison the context instead of raising."""
+    targets, loss_fn = problem.targets, problem.loss_fn
+    known = loss_fn is F.cross_entropy or isinstance(loss_fn, nn.CrossEntropyLoss)
+    if not known or not isinstance(output, Tensor) or not isinstance(targets, Tensor):
+        return
+    if targets.is_floating_point() or output.dim() < 2:
+        return
+    ignored = loss_fn.ignore_index if isinstance(loss_fn, nn.CrossEntropyLoss) else -100
+    labels = targets[targets != ignored]
+    classes = output.shape[1]
+    if labels.numel() and (int(labels.min()) < 0 or int(labels.max()) >= classes):
+        raise ProblemError(
+            f"expected labels from 0 to {classes - 1}; got labels from {int(labels.min())} to "
+            f"{int(labels.max())}"
+        )
+
+
+def _shapes(problem: Problem) -> str:
+    if isinstance(problem.inputs, Mapping):
+        return str({name: _shape(value) for name, value in problem.inputs.items()})
+    return ", ".join(str(tuple(t.shape)) for t in problem.tensors())
+
+
+def _shape(value: Any) -> str:
+    return str(tuple(value.shape)) if isinstance(value, Tensor) else type(value).__name__
