@@ -152,12 +152,12 @@ def test_awkward_texts_survive(text):
 
 
 def test_bytes_that_are_no_text_are_refused():
-    with pytest.raises(SpecError, match=r"expected a text in Unicode; got '\\udcff'.*rename"):
-        dump({"data_dir": "\udcff"})
+    with pytest.raises(SpecError, match=r"in Unicode; got 'data_dir = \"\\udcff'.*rename"):
+        dump({"a": "b", "data_dir": "\udcff"})
 
 
 def test_what_toml_cannot_hold_is_a_mistake_of_ours():
-    with pytest.raises(TypeError, match="got NoneType"):
+    with pytest.raises(TypeError, match="NoneType"):
         dump({"a": None})
 
 
