@@ -30,7 +30,8 @@ def calibrate(
         raise SpecError(f"expected --repeats to be at least {_FEWEST}; got {repeats}")
     spec = options.spec_of(load_preset(preset), axis, method, device=device)
     if dry_run:
-        from bench.plan.points import describe, make_plan
+        from bench.plan.describe import describe
+        from bench.plan.points import make_plan
 
         typer.echo(describe(make_plan(spec)))
         return
