@@ -18,8 +18,13 @@ def main() -> None:
             file=sys.stderr,
         )
         sys.exit(2)
-    from bench.cli.app import main as run
+    from bench.errors import RegistrationError
 
+    try:
+        from bench.cli.app import main as run  # its help lists what is registered
+    except RegistrationError as error:
+        print(f"teleport-bench: {error}", file=sys.stderr)  # noqa: T201
+        sys.exit(error.exit_code)
     run()
 
 

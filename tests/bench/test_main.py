@@ -5,6 +5,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from outside_package import write_package
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize(("module", "name"), [("msgspec", "msgspec"), ("tomli_w", "tomli-w")])
@@ -16,7 +19,7 @@ def test_a_missing_package_is_one_sentence(module, name):
     done = subprocess.run(
         [sys.executable, "-c", code],
         check=False,
-        cwd=Path(__file__).parents[2],
+        cwd=ROOT,
         capture_output=True,
         text=True,
     )
@@ -24,4 +27,19 @@ def test_a_missing_package_is_one_sentence(module, name):
     assert done.stdout == ""
     assert f"lacks {name}: pip install {name}, or" in done.stderr
     assert "`make wheels`" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_two_packages_with_one_name_are_one_sentence(tmp_path, monkeypatch):
+    entries = {"teleport_bench.datasets": {"digits": "outside_digits:OTHER"}}
+    monkeypatch.setenv("PYTHONPATH", str(write_package(tmp_path, "outside_digits", "", entries)))
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "--help"],
+        check=False,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("teleport-bench: expected one entry 'digits' in")
     assert done.stderr.count("\n") == 1
