@@ -15,7 +15,8 @@ def env(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show the machine and software as a run records them, and the key they are compared by."""
-    from bench.machine.environment import comparable_key, describe
+    from bench.machine.comparable import comparable_key
+    from bench.machine.environment import describe
 
     found = describe(_resolve(device))
     found["comparable_key"] = comparable_key(found)

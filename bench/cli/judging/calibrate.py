@@ -45,7 +45,7 @@ def _carry_out(spec: Spec, repeats: int, out: Path) -> None:
     from bench.comparison.exports.text import seconds
     from bench.gate.gate import Rules, run_gate
     from bench.gate.rounds import LOOKS
-    from bench.machine.environment import comparable_key
+    from bench.machine.comparable import comparable_key
     from bench.process.local import SOURCE_ROOT, WorkerProcess
 
     rules = Rules(looks=LOOKS[-1:], stages=1)
