@@ -12,8 +12,10 @@ from spec_strategies import TEXTS, specs
 
 from bench.errors import SpecError
 from bench.spec.axes import Axis
+from bench.spec.pair import Pair
+from bench.spec.preservation import Preservation
 from bench.spec.preset import load_preset, preset_names
-from bench.spec.settings import Pair, Preservation, Sampling
+from bench.spec.sampling import Sampling
 from bench.spec.spec import WITHOUT_EFFECT, Spec
 from bench.spec.toml_text import dump
 from bench.spec.variants import SGD, Variant
