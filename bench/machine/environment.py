@@ -53,6 +53,13 @@ def describe(device: str) -> dict[str, Any]:
     }
 
 
+def resolve_device(device: str) -> str:
+    """What "auto" stands for: cuda where there is one, else cpu."""
+    if device != "auto":
+        return device
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
 def _device(device: str) -> torch.device:
     try:
         chosen = torch.device(device)
