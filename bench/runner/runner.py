@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any
 
 from bench.errors import RunError
 from bench.plan.units import PLACE, Record, Unit, with_reference
@@ -13,24 +13,12 @@ from bench.process.local import WorkerProcess
 from bench.process.protocol import Message
 from bench.process.worker import Worker, WorkerGoneError
 from bench.runner.block_attempt import Attempt
+from bench.runner.progress import Progress
 from bench.spec.spec import Spec
 from bench.storage.journal import Journal
 
 # Between two signs of life; the slowest sample of the largest preset takes minutes.
 SILENCE_SECONDS = 1800.0
-
-
-class Progress(Protocol):
-    """Shows how far a run is."""
-
-    def begin(self, units: list[Unit]) -> None:
-        """The run starts."""
-
-    def unit(self, unit: Unit, records: list[Record], seconds: float) -> None:
-        """A unit is finished."""
-
-    def end(self) -> None:
-        """The run is over."""
 
 
 @dataclass
