@@ -77,6 +77,16 @@ def write_report(run_dir: Path, history: Path | None = None) -> Path:
     return target
 
 
+def tables_of(run_dir: Path) -> dict[str, pd.DataFrame]:
+    """The tables that ``write_report`` would write, by the names of their files.
+
+    Raises:
+        bench.errors.JournalError: the journal is missing or damaged.
+    """
+    with _uncollected():
+        return derive(load(run_dir)).named()
+
+
 @contextmanager
 def _uncollected() -> Iterator[None]:
     """Without the garbage collector, which would walk through millions of records in vain."""

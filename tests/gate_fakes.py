@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.process.local import WorkerGoneError
 from bench.process.protocol import Message
+from bench.process.worker import WorkerGoneError
 
 COMMANDS = ("environment", "open", "turn")
 BASE_SECONDS = 0.002
@@ -72,6 +72,7 @@ class FakeWorker:
             self._events.append({"event": "ready", "commands": list(code.commands)})
 
     def send(self, command: Message) -> None:
+        assert not self._events, "the answer to the last command was not read to its end"
         getattr(self, f"_{command['do']}")(command)
 
     def receive(self, timeout: float) -> Message:

@@ -40,6 +40,20 @@ def test_the_factory_of_the_readme_is_a_factory(tmp_path: Path) -> None:
     assert len(build(point, seed=0, bias=False, data_dir=None).batches) == 2
 
 
+def test_the_run_of_the_readme_is_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+
+    exec(compile(blocks()[2], "README.md", "exec"), names)
+
+    printed = capsys.readouterr().out
+    assert printed.split()[:3] == ["variant", "d", "median_s"]
+    assert printed.count("nullspace") == printed.count("sgd") == 2
+    assert (tmp_path / "runs" / "python" / "journal.jsonl").is_file()
+
+
 def test_the_costs_of_the_readme_are_those_of_the_recorded_run() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     cell = r" ([\d.]+) \[([\d.]+), ([\d.]+)\] \|"

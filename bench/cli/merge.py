@@ -1,7 +1,5 @@
 """``teleport-bench merge``: the parts of a sharded run in one run directory."""
 
-import shlex
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +11,7 @@ def merge(
     out: Annotated[Path, typer.Option(help="Where to write; a new directory.")],
 ) -> None:
     """Join shards of one sweep and write their report; prints the report's path."""
+    from bench.cli.command import command
     from bench.cli.run import INCOMPLETE
     from bench.plan.points import make_plan
     from bench.plan.units import make_units
@@ -20,8 +19,7 @@ def merge(
     from bench.storage.merge import merge_runs
     from bench.storage.run_directory import read_spec
 
-    command = shlex.join(["teleport-bench", *sys.argv[1:]])
-    run, cells = merge_runs(directories, out, command)
+    run, cells = merge_runs(directories, out, command())
     parts = len({directory.resolve() for directory in directories})
     typer.echo(f"{cells} cells from {parts} {'part' if parts == 1 else 'parts'}", err=True)
     from reports import write_report

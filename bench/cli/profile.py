@@ -8,19 +8,16 @@ from typing import Annotated, Any
 import typer
 
 from bench.cli import options, progress
-from bench.cli.run import INCOMPLETE, _command
+from bench.cli.command import repeatable
+from bench.cli.run import INCOMPLETE
 from bench.cli.stopping import stoppable
 from bench.cli.table import print_table
-from bench.errors import RunError
-from bench.plan.points import make_plan
-from bench.plan.profiles import profile_units
-from bench.profiling.record import LEAST_ACTIVE, Detail
+from bench.plan.profiles import LEAST_ACTIVE, Detail
 from bench.runner.runner import Runner
+from bench.runner.session import carry_out_profiles
 from bench.spec.preset import load_preset
-from bench.spec.spec import Spec
-from bench.storage.journal import Journal, read
-from bench.storage.lock import locked
-from bench.storage.run_directory import RunDirectory, open_run, write_environment
+from bench.storage.journal import read
+from bench.storage.run_directory import RunDirectory
 
 
 def profile(
@@ -67,14 +64,15 @@ def profile(
     where = out or Path("runs") / f"profile-{datetime.now():%Y%m%d-%H%M%S}"
     detail = Detail(shapes, memory, stacks, active)
     with stoppable():
-        directory = _carry_out(spec, where, detail, quiet=quiet)
+        runner = Runner(progress.choose(quiet=quiet))
+        carry_out_profiles(spec, where, runner, detail, command=repeatable())
     from reports import write_report
 
-    page = write_report(directory.path)
-    records = read(directory.journal)
+    page = write_report(where)
+    records = read(RunDirectory(where).journal)
     if not quiet and (rows := _rows(records)):
         print_table(("variant", "at", "phase", "calls", "time", "share"), rows)
-        typer.echo(f"tensorboard --logdir {directory.path / 'profiles' / 'tensorboard'}", err=True)
+        typer.echo(f"tensorboard --logdir {where / 'profiles' / 'tensorboard'}", err=True)
     for record in records:
         if record.get("note"):
             typer.echo(f"{record['variant']}: {record['note']}", err=True)
@@ -82,32 +80,6 @@ def profile(
     if any(record["status"] != "ok" for record in records):
         typer.echo("not every cell could be profiled; the reasons are in the report", err=True)
         raise typer.Exit(INCOMPLETE)
-
-
-def _carry_out(spec: Spec, where: Path, detail: Detail, *, quiet: bool) -> RunDirectory:
-    """Profile every cell of a spec into a new run directory."""
-    if RunDirectory(where).journal.exists():
-        raise RunError(
-            f"expected an empty --out; {where} holds a run: choose another directory, or profile "
-            "that run's base point with 'run --resume --profile'"
-        )
-    runner = Runner(progress.choose(quiet=quiet))
-    try:
-        device, environment = runner.environment(spec.device, spec.threads)
-        spec = spec.with_overrides(device=device)
-        plan = make_plan(spec)
-        units = profile_units(plan, plan.blocks, where, detail, [])
-        runner.check(spec, units)
-        with locked(where):
-            directory = open_run(where, spec, _command(), resume=False)
-            write_environment(directory, environment | runner.roofline(spec))
-            with Journal(directory.journal) as journal:
-                runner.run(units, journal, None)
-    except BaseException:
-        runner.abort()
-        raise
-    runner.close()
-    return directory
 
 
 def _rows(records: list[dict[str, Any]]) -> list[tuple[str, ...]]:

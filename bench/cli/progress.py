@@ -8,6 +8,7 @@ from typing import Any
 
 from bench.plain_text import plain
 from bench.plan.units import Record, Unit
+from bench.runner.progress import Progress, QuietProgress
 
 _PLAIN_SECONDS = 10.0
 
@@ -30,19 +31,6 @@ def outcome(records: list[Record]) -> str:
     """What became of the cells of a unit: "5 ok" or "4 ok, 1 oom"."""
     counts = Counter(record.get("status", "ok") for record in records)
     return ", ".join(f"{count} {status}" for status, count in sorted(counts.items(), reverse=True))
-
-
-class QuietProgress:
-    """Says nothing."""
-
-    def begin(self, units: list[Unit]) -> None:
-        """The run starts."""
-
-    def unit(self, unit: Unit, records: list[Record], seconds: float) -> None:
-        """A unit is finished."""
-
-    def end(self) -> None:
-        """The run is over."""
 
 
 class PlainProgress:
@@ -117,7 +105,7 @@ class TerminalProgress:
             self._bar.stop()
 
 
-def choose(*, quiet: bool) -> QuietProgress | PlainProgress | TerminalProgress:
+def choose(*, quiet: bool) -> Progress:
     """The progress for this place; ``NO_COLOR`` is honoured by the terminal library."""
     if quiet:
         return QuietProgress()

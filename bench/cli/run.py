@@ -1,32 +1,31 @@
 """``teleport-bench run``: from a command line to a journal and its report."""
 
-import shlex
-import sys
 from datetime import datetime
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from bench.cli import options, progress
+from bench.cli.command import repeatable
 from bench.cli.stopping import stoppable
 from bench.errors import RunError, SpecError
 from bench.plan.describe import describe
 from bench.plan.points import Plan, make_plan
-from bench.plan.profiles import base_blocks, profile_units
+from bench.plan.profiles import Detail
 from bench.plan.shards import Shard, parse_shard, share
 from bench.plan.units import make_units
-from bench.profiling.record import Detail
 from bench.runner.runner import SILENCE_SECONDS, Runner, Summary
+from bench.runner.session import Listener, carry_out
 from bench.spec.checks import number
 from bench.spec.preset import load_preset
 from bench.spec.spec import Spec
-from bench.storage.journal import Journal, load
-from bench.storage.lock import locked
-from bench.storage.run_directory import RunDirectory, check_environment, open_run, write_environment
+from bench.storage.run_directory import RunDirectory
 
 INCOMPLETE = 4
 
+_say = partial(typer.echo, err=True)
 
 Preset = Annotated[str, typer.Option(help="Start: smoke, quick, paper, spectrum or cuda.")]
 Resume = Annotated[
@@ -105,14 +104,25 @@ def run(
         going_on = f"; what was measured is in {where}: add --out {where} --resume to go on"
         return going_on if begun else "; nothing was measured"
 
+    def planned(plan: Plan) -> None:
+        if not quiet:
+            _say(describe(plan))
+
     with stoppable(hint):
-        summary, directory = _carry_out(
-            runner, spec, where, part, resume=resume, quiet=quiet, profile=profile
+        summary = carry_out(
+            spec,
+            where,
+            runner,
+            command=repeatable(),
+            part=part,
+            resume=resume,
+            profile=Detail() if profile else None,
+            listener=Listener(planned, _say),
         )
     from reports import write_report
 
-    typer.echo(str(write_report(directory.path)))
-    _explain(summary, directory)
+    typer.echo(str(write_report(where)))
+    _explain(summary, RunDirectory(where))
 
 
 def _check_alone(runner: Runner, spec: Spec, part: Shard) -> None:
@@ -124,73 +134,6 @@ def _check_alone(runner: Runner, spec: Spec, part: Shard) -> None:
         typer.echo(f"here it would be refused: {error}", err=True)
     finally:
         runner.close()
-
-
-def _carry_out(
-    runner: Runner,
-    spec: Spec,
-    where: Path,
-    part: Shard,
-    *,
-    resume: bool,
-    quiet: bool,
-    profile: bool,
-) -> tuple[Summary, RunDirectory]:
-    """Measure everything of a spec that its run directory does not hold yet."""
-    try:
-        device, environment = runner.environment(spec.device, spec.threads)
-        spec = spec.with_overrides(device=device)
-        plan = share(make_plan(spec), part)
-        if not quiet:
-            typer.echo(describe(plan), err=True)
-        if not resume:
-            runner.check(spec, make_units(plan, [], part))
-        with locked(where) as note:
-            directory = open_run(where, spec, _command(), resume=resume)
-            summary = _measure(runner, plan, part, directory, environment, note, profile=profile)
-    except BaseException:
-        runner.abort()
-        raise
-    runner.close()
-    return summary, directory
-
-
-def _measure(
-    runner: Runner,
-    plan: Plan,
-    part: Shard,
-    directory: RunDirectory,
-    environment: dict[str, Any],
-    note: str | None,
-    *,
-    profile: bool,
-) -> Summary:
-    """Carry out what the journal lacks; its directory is locked."""
-    records, notes = load(directory.journal) if directory.journal.exists() else ([], [])
-    for text in filter(None, [note, *notes]):
-        typer.echo(text, err=True)
-    check_environment(directory, environment, measured=bool(records))
-    write_environment(directory, environment | runner.roofline(plan.spec))
-    with Journal(directory.journal) as journal:
-        units = make_units(plan, records, part)
-        if profile and part.index == 1:
-            base = base_blocks(make_plan(plan.spec))
-            units += profile_units(plan, base, directory.path, Detail(), records)
-        summary = runner.run(units, journal, plan.spec.budget)
-    summary.failed_before = sum(record.get("status", "ok") != "ok" for record in records)
-    return summary
-
-
-def _command() -> str:
-    """The command line that repeats this run, wherever its results go."""
-    words = iter(sys.argv[1:])
-    kept = []
-    for word in words:
-        if word == "--out":
-            next(words, None)
-        elif word != "--resume" and not word.startswith("--out="):
-            kept.append(word)
-    return shlex.join(["teleport-bench", *kept])
 
 
 def _explain(summary: Summary, directory: RunDirectory) -> None:

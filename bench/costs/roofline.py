@@ -30,7 +30,7 @@ def measure(device: str, dtype: str, d: int, n: int) -> dict[str, Any]:
     """
     import torch
 
-    from bench.profiling.record import clock
+    from bench.timing.clock import clock
     from teleport_core import products
 
     kind: torch.dtype = getattr(torch, dtype)

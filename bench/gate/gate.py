@@ -21,7 +21,7 @@ from bench.machine.benchmark_code import benchmark_key
 from bench.machine.comparable import comparable_key
 from bench.plan.points import Block, Plan, make_plan
 from bench.plan.units import Unit, block_unit
-from bench.process.local import WorkerGoneError
+from bench.process.worker import WorkerGoneError
 from bench.seeds import seed_for
 from bench.spec.spec import Spec
 from bench.spec.variants import SGD

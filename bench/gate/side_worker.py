@@ -3,33 +3,17 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from bench.errors import NotComparableError, RunError
 from bench.plan.units import Unit
-from bench.process.local import WorkerGoneError
+from bench.process.conversation import Conversation
 from bench.process.protocol import Message
+from bench.process.worker import Worker, WorkerGoneError
 
 # Between two signs of life; a gate's cells are small.
 SILENCE_SECONDS = 300.0
 _NEEDED = {"open", "turn", "environment"}
-
-
-class Worker(Protocol):
-    """What a lane needs of a worker process."""
-
-    def send(self, command: Message) -> None:
-        """Send a command."""
-
-    def receive(self, timeout: float) -> Message:
-        """The next event, or WorkerGoneError."""
-
-    def stop(self) -> None:
-        """Ask it to end."""
-
-    def kill(self) -> None:
-        """End it at once."""
-
 
 Launch = Callable[[Path], Worker]
 
@@ -49,9 +33,11 @@ class Lane:
     root: Path
     launch: Launch
     failures: dict[str, tuple[str, str]] = field(default_factory=dict)
-    _worker: Worker | None = None
+    _conversation: Conversation = field(init=False)
     _opened: list[Unit] = field(default_factory=list)
-    _waits: bool = False
+
+    def __post_init__(self) -> None:
+        self._conversation = Conversation(lambda: self.launch(self.root), SILENCE_SECONDS)
 
     def start(self) -> None:
         """Launch a worker; ``ready`` waits for it.
@@ -59,8 +45,8 @@ class Lane:
         Raises:
             RunError: it cannot be launched.
         """
-        self.end()
-        self._worker = self.launch(self.root)
+        self._opened = []
+        self._conversation.start()
 
     def ready(self) -> None:
         """Wait until the worker is there.
@@ -69,9 +55,7 @@ class Lane:
             NotComparableError: it does not speak what a gate needs.
             WorkerGoneError: it ended.
         """
-        message = self._known.receive(SILENCE_SECONDS)
-        self._waits = bool(message.get("waits"))
-        missing = sorted(_NEEDED - set(message.get("commands", ())))
+        missing = sorted(_NEEDED - set(self._conversation.ready()))
         if missing:
             raise NotComparableError(
                 f"expected a worker in {self.name} that knows the commands {', '.join(missing)}; "
@@ -81,12 +65,10 @@ class Lane:
 
     def environment(self, device: str, threads: int | None) -> tuple[str, dict[str, Any]]:
         """The device, "auto" resolved, and what the worker says of its surroundings."""
-        command = {"do": "environment", "device": device, "threads": threads}
-        for message in self._ask(command):
-            if message["event"] == "environment":
-                return message["device"], message["environment"]
-            raise RunError(f"{self.name}: {message['reason']}")
-        raise RunError(f"expected {self.name} to describe its environment; it said nothing")
+        try:
+            return self._conversation.environment(device, threads)
+        except RunError as error:
+            raise RunError(f"{self.name}: {error}") from error
 
     def open(self, unit: Unit) -> None:
         """Build a block; cells that fail are noted in ``failures``."""
@@ -109,30 +91,18 @@ class Lane:
 
     def end(self) -> None:
         """End the worker and forget its blocks; failures stay."""
-        if self._worker is not None:
-            self._worker.stop()
-        self._worker, self._opened = None, []
+        self._conversation.end()
+        self._opened = []
 
     def kill(self) -> None:
         """End the worker at once."""
-        if self._worker is not None:
-            self._worker.kill()
-        self._worker = None
-
-    @property
-    def _known(self) -> Worker:
-        if self._worker is None:
-            raise RunError(f"expected a worker in {self.name}; it was not started")
-        return self._worker
+        self._conversation.kill()
 
     def _ask(self, command: Message) -> Iterator[Message]:
-        self._known.send(command)
-        while (message := self._known.receive(SILENCE_SECONDS))["event"] != "done":
+        for message in self._conversation.ask(command):
             if message["event"] == "retire":
                 raise WorkerGoneError("crashed", message["reason"])
             yield message
-            if message["event"] == "cell" and self._waits:
-                self._known.send({"do": "kept"})
 
     def _take(self, message: Message, cells: list[str]) -> None:
         """Note what became of cells."""

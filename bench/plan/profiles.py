@@ -1,17 +1,36 @@
 """Which cells are profiled, as commands for the worker."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bench.errors import SpecError
 from bench.plan.points import Block, Plan
 from bench.plan.units import Record, Unit, block_unit, finished_units
-from bench.profiling.record import Detail
 from bench.seeds import stable_hash
 
 MOST_CELLS = 16
 """The TensorBoard plugin starts one process for every trace, all at once."""
+
+LEAST_ACTIVE = 3
+"""Calls in a trace; the TensorBoard plugin may drop trailing ones."""
+
+
+@dataclass(frozen=True)
+class Detail:
+    """What is recorded besides times.
+
+    Attributes:
+        shapes: the shapes of every operator's inputs.
+        memory: every allocation.
+        stacks: the Python stack of every operator; large, and slow to record.
+        active: calls in the trace.
+    """
+
+    shapes: bool = True
+    memory: bool = True
+    stacks: bool = False
+    active: int = LEAST_ACTIVE
 
 
 def base_blocks(plan: Plan) -> list[Block]:

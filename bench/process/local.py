@@ -9,13 +9,14 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO
 
 from bench.plain_text import plain
 from bench.process.lifeline import MARK, kill_marked, kill_orphans, marked, new_mark
 from bench.process.protocol import Message, parse, send
+from bench.process.worker import WorkerGoneError
 
 SOURCE_ROOT = Path(__file__).resolve().parents[2]
 LAST_LINES = 20
@@ -30,39 +31,32 @@ _MOST_LINES = 500
 _FATAL = "Fatal Python error: "
 
 
-class WorkerGoneError(Exception):
-    """The worker ended or hung; ``status`` is that of the cell it was working on."""
-
-    def __init__(self, status: str, reason: str, last_lines: tuple[str, ...] = ()) -> None:
-        super().__init__(reason)
-        self.status = status
-        self.reason = reason
-        self.last_lines = last_lines
-
-    def facts(self) -> Message:
-        """As fields of a record."""
-        return {"status": self.status, "reason": self.reason, "last_lines": list(self.last_lines)}
-
-
 class WorkerProcess:
     """One worker in a process group of its own, started on a source tree."""
 
-    def __init__(self, root: Path = SOURCE_ROOT, python: str = sys.executable) -> None:
-        """Start it; the first message it sends is ``ready``."""
+    def __init__(
+        self, root: Path = SOURCE_ROOT, variables: Mapping[str, str] | None = None
+    ) -> None:
+        """Start it; the first message it sends is ``ready``.
+
+        Args:
+            root: the source tree whose code it runs.
+            variables: of its environment, beside ours: CUDA_VISIBLE_DEVICES chooses its GPU.
+        """
         path = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
         kill_orphans()
         self._mark = new_mark()
         # -P: a package of the same name in the present directory must not be imported.
         # faulthandler: a segmentation fault leaves the line of Python it came from.
         self._process = subprocess.Popen(
-            [python, "-P", "-X", "faulthandler", "-m", "bench.worker"],
+            [sys.executable, "-P", "-X", "faulthandler", "-m", "bench.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             encoding="utf-8",
             errors="replace",
-            env={**os.environ, "PYTHONPATH": path, MARK: self._mark},
+            env={**os.environ, **(variables or {}), "PYTHONPATH": path, MARK: self._mark},
             start_new_session=True,
         )
         assert self._process.stdin is not None

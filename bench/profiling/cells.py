@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 from bench.costs.closed_forms import call_counts, sample_counts
 from bench.errors import RunError
 from bench.plan.points import Point
+from bench.plan.profiles import Detail
 from bench.profiling import convert, record, summary, trace
-from bench.profiling.record import Call, Detail
+from bench.profiling.record import Call
 from bench.spec.variants import SGD, parse_variant
+from bench.timing.clock import clock
 from bench.timing.rounds import TIMING_LR, sgd_call
 
 if TYPE_CHECKING:
@@ -39,7 +41,7 @@ def profile_cell(
     variant = cell["variant"]
     call = _sgd(problems, point.t) if variant == str(SGD) else _teleport(variant, point, problems)
     try:
-        watched = record.watch(call, record.clock(point.device), REPEATS)
+        watched = record.watch(call, clock(point.device), REPEATS)
     except _NotEveryStepError as error:
         return {"status": "invalid", "reason": str(error)}
     name = trace_name(variant, point, cell["cell_id"])

@@ -2,17 +2,15 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from time import perf_counter
 from typing import Any, NamedTuple
 
+from bench.plan.profiles import Detail
 from bench.profiling.observers import PhaseTime, Stopwatch, TraceMarks
 from bench.profiling.timeline import OTHER, PREPARE, STEPS
 
 WAIT, WARMUP = 1, 1
-LEAST_ACTIVE = 3  # the TensorBoard plugin may drop trailing steps of a trace
 
 
 class Call(NamedTuple):
@@ -20,23 +18,6 @@ class Call(NamedTuple):
 
     prepare: Callable[[], Any]
     steps: Callable[[Any], Any]
-
-
-@dataclass(frozen=True)
-class Detail:
-    """What is recorded besides times.
-
-    Attributes:
-        shapes: the shapes of every operator's inputs.
-        memory: every allocation.
-        stacks: the Python stack of every operator; large, and slow to record.
-        active: calls in the trace.
-    """
-
-    shapes: bool = True
-    memory: bool = True
-    stacks: bool = False
-    active: int = LEAST_ACTIVE
 
 
 class Watched(NamedTuple):
@@ -114,20 +95,3 @@ def watch(call: Call, now: Callable[[], float], repeats: int) -> Watched:
     seconds, phases = timed[repeats // 2]
     rest = seconds - sum(phase.self_s for phase in phases.values())
     return Watched(seconds, median(plain), {**phases, OTHER: PhaseTime(0, rest, rest)})
-
-
-def clock(device: str) -> Callable[[], float]:
-    """Wall time in seconds; on CUDA once all that was launched is done.
-
-    While a graph is captured nothing runs, and waiting is forbidden.
-    """
-    if not device.startswith("cuda"):
-        return perf_counter
-    import torch
-
-    def synchronised() -> float:
-        if not torch.cuda.is_current_stream_capturing():
-            torch.cuda.synchronize(device)
-        return perf_counter()
-
-    return synchronised

@@ -4,8 +4,8 @@ import secrets
 from collections.abc import Callable
 
 from bench.plan.units import Record
-from bench.process.local import WorkerGoneError
 from bench.process.protocol import Message
+from bench.process.worker import WorkerGoneError
 
 _UNKNOWN_PEAK = "peak memory is not known: "
 

@@ -1,34 +1,24 @@
 """Carry out a plan: one worker after another, every finished cell in the journal at once."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any
 
 from bench.errors import RunError
 from bench.plan.units import PLACE, Record, Unit, with_reference
-from bench.process.local import WorkerGoneError, WorkerProcess
+from bench.process.conversation import Conversation
+from bench.process.local import WorkerProcess
 from bench.process.protocol import Message
+from bench.process.worker import Worker, WorkerGoneError
 from bench.runner.block_attempt import Attempt
+from bench.runner.progress import Progress
 from bench.spec.spec import Spec
 from bench.storage.journal import Journal
 
 # Between two signs of life; the slowest sample of the largest preset takes minutes.
 SILENCE_SECONDS = 1800.0
-
-
-class Progress(Protocol):
-    """Shows how far a run is."""
-
-    def begin(self, units: list[Unit]) -> None:
-        """The run starts."""
-
-    def unit(self, unit: Unit, records: list[Record], seconds: float) -> None:
-        """A unit is finished."""
-
-    def end(self) -> None:
-        """The run is over."""
 
 
 @dataclass
@@ -60,14 +50,12 @@ class Runner:
     def __init__(
         self,
         progress: Progress,
-        launch: Callable[[], WorkerProcess] = WorkerProcess,
+        launch: Callable[[], Worker] = WorkerProcess,
         silence: float = SILENCE_SECONDS,
     ) -> None:
+        """``launch`` starts a worker; one that is silent for so many seconds is replaced."""
         self._progress = progress
-        self._launch = launch
-        self._silence = silence
-        self._worker: WorkerProcess | None = None
-        self._waits = False
+        self._worker = Conversation(launch, silence)
 
     def environment(self, device: str, threads: int | None) -> tuple[str, dict[str, Any]]:
         """Ask the worker what it runs on; the device "auto" is resolved.
@@ -75,16 +63,10 @@ class Runner:
         Raises:
             RunError: the worker could not say.
         """
-        command = {"do": "environment", "device": device, "threads": threads}
         try:
-            for message in self._events(command):
-                if message["event"] == "environment":
-                    device, found = message["device"], message["environment"]
-                elif message["event"] == "failed":
-                    raise RunError(message["reason"])
+            return self._worker.environment(device, threads)
         except WorkerGoneError as gone:
             raise RunError(f"expected a worker that starts; {gone.reason}") from gone
-        return device, found
 
     def check(self, spec: Spec, units: list[Unit]) -> None:
         """Refuse a run whose methods do not exist, or of which no block could be built.
@@ -104,7 +86,7 @@ class Runner:
         refusal = ""
         try:
             command = {"do": "check", "variants": [*map(str, variants)], "places": places}
-            for message in self._events(command):
+            for message in self._worker.ask(command):
                 if message["event"] == "refused":
                     refusal = message["reason"]
         except WorkerGoneError:
@@ -121,7 +103,7 @@ class Runner:
         command = {"do": "roofline", **facts, "d": spec.base["d"], "n": spec.base["n"]}
         found: dict[str, Any] = {}
         try:
-            for message in self._events(command):
+            for message in self._worker.ask(command):
                 if message["event"] == "environment":
                     found = message["environment"]
                 elif message["event"] == "failed":
@@ -152,40 +134,11 @@ class Runner:
 
     def close(self) -> None:
         """End the worker."""
-        if self._worker is not None:
-            self._worker.stop()
-            self._worker = None
+        self._worker.end()
 
     def abort(self) -> None:
         """Kill the worker at once."""
-        if self._worker is not None:
-            self._worker.kill()
-            self._worker = None
-
-    def _events(self, command: Message) -> Iterator[Message]:
-        """Send a command; yield its events until it is done.
-
-        What an event comes to is in the journal when the next one is asked for, and a worker that
-        waits for that after each cell is told so.
-        """
-        try:
-            if self._worker is None:
-                self._worker = self._launch()
-                self._waits = bool(self._worker.receive(self._silence).get("waits"))
-            self._worker.send(command)
-            while True:
-                message = self._worker.receive(self._silence)
-                if message["event"] == "done":
-                    return
-                yield message
-                if message["event"] == "retire":
-                    self.abort()
-                    return
-                if message["event"] == "cell" and self._waits:
-                    self._worker.send({"do": "kept"})
-        except WorkerGoneError:
-            self.abort()
-            raise
+        self._worker.kill()
 
     def _block(self, unit: Unit, journal: Journal) -> list[Record]:
         """Measure a block; cells that outlive a worker's death go to the next worker."""
@@ -196,7 +149,7 @@ class Runner:
             missing = [cell for cell in cells if cell["cell_id"] not in records]
             attempt = Attempt(unit.base, with_reference(missing, cells), journal.append)
             try:
-                for message in self._events({**unit.command, "cells": attempt.cells}):
+                for message in self._worker.ask({**unit.command, "cells": attempt.cells}):
                     attempt.take(message)
             except WorkerGoneError as gone:
                 attempt.lose(gone)
@@ -210,7 +163,7 @@ class Runner:
         records: list[Record] = []
         failure: Record | None = None
         try:
-            for message in self._events(unit.command):
+            for message in self._worker.ask(unit.command):
                 if message["event"] == "record":
                     records.append({**unit.base, **message["record"]})
                 elif message["event"] == "failed":

@@ -4,6 +4,7 @@ On CUDA two clocks run side by side: synchronised wall time, which is what a use
 events, which leave launch latency at both ends out. They are never mixed.
 """
 
+from collections.abc import Callable
 from time import perf_counter
 from typing import Any, Protocol
 
@@ -67,6 +68,23 @@ def clocks_for(device: str) -> list[Clock]:
     """The clocks to read on a device; events first, since wall time waits for them."""
     wall = WallClock(device)
     return [EventClock(), wall] if device.startswith("cuda") else [wall]
+
+
+def clock(device: str) -> Callable[[], float]:
+    """Wall time in seconds; on CUDA once all that was launched is done.
+
+    While a graph is captured nothing runs, and waiting is forbidden.
+    """
+    if not device.startswith("cuda"):
+        return perf_counter
+    import torch
+
+    def synchronised() -> float:
+        if not torch.cuda.is_current_stream_capturing():
+            torch.cuda.synchronize(device)
+        return perf_counter()
+
+    return synchronised
 
 
 def flush_l2(device: str) -> None:

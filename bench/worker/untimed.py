@@ -57,8 +57,8 @@ def run_spectrum(command: Message, emit: Emit) -> None:
 
 def run_profile(command: Message, emit: Emit) -> None:
     """Profile the cells of one point: traces into the run directory, a record each."""
+    from bench.plan.profiles import Detail
     from bench.profiling.cells import profile_cell
-    from bench.profiling.record import Detail
     from teleport_core import Problem
 
     point, built = built_point(command)

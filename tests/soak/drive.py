@@ -16,13 +16,12 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from bench.cli.progress import QuietProgress
-from bench.cli.run import _carry_out
 from bench.cli.stopping import stoppable
 from bench.errors import BenchError
-from bench.plan.shards import WHOLE
 from bench.process.local import WorkerProcess
+from bench.runner.progress import QuietProgress
 from bench.runner.runner import Runner
+from bench.runner.session import carry_out as carry_out_spec
 from bench.spec.axes import parse_axis
 from bench.spec.preset import load_preset
 from bench.spec.variants import parse_variant
@@ -46,7 +45,7 @@ def carry_out(directory):
     """Begin or resume the run in ``directory``."""
     runner = Runner(QuietProgress(), partial(WorkerProcess, STAND_IN), silence=SILENCE)
     with stoppable():
-        _carry_out(runner, spec(), directory, WHOLE, resume=True, quiet=True, profile=False)
+        carry_out_spec(spec(), directory, runner, command="teleport-bench run", resume=True)
 
 
 def ended(directory, how, value):

@@ -7,9 +7,9 @@ from time import monotonic
 
 import pytest
 
-from bench.cli.progress import QuietProgress
 from bench.plan.points import make_plan
 from bench.plan.units import make_units
+from bench.runner.progress import QuietProgress
 from bench.runner.runner import Runner
 from bench.spec.preset import load_preset
 from bench.spec.sampling import Sampling

@@ -1,11 +1,10 @@
 """What ``compare``, and ``gate`` with --head, do with two measurements that are over."""
 
-import shlex
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.cli.command import command
 from bench.cli.judging.verdicts import min_effects
 from bench.comparison.judgement import judge
 from bench.comparison.outcome import Outcome
@@ -41,7 +40,7 @@ def compare_finished(pair: Pair, out: Path | None) -> Outcome:
         strict=pair.strict,
         environment=theirs.environment,
         benchmark=theirs.benchmark,
-        command=shlex.join(["teleport-bench", *sys.argv[1:]]),
+        command=command(),
         when=time.time(),
     )
     if out is not None:

@@ -1,7 +1,5 @@
 """``teleport-bench gate``: has this working tree become slower than a revision?"""
 
-import shlex
-import sys
 import time
 from datetime import datetime
 from pathlib import Path
@@ -10,6 +8,7 @@ from typing import Annotated
 import typer
 
 from bench.cli import options
+from bench.cli.command import command
 from bench.cli.stopping import stoppable
 from bench.errors import RunError
 from bench.plan.points import make_plan
@@ -102,7 +101,7 @@ def gate(
         default=default,
         calibration=calibration,
         history=history,
-        command=shlex.join(["teleport-bench", *sys.argv[1:]]),
+        command=command(),
         when=time.time(),
     )
     if dry_run:

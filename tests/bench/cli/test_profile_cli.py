@@ -11,13 +11,11 @@ import pytest
 
 from bench.cli.app import main
 from bench.plan.points import make_plan
-from bench.plan.profiles import base_blocks, profile_units
-from bench.profiling.record import Detail
+from bench.plan.profiles import Detail, base_blocks, profile_units
 from bench.spec.axes import parse_axis
 from bench.spec.preset import load_preset
 from bench.spec.variants import parse_variant
 from bench.storage.journal import Journal, read
-from bench.storage.run_directory import RunDirectory
 from bench.worker import commands
 
 Call = Callable[..., tuple[int, str, str]]
@@ -206,14 +204,13 @@ def test_a_failed_cell_gives_exit_code_4_and_a_cut_trace_a_word(
     whole |= {"phases": [{"phase": "other", "calls": 0, "self_s": 0.5, "total_s": 0.5}]}
     note = "TensorBoard gets 2 of 3 steps, because more would pass 50 MB"
 
-    def carried_out(spec: Any, where: Path, *_: Any, **__: Any) -> RunDirectory:
+    def carried_out(_spec: Any, where: Path, *_: Any, **__: Any) -> None:
         where.mkdir()
         with Journal(where / "journal.jsonl") as journal:
             journal.append({**cell, **whole, "cell_id": "1", "traced": traced, "note": note})
             journal.append({**cell, "cell_id": "2", "status": "oom"})
-        return RunDirectory(where)
 
-    monkeypatch.setattr("bench.cli.profile._carry_out", carried_out)
+    monkeypatch.setattr("bench.cli.profile.carry_out_profiles", carried_out)
 
     code, printed, errors = call("profile", *SMALL, "--out", str(tmp_path / "run"))
 

@@ -17,9 +17,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from bench.costs.closed_forms import UNKNOWN, call_counts, sample_counts
 from bench.costs.counted import Counter
 from bench.plan.points import Point
+from bench.plan.profiles import Detail
 from bench.problems.build import build
 from bench.profiling.cells import profile_cell
-from bench.profiling.record import Detail
 from bench.timing.rounds import sgd_call
 from bench.worker import memory_and_operations
 from teleport_core import Problem, make

@@ -7,7 +7,7 @@ import pytest
 
 from bench.costs import roofline
 from bench.plan.points import make_plan
-from bench.process.local import WorkerGoneError
+from bench.process.worker import WorkerGoneError
 from bench.runner.runner import Runner
 from bench.spec.preset import load_preset
 

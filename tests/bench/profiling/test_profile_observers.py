@@ -120,7 +120,7 @@ def test_phases_outside_the_profiler_add_up_to_the_call(
     from small_problems import classification
     from torch import nn
 
-    from bench.profiling.record import clock
+    from bench.timing.clock import clock
     from teleport_core import make
 
     here = classification(

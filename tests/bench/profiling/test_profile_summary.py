@@ -12,7 +12,8 @@ from small_problems import classification
 from torch import nn
 
 from bench.errors import RunError
-from bench.profiling.record import Call, Detail, record
+from bench.plan.profiles import Detail
+from bench.profiling.record import Call, record
 from bench.profiling.summary import Summary, memory_peaks, summarise
 from bench.profiling.trace import Allocation, Span, covered, load, nest, parse
 from teleport_core import make

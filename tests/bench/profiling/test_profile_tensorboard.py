@@ -18,8 +18,9 @@ import cuda_trace
 import pytest
 from chromium import Chromium, Visit, browser
 
+from bench.plan.profiles import Detail
 from bench.profiling.convert import convert
-from bench.profiling.record import Call, Detail, record
+from bench.profiling.record import Call, record
 
 pytestmark = pytest.mark.skipif(
     any(importlib.util.find_spec(name) is None for name in ("tensorboard", "torch_tb_profiler")),

@@ -1,0 +1,161 @@
+"""Carry out a spec: ask where it runs, plan, check, and measure what its directory lacks."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.errors import RunError
+from bench.plan.points import Plan, make_plan
+from bench.plan.profiles import Detail, base_blocks, profile_units
+from bench.plan.shards import WHOLE, Shard, share
+from bench.plan.units import Record, Unit, make_units
+from bench.runner.runner import Runner, Summary
+from bench.spec.spec import Spec
+from bench.storage.journal import Journal, load
+from bench.storage.lock import locked
+from bench.storage.run_directory import RunDirectory, check_environment, open_run, write_environment
+
+# What of a plan is still to be done, given the records that are there.
+Lacking = Callable[[Plan, list[Record]], list[Unit]]
+
+
+def _ignore(_what: object) -> None:
+    """Tell nobody."""
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Who wants to know what.
+
+    Attributes:
+        planned: is given the plan once the device is known.
+        say: is told what became of an earlier session in the directory.
+    """
+
+    planned: Callable[[Plan], None] = _ignore
+    say: Callable[[str], None] = _ignore
+
+
+NOBODY = Listener()
+
+
+def carry_out(
+    spec: Spec,
+    directory: Path,
+    runner: Runner,
+    *,
+    command: str,
+    part: Shard = WHOLE,
+    resume: bool = False,
+    profile: Detail | None = None,
+    listener: Listener = NOBODY,
+) -> Summary:
+    """Measure everything of a spec that its run directory does not hold yet.
+
+    Args:
+        spec: what to measure.
+        directory: the run directory; made if it is not there.
+        runner: carries out the units; its worker is ended however this ends.
+        command: what repeats the run, for its spec.toml.
+        part: the part of the sweep to measure.
+        resume: go on with the run that is there.
+        profile: profile the base point, too, in this detail.
+        listener: who wants to know.
+
+    Raises:
+        RunError: no worker starts, the spec cannot be run here, or the directory cannot be
+            written, is in use, or holds a run and ``resume`` is off.
+        JournalError: the run there is damaged, of another spec or from another machine.
+    """
+
+    def lacking(plan: Plan, records: list[Record]) -> list[Unit]:
+        units = make_units(plan, records, part)
+        if profile is not None and part.index == 1:
+            base = base_blocks(make_plan(plan.spec))
+            units += profile_units(plan, base, directory, profile, records)
+        return units
+
+    work = _Work(directory, runner, lacking, command, listener, resume=resume)
+    return work.carry_out(spec, part, spec.budget)
+
+
+def carry_out_profiles(
+    spec: Spec, directory: Path, runner: Runner, detail: Detail, *, command: str
+) -> Summary:
+    """Profile every cell of a spec into a new run directory, and time nothing.
+
+    Raises:
+        RunError: as ``carry_out``.
+        SpecError: too many cells for one profile.
+    """
+    if RunDirectory(directory).journal.exists():
+        raise RunError(
+            f"expected an empty --out; {directory} holds a run: choose another directory, or "
+            "profile that run's base point with 'run --resume --profile'"
+        )
+
+    def lacking(plan: Plan, records: list[Record]) -> list[Unit]:
+        return profile_units(plan, plan.blocks, directory, detail, records)
+
+    work = _Work(directory, runner, lacking, command, NOBODY, resume=False)
+    return work.carry_out(spec, WHOLE, budget=None)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """One session in a run directory."""
+
+    directory: Path
+    runner: Runner
+    lacking: Lacking
+    command: str
+    listener: Listener
+    resume: bool
+
+    def carry_out(self, spec: Spec, part: Shard, budget: float | None) -> Summary:
+        """From the worker's first word to its end."""
+        try:
+            device, environment = self.runner.environment(spec.device, spec.threads)
+            plan = share(make_plan(spec.with_overrides(device=device)), part)
+            self.listener.planned(plan)
+            if not self.resume:
+                self.runner.check(plan.spec, self.lacking(plan, []))
+            with locked(self.directory) as note:
+                run = open_run(self.directory, plan.spec, self.command, resume=self.resume)
+                records = self._records(run, note)
+                check_environment(run, environment, measured=bool(records))
+                write_environment(run, environment | self.runner.roofline(plan.spec))
+                with Journal(run.journal) as journal:
+                    summary = self.runner.run(self.lacking(plan, records), journal, budget)
+        except BaseException:
+            self.runner.abort()
+            raise
+        self.runner.close()
+        summary.failed_before = sum(_status(record) != "ok" for record in records)
+        return summary
+
+    def _records(self, run: RunDirectory, note: str | None) -> list[Record]:
+        """What the journal holds already."""
+        records, notes = load(run.journal) if run.journal.exists() else ([], [])
+        for text in filter(None, [note, *notes]):
+            self.listener.say(text)
+        return records
+
+
+def summary_of(plan: Plan, records: list[Record]) -> Summary:
+    """What a journal holds of a plan, whoever measured it in however many sessions."""
+    kept = {
+        record.get("cell_id") if record["kind"] == "cell" else number: record
+        for number, record in enumerate(records)
+        if record["kind"] != "reference"
+    }
+    return Summary(
+        statuses=Counter(map(_status, kept.values())),
+        left=len(make_units(plan, records)),
+        flagged=sum(bool(record.get("flags")) for record in kept.values()),
+    )
+
+
+def _status(record: Record) -> str:
+    return str(record.get("status", "ok"))
