@@ -176,7 +176,7 @@ def _measure(
             base = base_blocks(make_plan(plan.spec))
             units += profile_units(plan, base, directory.path, Detail(), records)
         summary = runner.run(units, journal, plan.spec.budget)
-    summary.failed_before = sum(record.get("status", "ok") != "ok" for record in records)
+    summary.failed_before = sum(record.status != "ok" for record in records)
     return summary
 
 

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from bench.errors import SpecError
 from bench.plan.points import Block, Plan
-from bench.plan.units import Record, Unit, block_unit, finished_units
+from bench.plan.units import Unit, block_unit, finished_units
 from bench.profiling.record import Detail
 from bench.seeds import stable_hash
+from bench.storage.records import Record
 
 MOST_CELLS = 16
 """The TensorBoard plugin starts one process for every trace, all at once."""
@@ -22,7 +23,7 @@ def base_blocks(plan: Plan) -> list[Block]:
 
 
 def profile_units(
-    plan: Plan, blocks: Sequence[Block], run: Path, detail: Detail, records: list[Record]
+    plan: Plan, blocks: Sequence[Block], run: Path, detail: Detail, records: Sequence[Record]
 ) -> list[Unit]:
     """One unit a block, for every block whose profiles ``records`` do not hold yet.
 

@@ -1,7 +1,7 @@
 """What a run consists of: commands for the worker, and what the journal says is still missing."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,8 +11,9 @@ from bench.seeds import stable_hash
 from bench.spec.checks import number
 from bench.spec.spec import Spec
 from bench.spec.variants import SGD, Variant
+from bench.storage.records import Record, cells_of
 
-Record = dict[str, Any]
+Command = dict[str, Any]
 
 # What a command says of the point to build; a measurement beside the clock sweeps nothing.
 PLACE = ("point", "seed", "bias", "data_dir", "threads", "swept")
@@ -32,8 +33,8 @@ class Unit:
 
     unit: str
     label: str
-    command: Record
-    base: Record
+    command: Command
+    base: Command
     cell_ids: tuple[str, ...]
 
     @property
@@ -42,13 +43,13 @@ class Unit:
         return bool(self.command["do"] == "block")
 
 
-def make_units(plan: Plan, records: list[Record], part: Shard = WHOLE) -> list[Unit]:
+def make_units(plan: Plan, records: Sequence[Record], part: Shard = WHOLE) -> list[Unit]:
     """Everything of a plan that the journal does not hold yet, in order.
 
     The blocks of the plan are those of ``part`` already; of what is measured beside the clock
     every part takes its own share.
     """
-    done = {record["cell_id"] for record in records if record["kind"] == "cell"}
+    done = {record.cell_id for record in cells_of(records)}
     units = [
         block_unit(plan.spec, block, done)
         for block in plan.blocks
@@ -64,17 +65,14 @@ def make_units(plan: Plan, records: list[Record], part: Shard = WHOLE) -> list[U
     return units + [unit for unit in own if unit.unit not in finished]
 
 
-def finished_units(records: list[Record]) -> set[str]:
+def finished_units(records: Iterable[Record]) -> set[str]:
     """Units beside the clock of which every record is there."""
-    counts = Counter(record["unit"] for record in records if "unit" in record)
-    return {
-        record["unit"]
-        for record in records
-        if "unit" in record and counts[record["unit"]] >= record.get("of", 1)
-    }
+    parts = [(record.unit, record.of or 1) for record in records if record.unit is not None]
+    counts = Counter(unit for unit, _ in parts)
+    return {unit for unit, of in parts if counts[unit] >= of}
 
 
-def _common(spec: Spec, point: Point) -> Record:
+def _common(spec: Spec, point: Point) -> Command:
     return {
         "point": asdict(point),
         "seed": spec.seed,
@@ -112,7 +110,7 @@ def block_unit(spec: Spec, block: Block, done: set[str]) -> Unit:
     )
 
 
-def with_reference(missing: list[Record], cells: list[Record]) -> list[Record]:
+def with_reference(missing: list[Command], cells: list[Command]) -> list[Command]:
     """The missing cells, led by the block's ``sgd``, marked as a reference if it is not missing."""
     if not missing or any(cell["method"] == SGD.method for cell in missing):
         return missing

@@ -4,13 +4,27 @@ A journal may come from anybody. What is wrong in a record is found here, once, 
 behind has to ask again what kind of value it holds. Fields that are unknown are left alone.
 """
 
-from typing import Annotated, Any
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from typing import Annotated, Any, TypeVar
 
 from msgspec import UNSET, Meta, Struct, UnsetType, ValidationError, convert, to_builtins
 
+from bench import entry_points
 from bench.errors import JournalError
+from bench.spec.checks import shown
 
 SCHEMA = 1
+MEASUREMENTS = "teleport_bench.measurements"
+"""The group of entry points that bring measurements, and with them kinds of records."""
+
+Line = dict[str, Any]
+"""A record as the JSON of a line."""
+
+AnyRecord = TypeVar("AnyRecord", bound="Record")
+
+# Version n -> what makes a line of version n one of version n + 1, its "schema" included.
+UPGRADES: dict[int, Callable[[Line], Line]] = {}
 
 _LARGEST = 2**53  # whole numbers up to here are exact as floats
 _MOST_SAMPLES = 100_000
@@ -30,7 +44,8 @@ class Record(Struct, kw_only=True, tag_field="kind"):
         status: "ok", or how it failed.
         reason: why, in words.
         unit: the unit of work that it is part of, and
-        of: of how many records; a block's cells have none.
+        of: of how many records, one where it says nothing; a block's cells have none.
+        last_lines: what a worker that died wrote last.
         model, dataset, device, dtype, t, d, n, l, b: the point.
     """
 
@@ -40,6 +55,7 @@ class Record(Struct, kw_only=True, tag_field="kind"):
     reason: str = ""
     unit: str | None = None
     of: Level | None = None
+    last_lines: list[str] | None = None
     model: str = ""
     dataset: str = ""
     device: str = ""
@@ -85,6 +101,7 @@ class CellRecord(Record, kw_only=True, tag="cell"):
         block_id: of the point.
         session: one attempt at a block in one process; rounds pair up only within it.
         health: lowest and highest of what the machine said of itself.
+        looks: of a gate, how often it looked at the data.
     """
 
     cell_id: str
@@ -109,6 +126,7 @@ class CellRecord(Record, kw_only=True, tag="cell"):
     operations_note: str = ""
     flags: list[str] = []
     health: dict[str, Any] = {}
+    looks: Level | None = None
     warmup: Warmup | None = None
     stop: Stop | None = None
     samples: Annotated[list[Sample], Meta(max_length=_MOST_SAMPLES)] = []
@@ -229,41 +247,104 @@ class ProfileRecord(Record, kw_only=True, tag="profile"):
     note: str = ""
 
 
+class FailureRecord(Record, kw_only=True, tag="failure"):
+    """Why a unit failed whose own records need more than is known of one that failed."""
+
+
 KINDS: dict[str, type[Record]] = {
     "cell": CellRecord,
     "reference": ReferenceRecord,
     "preservation": PreservationRecord,
     "spectrum": SpectrumRecord,
     "profile": ProfileRecord,
+    "failure": FailureRecord,
 }
 
 
-def typed(record: dict[str, Any], number: int) -> Record | None:
-    """The struct of a record of a journal; None for a kind that nobody here knows.
+def cells_of(records: Iterable[Record]) -> list[CellRecord]:
+    """The timed cells, without what was timed beside them as a reference."""
+    return [record for record in records if type(record) is CellRecord]
+
+
+def kind_of(record: type[Record] | Record) -> str:
+    """What the lines of a struct say as their "kind"."""
+    return str(record.__struct_config__.tag)
+
+
+@cache
+def foreign_kinds() -> dict[str, type[Record]]:
+    """The kinds that measurements of other packages bring.
+
+    Raises:
+        RegistrationError: one of them cannot be imported.
+    """
+    measurements = map(entry_points.load, entry_points.found(MEASUREMENTS).values())
+    return {kind_of(record): record for each in measurements for record in each.records}
+
+
+def struct_of(kind: str) -> type[Record] | None:
+    """The struct of a kind; None for one that nothing installed here knows."""
+    return KINDS.get(kind) or foreign_kinds().get(kind)
+
+
+def upgraded(line: Line, where: str = "in the journal") -> Line:
+    """A line of any version so far as one of the present version.
+
+    Raises:
+        JournalError: a version that nobody here knows; ``where`` says of which line.
+    """
+    while type(line.get("schema")) is int and line["schema"] in UPGRADES:
+        line = UPGRADES[line["schema"]](line)
+    if type(line.get("schema")) is not int or line["schema"] != SCHEMA:
+        raise JournalError(
+            f"expected schema {SCHEMA} {where}; got {shown(line.get('schema'))}: use the version "
+            "of teleport-bench that wrote it"
+        )
+    return line
+
+
+def typed(line: Line, number: int, journal: object = "the journal") -> Record | None:
+    """The struct of a line of a journal; None for a kind that nobody here knows.
 
     Args:
-        record: what the line says, its schema known.
-        number: its place in the journal, from 1, for the message.
+        line: what it says, of the present version.
+        number: its place in ``journal``, from 1, for the message.
+        journal: what to call the file.
 
     Raises:
         JournalError: a field that it must have is absent, or a value is none that it may have.
     """
-    kind = record["kind"]
-    known = KINDS.get(kind) if isinstance(kind, str) else None
+    kind = line["kind"]
+    known = struct_of(kind)
     if known is None:
         return None
-    # Null says that nobody knows: the same as nothing.
-    given = {name: value for name, value in record.items() if value is not None}
     try:
-        return convert(given, known)
+        return convert(_known(line), known)
     except ValidationError as error:
         raise JournalError(
-            f"expected record {number} of the journal to be a {kind} record; {error}: restore the "
-            "file, or delete that line"
+            f"expected record {number} of {journal} to be a {kind} record; {error}: restore the "
+            "file, or delete that line and run again with --resume"
         ) from None
 
 
-def plain(record: Record) -> dict[str, Any]:
+def made(facts: Mapping[str, Any], kind: type[AnyRecord]) -> AnyRecord:
+    """A record of what a worker said; what has no place in it is left out.
+
+    Raises:
+        JournalError: a fact is missing, or none that such a record may hold.
+    """
+    name = kind_of(kind)
+    try:
+        return convert(_known({**facts, "kind": name}), kind)
+    except ValidationError as error:
+        raise JournalError(f"expected what makes a {name} record; {error}") from None
+
+
+def plain(record: Record) -> Line:
     """A record as the journal's line has it."""
-    found: dict[str, Any] = to_builtins(record)
-    return found
+    return _known(to_builtins(record))
+
+
+def _known(line: Mapping[str, Any]) -> Line:
+    """Null says that nobody knows: the same as nothing."""
+    return {name: value for name, value in line.items() if value is not None}
