@@ -11,10 +11,10 @@ import typer
 from bench.cli import options, progress
 from bench.cli.stopping import stoppable
 from bench.errors import RunError, SpecError
+from bench.measurements.units import make_units
 from bench.plan.points import Plan, describe, make_plan
 from bench.plan.profiles import base_blocks, profile_units
 from bench.plan.shards import Shard, parse_shard, share
-from bench.plan.units import make_units
 from bench.profiling.record import Detail
 from bench.runner.runner import SILENCE_SECONDS, Runner, Summary
 from bench.spec.checks import number

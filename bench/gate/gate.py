@@ -19,7 +19,7 @@ from bench.gate.side_worker import Lane, Launch
 from bench.machine.affinity import one_core
 from bench.machine.benchmark_code import benchmark_key
 from bench.machine.environment import comparable_key
-from bench.plan.points import Block, Plan, make_plan
+from bench.plan.points import Plan, make_plan
 from bench.plan.units import Unit, block_unit
 from bench.process.local import WorkerGoneError
 from bench.process.protocol import Message
@@ -97,11 +97,7 @@ def gate_units(plan: Plan) -> list[Unit]:
         replace(block, cells=tuple(c for c in block.cells if c.variant != SGD))
         for block in plan.blocks
     ]
-    return [_unit(plan.spec, block) for block in blocks]
-
-
-def _unit(spec: Spec, block: Block) -> Unit:
-    return block_unit(spec, block, set())
+    return [block_unit(plan.spec, block) for block in blocks]
 
 
 def run_gate(

@@ -13,10 +13,9 @@ from msgspec import UNSET, Meta, Struct, UnsetType, ValidationError, convert, to
 from bench import entry_points
 from bench.errors import JournalError
 from bench.spec.checks import shown
+from bench.spec.sections import MEASUREMENTS
 
 SCHEMA = 1
-MEASUREMENTS = "teleport_bench.measurements"
-"""The group of entry points that bring measurements, and with them kinds of records."""
 
 Line = dict[str, Any]
 """A record as the JSON of a line."""
@@ -101,6 +100,7 @@ class CellRecord(Record, kw_only=True, tag="cell"):
         block_id: of the point.
         session: one attempt at a block in one process; rounds pair up only within it.
         health: lowest and highest of what the machine said of itself.
+        train_samples: of the data set as the worker loaded it.
         looks: of a gate, how often it looked at the data.
     """
 
@@ -124,6 +124,7 @@ class CellRecord(Record, kw_only=True, tag="cell"):
     operations: Whole | None = None
     bytes: Whole | None = None
     operations_note: str = ""
+    train_samples: Whole | None = None
     flags: list[str] = []
     health: dict[str, Any] = {}
     looks: Level | None = None

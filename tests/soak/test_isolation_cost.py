@@ -8,8 +8,8 @@ from time import monotonic
 import pytest
 
 from bench.cli.progress import QuietProgress
+from bench.measurements.units import make_units
 from bench.plan.points import make_plan
-from bench.plan.units import make_units
 from bench.runner.runner import Runner
 from bench.spec.preset import load_preset
 from bench.spec.settings import Sampling

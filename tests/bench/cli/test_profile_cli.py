@@ -19,7 +19,7 @@ from bench.spec.variants import parse_variant
 from bench.storage.journal import Journal, read
 from bench.storage.records import ProfileRecord, cells_of, made
 from bench.storage.run_directory import RunDirectory
-from bench.worker import commands
+from bench.worker import untimed
 
 Call = Callable[..., tuple[int, str, str]]
 
@@ -135,7 +135,7 @@ def profiled(run: Path, **changes: Any) -> dict[str, tuple[str, str]]:
     here = plan(**changes)
     (unit,) = profile_units(here, base_blocks(here), run, Detail(), [])
     events: list[dict[str, Any]] = []
-    commands.run_profile(unit.command, events.append)
+    untimed.run_profile(unit.command, events.append)
     records = [event["record"] for event in events if event["event"] == "record"]
     assert [r["of"] for r in records] == [len(records)] * len(records)
     return {r["variant"]: (r["status"], r["reason"]) for r in records}
@@ -250,7 +250,8 @@ def test_what_is_profiled_already_is_not_profiled_again(tmp_path: Path) -> None:
     facts = {**unit.base, "status": "ok", "of": 3}
     records = [made({**facts, "cell_id": cell_id}, ProfileRecord) for cell_id in "abc"]
 
-    assert profile_units(swept, base_blocks(swept), tmp_path, Detail(), records[:2]) == [unit]
+    (rest,) = profile_units(swept, base_blocks(swept), tmp_path, Detail(), records[:2])
+    assert (rest.unit, rest.command) == (unit.unit, {**unit.command, "done": ["a", "b"]})
     assert profile_units(swept, base_blocks(swept), tmp_path, Detail(), records) == []
     other = Detail(stacks=True)
     assert profile_units(swept, base_blocks(swept), tmp_path, other, records) != []

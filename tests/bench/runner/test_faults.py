@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 
 import pytest
 
+from bench.measurements.units import make_units
 from bench.plan.points import make_plan
-from bench.plan.units import make_units
 from bench.process.local import WorkerProcess
 from bench.process.protocol import Message
 from bench.runner.runner import Runner

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from bench.errors import RunError
+from bench.measurements.units import make_units
 from bench.plan.points import make_plan
-from bench.plan.units import make_units
 from bench.runner.runner import Runner, Summary
 from bench.spec.axes import parse_axis
 from bench.spec.preset import load_preset

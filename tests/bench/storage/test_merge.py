@@ -10,9 +10,9 @@ import typer
 
 from bench.cli.merge import merge
 from bench.errors import JournalError, RunError, SpecError
+from bench.measurements.units import make_units
 from bench.plan.points import make_plan
 from bench.plan.shards import Shard, parse_shard, share
-from bench.plan.units import make_units
 from bench.spec.preset import load_preset
 from bench.spec.spec import Spec
 from bench.storage.journal import Journal, read
