@@ -18,9 +18,9 @@ from PIL import Image
 
 from bench.errors import BenchError
 from bench.machine.comparable import comparable_key
+from bench.measurements.units import make_units
 from bench.plan.points import make_plan
 from bench.plan.shards import WHOLE, parse_shard
-from bench.plan.units import make_units
 from bench.problems.datasets.loaders.cifar import KINDS, read_records
 from bench.problems.datasets.loaders.idx import read_header, read_idx
 from bench.problems.datasets.loaders.ptb import read_words

@@ -15,6 +15,7 @@ from bench.comparison import history
 from bench.comparison.exports import document, junit, markdown, pytest_benchmark
 from bench.comparison.sources import read_source
 from bench.storage import journal
+from bench.storage.records import cells_of, kind_of
 from reports import write_report
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -36,8 +37,8 @@ def test_a_journal_loads(folder):
     records, notes = journal.load(folder / "run" / "journal.jsonl")
 
     assert notes == []
-    assert {record["kind"] for record in records} == {"cell", "preservation", "spectrum"}
-    assert len([r for r in records if r["kind"] == "cell"]) == 9
+    assert {kind_of(record) for record in records} == {"cell", "preservation", "spectrum"}
+    assert len(cells_of(records)) == 9
     assert read_source(folder / "run").measured["wall"]
 
 
@@ -80,11 +81,11 @@ def test_its_times_are_derived_again_to_the_last_digit(folder, name, derived):
 @every_version
 def test_floats_of_a_csv_file_are_those_of_the_journal_bit_for_bit(folder):
     records, _ = journal.load(folder / "run" / "journal.jsonl")
-    cells = {r["cell_id"]: r for r in records if r["kind"] == "cell"}
+    cells = {r.cell_id: r for r in cells_of(records)}
     exact = [
-        struct.pack("<d", sample[name])
+        struct.pack("<d", getattr(sample, name))
         for record in cells.values()
-        for sample in record["samples"]
+        for sample in record.samples
         for name in ("seconds", "prepare_s", "steps_s")
     ]
     table = rows(folder / "run" / "samples.csv")

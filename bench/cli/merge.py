@@ -13,8 +13,8 @@ def merge(
     """Join shards of one sweep and write their report; prints the report's path."""
     from bench.cli.command import command
     from bench.cli.run import INCOMPLETE
+    from bench.measurements.units import make_units
     from bench.plan.points import make_plan
-    from bench.plan.units import make_units
     from bench.storage.journal import read
     from bench.storage.merge import merge_runs
     from bench.storage.run_directory import read_spec

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -17,6 +17,7 @@ from bench.runner.runner import Runner
 from bench.runner.session import carry_out_profiles
 from bench.spec.preset import load_preset
 from bench.storage.journal import read
+from bench.storage.records import ProfileRecord
 from bench.storage.run_directory import RunDirectory
 
 
@@ -69,29 +70,31 @@ def profile(
     from reports import write_report
 
     page = write_report(where)
-    records = read(RunDirectory(where).journal)
+    journal = RunDirectory(where).journal
+    records = [record for record in read(journal) if isinstance(record, ProfileRecord)]
     if not quiet and (rows := _rows(records)):
         print_table(("variant", "at", "phase", "calls", "time", "share"), rows)
         typer.echo(f"tensorboard --logdir {where / 'profiles' / 'tensorboard'}", err=True)
     for record in records:
-        if record.get("note"):
-            typer.echo(f"{record['variant']}: {record['note']}", err=True)
+        if record.note:
+            typer.echo(f"{record.variant}: {record.note}", err=True)
     typer.echo(str(page))
-    if any(record["status"] != "ok" for record in records):
+    if any(record.status != "ok" for record in records):
         typer.echo("not every cell could be profiled; the reasons are in the report", err=True)
         raise typer.Exit(INCOMPLETE)
 
 
-def _rows(records: list[dict[str, Any]]) -> list[tuple[str, ...]]:
+def _rows(records: list[ProfileRecord]) -> list[tuple[str, ...]]:
     """A row per cell and phase, the longest phase of a cell first."""
     rows: list[tuple[str, ...]] = []
-    for record in (record for record in records if record["status"] == "ok"):
-        at = " ".join(f"{letter}={record[letter]}" for letter in "tdnl")
-        rows.append((record["variant"], at, "call", "1", _milliseconds(record["seconds"]), "100 %"))
-        for phase in sorted(record["phases"], key=lambda phase: -phase["self_s"]):
-            share = f"{100 * phase['self_s'] / record['seconds']:.1f} %"
-            time = _milliseconds(phase["self_s"])
-            rows.append((record["variant"], at, phase["phase"], str(phase["calls"]), time, share))
+    for record in (record for record in records if record.status == "ok" and record.seconds):
+        seconds = record.seconds or 0.0
+        at = f"t={record.t} d={record.d} n={record.n} l={record.l}"
+        rows.append((record.variant, at, "call", "1", _milliseconds(seconds), "100 %"))
+        for phase in sorted(record.phases, key=lambda phase: -phase.self_s):
+            share = f"{100 * phase.self_s / seconds:.1f} %"
+            time = _milliseconds(phase.self_s)
+            rows.append((record.variant, at, phase.phase, f"{phase.calls:g}", time, share))
     return rows
 
 

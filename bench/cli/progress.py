@@ -3,12 +3,14 @@
 import contextlib
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from time import monotonic
 from typing import Any
 
 from bench.plain_text import plain
-from bench.plan.units import Record, Unit
+from bench.plan.units import Unit
 from bench.runner.progress import Progress, QuietProgress
+from bench.storage.records import Record
 
 _PLAIN_SECONDS = 10.0
 
@@ -27,9 +29,9 @@ def spoken(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def outcome(records: list[Record]) -> str:
+def outcome(records: Sequence[Record]) -> str:
     """What became of the cells of a unit: "5 ok" or "4 ok, 1 oom"."""
-    counts = Counter(record.get("status", "ok") for record in records)
+    counts = Counter(record.status for record in records)
     return ", ".join(f"{count} {status}" for status, count in sorted(counts.items(), reverse=True))
 
 
@@ -42,14 +44,14 @@ class PlainProgress:
         self._seconds: list[float] = []
         self._last = monotonic()
 
-    def unit(self, unit: Unit, records: list[Record], seconds: float) -> None:
+    def unit(self, unit: Unit, records: Sequence[Record], seconds: float) -> None:
         """A unit is finished."""
         self._seconds.append(seconds)
         done = len(self._seconds)
-        bad = [record for record in records if record.get("status", "ok") != "ok"]
+        bad = [record for record in records if record.status != "ok"]
         for record in bad:
-            name = record.get("variant", unit.label)
-            self._line(f"{unit.label}: {name}: {record['status']}: {record['reason']}")
+            name = getattr(record, "variant", unit.label)
+            self._line(f"{unit.label}: {name}: {record.status}: {record.reason}")
         if done == self._count or monotonic() - self._last >= _PLAIN_SECONDS:
             self._last = monotonic()
             left = spoken(estimate_left(self._seconds, self._count - done))
@@ -85,15 +87,15 @@ class TerminalProgress:
         self._task = self._bar.add_task("starting", total=len(units), left="")
         self._bar.start()
 
-    def unit(self, unit: Unit, records: list[Record], seconds: float) -> None:
+    def unit(self, unit: Unit, records: Sequence[Record], seconds: float) -> None:
         """A unit is finished."""
         from rich.markup import escape
 
         self._seconds.append(seconds)
         left = spoken(estimate_left(self._seconds, self._count - len(self._seconds)))
         for record in records:
-            if record.get("status", "ok") != "ok":
-                text = f"{unit.label}: {record.get('variant', '')}: {record['reason']}"
+            if record.status != "ok":
+                text = f"{unit.label}: {getattr(record, 'variant', '')}: {record.reason}"
                 self._bar.console.print(escape(plain(text)))
         label = escape(plain(unit.label))
         self._bar.update(self._task, advance=1, description=label, left=f"{left} left")

@@ -38,7 +38,7 @@ class Series:
     seconds: list[float] = field(default_factory=list)
 
 
-def entry_of(outcome: Outcome) -> journal.Record:
+def entry_of(outcome: Outcome) -> journal.Line:
     """A comparison as a line of the history."""
     return {
         "when": outcome.when,
@@ -51,7 +51,7 @@ def entry_of(outcome: Outcome) -> journal.Record:
     }
 
 
-def _cell(judgement: Judgement) -> journal.Record:
+def _cell(judgement: Judgement) -> journal.Line:
     comparison = judgement.comparison
     return {
         "label": comparison.label,
@@ -69,7 +69,7 @@ def _known(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def append(path: Path, entry: journal.Record) -> None:
+def append(path: Path, entry: journal.Line) -> None:
     """Add a line; gates that end at the same time wait for each other.
 
     Raises:
@@ -87,17 +87,17 @@ def append(path: Path, entry: journal.Record) -> None:
         lines.append({"kind": KIND, **entry})
 
 
-def load(path: Path) -> list[journal.Record]:
+def load(path: Path) -> list[journal.Line]:
     """The lines of a history, oldest first.
 
     Raises:
         JournalError: no such file, or a damaged one.
     """
-    entries = [record for record in journal.read(path) if record["kind"] == KIND]
+    entries = [record for record in journal.lines(path)[0] if record["kind"] == KIND]
     return sorted(entries, key=lambda entry: entry["when"])
 
 
-def series_of(entries: Sequence[journal.Record]) -> list[Series]:
+def series_of(entries: Sequence[journal.Line]) -> list[Series]:
     """The series of every cell, by label; a cell without a time has no point there."""
     found: dict[tuple[Any, ...], Series] = {}
     for entry in entries:

@@ -9,10 +9,10 @@ Looks and clocks are paid for: the interval is taken at 1 - 5 %/looks and the ch
 alarm is shared among looks and clocks.
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from bench.comparison.verdicts import (
     FALSE_ALARMS,
@@ -23,6 +23,7 @@ from bench.comparison.verdicts import (
     compare_cells,
 )
 from bench.statistics.medians import LEVEL
+from bench.storage.records import CellRecord, Record, cells_of
 
 FINE, REGRESSION, NOT_COMPARABLE, INCOMPLETE, AMBIGUOUS = 0, 1, 3, 4, 5
 
@@ -33,7 +34,6 @@ _SETTING = ("model", "dataset", "device", "dtype")
 _CLEAR = (Verdict.SAME, Verdict.FASTER, Verdict.SLOWER)
 _LOST = (Verdict.BROKEN, Verdict.MISSING)
 
-Record = dict[str, Any]
 Sides = dict[str, Side]
 # clock -> cell -> side
 Measured = dict[str, Sides]
@@ -56,11 +56,11 @@ def measured(records: Iterable[Record], environment: str, benchmark: str) -> Mea
     """The cells of a journal as sides, for every clock; of a cell the newest record counts.
 
     Args:
-        records: of a journal; those that are no cells are left out.
+        records: of a journal; those that are no cells, or timed beside one, are left out.
         environment: key of the machine.
         benchmark: key of the measuring code.
     """
-    cells = {record["cell_id"]: record for record in records if record["kind"] == "cell"}
+    cells = {record.cell_id: record for record in cells_of(records)}
     labels = labels_of(cells)
     clocks = {clock for record in cells.values() for clock in _clocks(record)} | {WALL}
     return {
@@ -72,33 +72,33 @@ def measured(records: Iterable[Record], environment: str, benchmark: str) -> Mea
     }
 
 
-def _clocks(record: Record) -> set[str]:
-    return {sample.get("clock", WALL) for sample in record["samples"]}
+def _clocks(record: CellRecord) -> set[str]:
+    return {sample.clock for sample in record.samples}
 
 
-def _side(record: Record, clock: str, label: str, environment: str, benchmark: str) -> Side:
-    samples = [s for s in record["samples"] if s.get("clock", WALL) == clock]
+def _side(record: CellRecord, clock: str, label: str, environment: str, benchmark: str) -> Side:
+    samples = [sample for sample in record.samples if sample.clock == clock]
     return Side(
         label=label,
-        seconds=[sample["seconds"] for sample in samples],
-        rounds=[sample["round"] for sample in samples],
-        session=record.get("session") or "",
-        status=record["status"],
-        reason=record.get("reason") or "",
+        seconds=[math.nan if sample.seconds is None else sample.seconds for sample in samples],
+        rounds=[sample.round or 0 for sample in samples],
+        session=record.session or "",
+        status=record.status,
+        reason=record.reason,
         environment=environment,
         benchmark=benchmark,
     )
 
 
-def labels_of(cells: Mapping[str, Record]) -> dict[str, str]:
+def labels_of(cells: Mapping[str, CellRecord]) -> dict[str, str]:
     """What to call each cell: its variant, and what differs between the cells."""
     varied = [
         name
         for name in (*_LETTERS, *_SETTING)
-        if len({record.get(name) for record in cells.values()}) > 1
+        if len({getattr(record, name) for record in cells.values()}) > 1
     ]
     return {
-        cell: " ".join([record["variant"], *(f"{name}={record.get(name)}" for name in varied)])
+        cell: " ".join([record.variant, *(f"{name}={getattr(record, name)}" for name in varied)])
         for cell, record in cells.items()
     }
 

@@ -8,6 +8,7 @@ from bench.comparison.judgement import Measured, measured
 from bench.errors import SpecError
 from bench.machine.comparable import comparable_key
 from bench.storage import journal
+from bench.storage.records import cells_of
 from bench.storage.run_directory import RunDirectory, read_environment, read_spec
 
 
@@ -55,7 +56,7 @@ def _run(run: RunDirectory) -> Source:
     records, _ = journal.load(run.journal)
     environment = read_environment(run)
     key, benchmark = comparable_key(environment), str(environment.get("benchmark_code") or "")
-    looks = max((int(r.get("looks", 1)) for r in records if r["kind"] == "cell"), default=1)
+    looks = max((record.looks or 1 for record in cells_of(records)), default=1)
     # Cold and hot times are never put beside each other.
     measured_as = f"{benchmark} {read_spec(run).sampling.cache}"
     return Source(measured(records, key, measured_as), key, benchmark, looks)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from bench.comparison.judgement import Judgement, Measured, Record, judge, measured
+from bench.comparison.judgement import Judgement, Measured, judge, measured
 from bench.comparison.verdicts import Verdict
 from bench.errors import NotComparableError
 from bench.gate.rounds import LOOKS, Duel
@@ -19,12 +19,14 @@ from bench.gate.side_worker import Lane, Launch
 from bench.machine.affinity import one_core
 from bench.machine.benchmark_code import benchmark_key
 from bench.machine.comparable import comparable_key
-from bench.plan.points import Block, Plan, make_plan
+from bench.plan.points import Plan, make_plan
 from bench.plan.units import Unit, block_unit
+from bench.process.protocol import Message
 from bench.process.worker import WorkerGoneError
 from bench.seeds import seed_for
 from bench.spec.spec import Spec
 from bench.spec.variants import SGD
+from bench.storage.records import CellRecord, made
 
 MIN_EFFECT = 0.10  # ours: on shared machines less than this is seldom worth a red build
 
@@ -76,7 +78,7 @@ class SideResult:
     root: Path
     environment: dict[str, Any]
     benchmark: str
-    records: list[Record] = field(default_factory=list)
+    records: list[CellRecord] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -95,11 +97,7 @@ def gate_units(plan: Plan) -> list[Unit]:
         replace(block, cells=tuple(c for c in block.cells if c.variant != SGD))
         for block in plan.blocks
     ]
-    return [_unit(plan.spec, block) for block in blocks]
-
-
-def _unit(spec: Spec, block: Block) -> Unit:
-    return block_unit(spec, block, set())
+    return [block_unit(plan.spec, block) for block in blocks]
 
 
 def run_gate(
@@ -224,11 +222,10 @@ class _Gate:
         for side, records in zip(self._sides, self._records(cells, session, duel), strict=True):
             side.records += records
 
-    def _records(self, cells: set[str], session: str, duel: Duel) -> list[list[Record]]:
+    def _records(self, cells: set[str], session: str, duel: Duel) -> list[list[CellRecord]]:
         return [
             [
                 _record(unit, cell, session, lane, samples.get(cell["cell_id"], []))
-                | {"looks": len(LOOKS)}
                 for unit in self._units
                 for cell in unit.command["cells"]
                 if cell["cell_id"] in cells
@@ -243,28 +240,26 @@ class _Gate:
     def _judge(self) -> list[Judgement]:
         return self._rules.judge(*self._final())
 
-    def _measured(self, side: SideResult, records: list[Record]) -> Measured:
+    def _measured(self, side: SideResult, records: list[CellRecord]) -> Measured:
         # Of the same machine; a fact that only one of two revisions describes tells nothing.
         common = set(self._sides[0].environment) & set(self._sides[1].environment)
         key = comparable_key({name: side.environment[name] for name in common})
         return measured(records, key, side.benchmark)
 
 
-def _record(unit: Unit, cell: Record, session: str, lane: Lane, samples: list[Record]) -> Record:
+def _record(
+    unit: Unit, cell: Message, session: str, lane: Lane, samples: list[Message]
+) -> CellRecord:
     """A cell as it stands in a journal."""
     status, reason = lane.failures.get(cell["cell_id"], ("ok", ""))
-    return {
+    facts = {
         **unit.base,
         **cell,
         "session": session,
         "status": status,
         "reason": reason,
         "steps_done": unit.base["t"] * unit.base["b"] if status == "ok" else 0,
-        "guarantee": None,
-        "null_dims": None,
-        "peak_memory_bytes": None,
-        "operations": None,
-        "bytes": None,
-        "flags": [],
         "samples": samples,
+        "looks": len(LOOKS),
     }
+    return made(facts, CellRecord)

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from bench.errors import SpecError
 from bench.seeds import seed_for, stable_hash
 from bench.spec.axes import AXES
-from bench.spec.spec import Spec
+from bench.spec.spec import Spec, device_kind
 from bench.spec.variants import SGD, Variant
 
 # Facts of a spec that change what a cell measures and are not part of its point.
@@ -92,26 +92,11 @@ def shard(plan: Plan, index: int, count: int) -> Plan:
     return replace(plan, blocks=plan.blocks[index - 1 :: count])
 
 
-def places(spec: Spec) -> list[Spec]:
-    """A spec for each place whose preservation is measured: every pair, or the spec's own."""
-    section = spec.preservation
-    return [
-        replace(
-            spec,
-            model=pair.model,
-            dataset=pair.dataset,
-            variants=spec.variants or section.variants,
-            preservation=replace(section, d=pair.d, n=pair.n, l=pair.l, pairs=()),
-        )
-        for pair in section.pairs
-    ] or [spec]
-
-
 def preservation_id(spec: Spec, variant: Variant, tau: float, start: str) -> str:
     """Id of one preservation record: a variant at one threshold from one start."""
     place = {name: getattr(spec.preservation, name) for name in ("d", "n", "l", "steps", "growth")}
-    place |= {name: getattr(spec, name) for name in ("model", "device", "dtype")}
-    place["dataset"] = spec.data
+    place |= {"model": spec.model, "dataset": spec.data, "dtype": spec.dtype}
+    place["device"] = device_kind(spec.device)
     return _identity(spec, place, str(variant), float(tau), start)
 
 
@@ -126,8 +111,10 @@ def _points(spec: Spec) -> list[Point]:
 
 def _block(spec: Spec, point: Point) -> Block:
     variants = (SGD, *spec.variants)
-    cells = tuple(Cell(_identity(spec, asdict(point), str(v)), v) for v in variants)
-    return Block(_identity(spec, asdict(point)), point, cells)
+    # Which of several devices of a kind it runs on does not make it another cell.
+    place = {**asdict(point), "device": device_kind(point.device)}
+    cells = tuple(Cell(_identity(spec, place, str(v)), v) for v in variants)
+    return Block(_identity(spec, place), point, cells)
 
 
 def _identity(spec: Spec, *parts: object) -> str:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from bench.errors import SpecError
 from bench.plan.points import Block, Plan
-from bench.plan.units import Record, Unit, block_unit, finished_units
+from bench.plan.units import Unit, block_unit, missing_units
 from bench.seeds import stable_hash
+from bench.storage.records import Record
 
 MOST_CELLS = 16
 """The TensorBoard plugin starts one process for every trace, all at once."""
@@ -41,7 +42,7 @@ def base_blocks(plan: Plan) -> list[Block]:
 
 
 def profile_units(
-    plan: Plan, blocks: Sequence[Block], run: Path, detail: Detail, records: list[Record]
+    plan: Plan, blocks: Sequence[Block], run: Path, detail: Detail, records: Sequence[Record]
 ) -> list[Unit]:
     """One unit a block, for every block whose profiles ``records`` do not hold yet.
 
@@ -54,13 +55,11 @@ def profile_units(
             f"expected at most {MOST_CELLS} cells to profile, sgd among them; got {cells}, and "
             "TensorBoard would read all traces at once: name fewer --method or levels of --axis"
         )
-    units = [_unit(plan, block, run, detail) for block in blocks]
-    finished = finished_units(records)
-    return [unit for unit in units if unit.unit not in finished]
+    return missing_units([_unit(plan, block, run, detail) for block in blocks], records)
 
 
 def _unit(plan: Plan, block: Block, run: Path, detail: Detail) -> Unit:
-    timed = block_unit(plan.spec, block, set())
+    timed = block_unit(plan.spec, block)
     name = stable_hash(["profile", block.block_id, asdict(detail)])[:16]
     command = {key: value for key, value in timed.command.items() if key != "sampling"}
     return Unit(

@@ -3,9 +3,10 @@
 import secrets
 from collections.abc import Callable
 
-from bench.plan.units import Record
+from bench.errors import JournalError
 from bench.process.protocol import Message
 from bench.process.worker import WorkerGoneError
+from bench.storage.records import CellRecord, ReferenceRecord, made
 
 _UNKNOWN_PEAK = "peak memory is not known: "
 
@@ -16,10 +17,12 @@ class Attempt:
     Samples pair up only within one attempt, which every record names as its ``session``.
     """
 
-    def __init__(self, base: Record, cells: list[Message], keep: Callable[[Record], None]) -> None:
+    def __init__(
+        self, base: Message, cells: list[Message], keep: Callable[[CellRecord], None]
+    ) -> None:
         """``keep`` is called with every finished record."""
         self.cells = cells
-        self.records: dict[str, Record] = {}
+        self.records: dict[str, CellRecord] = {}
         self._base = {**base, "session": secrets.token_hex(6)}
         self._by_id = {cell["cell_id"]: cell for cell in cells}
         self._samples: dict[str, list[Message]] = {cell_id: [] for cell_id in self._by_id}
@@ -73,34 +76,19 @@ class Attempt:
             if cell_id not in self.records:
                 self._close(cell_id, {**facts, "memory_note": _UNKNOWN_PEAK + reason})
 
-    def _close_rest(self, facts: Record) -> None:
+    def _close_rest(self, facts: Message) -> None:
         self._leave(str(facts["reason"]))
         for cell_id in self._by_id:
             if cell_id not in self.records:
                 self._close(cell_id, facts)
 
-    def _close(self, cell_id: str, facts: Record) -> None:
+    def _close(self, cell_id: str, facts: Message) -> None:
         cell = self._by_id[cell_id]
-        record = {
-            **self._base,
-            "cell_id": cell_id,
-            "method": cell["method"],
-            "variant": cell["variant"],
-            "status": "crashed",
-            "reason": "",
-            "steps_done": 0,
-            "guarantee": None,
-            "null_dims": None,
-            "peak_memory_bytes": None,
-            "reserved_memory_bytes": None,
-            "memory_note": "",
-            "operations": None,
-            "bytes": None,
-            "flags": [],
-            "samples": self._samples[cell_id],
-            **{key: value for key, value in facts.items() if key not in ("v", "event")},
-        }
-        if cell.get("reference"):
-            record["kind"] = "reference"
+        kind = ReferenceRecord if cell.get("reference") else CellRecord
+        known = {**self._base, **cell, "status": "crashed"}
+        try:
+            record = made({**known, "samples": self._samples[cell_id], **facts}, kind)
+        except JournalError as error:
+            record = made({**known, "reason": str(error)}, kind)
         self.records[cell_id] = record
         self._keep(record)

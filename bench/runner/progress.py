@@ -1,8 +1,10 @@
 """Who is told how far a run is."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
-from bench.plan.units import Record, Unit
+from bench.plan.units import Unit
+from bench.storage.records import Record
 
 
 class Progress(Protocol):
@@ -11,7 +13,7 @@ class Progress(Protocol):
     def begin(self, units: list[Unit]) -> None:
         """The run starts."""
 
-    def unit(self, unit: Unit, records: list[Record], seconds: float) -> None:
+    def unit(self, unit: Unit, records: Sequence[Record], seconds: float) -> None:
         """A unit is finished."""
 
     def end(self) -> None:
@@ -24,7 +26,7 @@ class QuietProgress:
     def begin(self, units: list[Unit]) -> None:
         """The run starts."""
 
-    def unit(self, unit: Unit, records: list[Record], seconds: float) -> None:
+    def unit(self, unit: Unit, records: Sequence[Record], seconds: float) -> None:
         """A unit is finished."""
 
     def end(self) -> None:

@@ -1,21 +1,23 @@
 """Carry out a plan: one worker after another, every finished cell in the journal at once."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
 
 from bench.errors import RunError
-from bench.plan.units import PLACE, Record, Unit, with_reference
+from bench.plan.units import PLACE, Unit, with_reference
 from bench.process.conversation import Conversation
 from bench.process.local import WorkerProcess
 from bench.process.protocol import Message
 from bench.process.worker import Worker, WorkerGoneError
 from bench.runner.block_attempt import Attempt
 from bench.runner.progress import Progress
+from bench.runner.unit_attempt import UnitAttempt
 from bench.spec.spec import Spec
 from bench.storage.journal import Journal
+from bench.storage.records import CellRecord, Record
 
 # Between two signs of life; the slowest sample of the largest preset takes minutes.
 SILENCE_SECONDS = 1800.0
@@ -125,8 +127,10 @@ class Runner:
                     break
                 carry_out = self._block if unit.is_block else self._beside
                 records = carry_out(unit, journal)
-                summary.statuses.update(record.get("status", "ok") for record in records)
-                summary.flagged += sum(bool(record.get("flags")) for record in records)
+                summary.statuses.update(record.status for record in records)
+                summary.flagged += sum(
+                    isinstance(record, CellRecord) and bool(record.flags) for record in records
+                )
                 self._progress.unit(unit, records, monotonic() - begun)
         finally:
             self._progress.end()
@@ -140,11 +144,11 @@ class Runner:
         """Kill the worker at once."""
         self._worker.kill()
 
-    def _block(self, unit: Unit, journal: Journal) -> list[Record]:
+    def _block(self, unit: Unit, journal: Journal) -> Sequence[Record]:
         """Measure a block; cells that outlive a worker's death go to the next worker."""
         cells = unit.command["cells"]
         wanted = [cell["cell_id"] for cell in cells if not cell.get("reference")]
-        records: dict[str, Record] = {}
+        records: dict[str, CellRecord] = {}
         while any(cell_id not in records for cell_id in wanted):
             missing = [cell for cell in cells if cell["cell_id"] not in records]
             attempt = Attempt(unit.base, with_reference(missing, cells), journal.append)
@@ -158,19 +162,12 @@ class Runner:
             records |= attempt.records
         return [records[cell_id] for cell_id in wanted]
 
-    def _beside(self, unit: Unit, journal: Journal) -> list[Record]:
-        """Carry out a unit that is not timed."""
-        records: list[Record] = []
-        failure: Record | None = None
+    def _beside(self, unit: Unit, journal: Journal) -> Sequence[Record]:
+        """Carry out a unit that is not timed; what it measured before it failed stays."""
+        attempt = UnitAttempt(unit, journal.append)
         try:
             for message in self._worker.ask(unit.command):
-                if message["event"] == "record":
-                    records.append({**unit.base, **message["record"]})
-                elif message["event"] == "failed":
-                    failure = {"status": message["status"], "reason": message["reason"]}
+                attempt.take(message)
         except WorkerGoneError as gone:
-            failure = gone.facts()
-        if failure is not None:
-            records = [{**unit.base, "cell_id": unit.cell_ids[0], **failure}]
-        journal.append(*records)
-        return records
+            attempt.lose(gone)
+        return attempt.records

@@ -6,14 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.errors import RunError
+from bench.measurements.units import make_units
 from bench.plan.points import Plan, make_plan
 from bench.plan.profiles import Detail, base_blocks, profile_units
 from bench.plan.shards import WHOLE, Shard, share
-from bench.plan.units import Record, Unit, make_units
+from bench.plan.units import Unit
 from bench.runner.runner import Runner, Summary
 from bench.spec.spec import Spec
 from bench.storage.journal import Journal, load
 from bench.storage.lock import locked
+from bench.storage.records import CellRecord, Record, ReferenceRecord
 from bench.storage.run_directory import RunDirectory, check_environment, open_run, write_environment
 
 # What of a plan is still to be done, given the records that are there.
@@ -132,7 +134,7 @@ class _Work:
             self.runner.abort()
             raise
         self.runner.close()
-        summary.failed_before = sum(_status(record) != "ok" for record in records)
+        summary.failed_before = sum(record.status != "ok" for record in records)
         return summary
 
     def _records(self, run: RunDirectory, note: str | None) -> list[Record]:
@@ -146,16 +148,13 @@ class _Work:
 def summary_of(plan: Plan, records: list[Record]) -> Summary:
     """What a journal holds of a plan, whoever measured it in however many sessions."""
     kept = {
-        record.get("cell_id") if record["kind"] == "cell" else number: record
+        record.cell_id if isinstance(record, CellRecord) else number: record
         for number, record in enumerate(records)
-        if record["kind"] != "reference"
+        if not isinstance(record, ReferenceRecord)
     }
+    cells = [record for record in kept.values() if isinstance(record, CellRecord)]
     return Summary(
-        statuses=Counter(map(_status, kept.values())),
+        statuses=Counter(record.status for record in kept.values()),
         left=len(make_units(plan, records)),
-        flagged=sum(bool(record.get("flags")) for record in kept.values()),
+        flagged=sum(bool(cell.flags) for cell in cells),
     )
-
-
-def _status(record: Record) -> str:
-    return str(record.get("status", "ok"))

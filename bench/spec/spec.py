@@ -12,6 +12,7 @@ from bench.spec.axes import AXES, Axis
 from bench.spec.pair import Pair
 from bench.spec.preservation import Preservation
 from bench.spec.sampling import Sampling
+from bench.spec.sections import brought
 from bench.spec.toml_text import dump, parse
 from bench.spec.variants import Variant, check_variants
 
@@ -44,6 +45,7 @@ class Spec:
         sampling: how often each cell is timed.
         preservation: how the drift of the loss is measured.
         budget: seconds after which no new block is begun; None for no limit.
+        sections: name -> settings of a measurement of another package.
 
     Raises:
         SpecError: a value that cannot be run.
@@ -64,6 +66,7 @@ class Spec:
     sampling: Sampling = field(default_factory=Sampling)
     preservation: Preservation = field(default_factory=Preservation)
     budget: float | None = None
+    sections: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse what cannot be run; bring base and axes into the order of ``AXES``."""
@@ -105,6 +108,9 @@ class Spec:
     def digest(self) -> str:
         """16 hex digits over all that decides the results, whatever the order it was written in."""
         facts = {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
+        facts["device"] = device_kind(self.device)
+        if not self.sections:
+            del facts["sections"]  # as it was before there were any
         return stable_hash({k: v for k, v in facts.items() if k not in WITHOUT_EFFECT})[:16]
 
     def with_overrides(
@@ -156,7 +162,7 @@ class Spec:
             "variants": [str(variant) for variant in self.preservation.variants],
             "pairs": [asdict(pair) for pair in self.preservation.pairs],
         }
-        return dump(tree)
+        return dump(tree | {name: asdict(section) for name, section in self.sections.items()})
 
     @classmethod
     def from_toml(cls, text: str) -> Self:
@@ -168,6 +174,7 @@ class Spec:
         """
         tree = parse(text, "a spec")
         tree.pop("command", None)
+        sections = _pop_sections(tree)
         _check_keys(tree)
         methods = tree.pop("methods")
         base, axes = tree.pop("base"), tree.pop("axes")
@@ -179,11 +186,28 @@ class Spec:
             if name in values:
                 values[name] = checks.section_of(kind, name, values[name])
         swept = tuple(Axis(name, levels) for name, levels in axes.items())
-        return cls(base=base, axes=swept, variants=methods, **values)
+        return cls(base=base, axes=swept, variants=methods, sections=sections, **values)
 
 
-_KEYS = ("preset", "command", "methods", *(f.name for f in fields(Spec) if f.name != "variants"))
+_KEYS = (
+    "preset",
+    "command",
+    "methods",
+    *(f.name for f in fields(Spec) if f.name not in ("variants", "sections")),
+)
 _NEEDED = ("preset", "model", "dataset", "methods", "base", "axes")
+
+
+def device_kind(device: str) -> str:
+    """cpu, cuda or auto: ``cuda:1`` is a device of the same kind as ``cuda``."""
+    return device.partition(":")[0]
+
+
+def _pop_sections(tree: dict[str, Any]) -> dict[str, Any]:
+    """The sections of other packages' measurements, taken out of a spec's tree."""
+    foreign = brought() if any(key not in _KEYS for key in tree) else {}
+    names = [name for name in foreign if name in tree and name not in _KEYS]
+    return {name: checks.section_of(foreign[name], name, tree.pop(name)) for name in names}
 
 
 def _matching(pairs: tuple[Pair, ...], wanted: Mapping[str, object]) -> tuple[Pair, ...]:
@@ -247,6 +271,8 @@ def _plain(value: object) -> object:
         return str(value)
     if is_dataclass(value):
         return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items()}
     if isinstance(value, tuple):
         return sorted((_plain(item) for item in value), key=stable_hash)
     return value

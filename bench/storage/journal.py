@@ -6,35 +6,67 @@ dropped, with a note. Any other unreadable line means that somebody edited the f
 
 import contextlib
 import json
-import math
 import os
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
+
+from msgspec.json import encode
 
 from bench.errors import JournalError, StorageError
 from bench.files import open_plain, sync_directory, write_all
-from bench.spec.checks import shown
+from bench.plain_text import plain as text
+from bench.storage.records import SCHEMA, Line, Record, plain, typed, upgraded
 
-SCHEMA = 1
+__all__ = ["NAME", "SCHEMA", "Journal", "Line", "as_line", "lines", "load", "read"]
+
 NAME = "journal.jsonl"
 # Thousands of samples fit; a longer line was not written by us.
 MOST_LINE_BYTES = 2**26
-
-Record = dict[str, Any]
 
 _APPEND = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def load(path: Path) -> tuple[list[Record], list[str]]:
-    """Read every record of a journal, and notes about what had to be dropped.
+    """Read every record of a journal, and notes about what is left out.
+
+    That is a last line that was cut short, and records of a kind that nothing installed here knows.
 
     Raises:
-        JournalError: no such file, none that may be read, a damaged line before the last, or a
-            schema we do not know.
+        JournalError: no such file, none that may be read, a damaged line before the last, a schema
+            we do not know, or a value that the record may not have.
     """
-    records, notes = [], []
+    found, notes = lines(path)
+    records: list[Record] = []
+    unknown: Counter[str] = Counter()
+    for number, line in enumerate(found, 1):
+        record = typed(line, number, path)
+        if record is None:
+            unknown[line["kind"]] += 1
+        else:
+            records.append(record)
+    notes += [
+        f"{path.name}: {count} of kind {text(kind)[:40]!r} left out, which no measurement "
+        "installed here knows"
+        for kind, count in unknown.items()
+    ]
+    return records, notes
+
+
+def read(path: Path) -> list[Record]:
+    """The records of a journal alone; see ``load``."""
+    return load(path)[0]
+
+
+def lines(path: Path) -> tuple[list[Line], list[str]]:
+    """The lines of a journal as they stand there, brought to the present schema, and notes.
+
+    Raises:
+        JournalError: as ``load``, but for what a line says besides its kind and schema.
+    """
+    found, notes = [], []
     for number, line in enumerate(_lines(path), 1):
         if not line.endswith(b"\n"):
             notes.append(
@@ -42,13 +74,8 @@ def load(path: Path) -> tuple[list[Record], list[str]]:
                 "left out; --resume measures its cell again"
             )
         elif line.strip():
-            records.append(_parse(line, path, number))
-    return records, notes
-
-
-def read(path: Path) -> list[Record]:
-    """The records of a journal, a torn last line left out; see ``load``."""
-    return load(path)[0]
+            found.append(_parse(line, path, number))
+    return found, notes
 
 
 def _lines(path: Path) -> Iterator[bytes]:
@@ -73,7 +100,7 @@ def _lines(path: Path) -> Iterator[bytes]:
         ) from error
 
 
-def _parse(line: bytes, path: Path, number: int) -> Record:
+def _parse(line: bytes, path: Path, number: int) -> Line:
     try:
         record = json.loads(line)
     except (ValueError, RecursionError) as error:
@@ -83,28 +110,7 @@ def _parse(line: bytes, path: Path, number: int) -> Record:
         ) from None
     if not isinstance(record, dict) or not isinstance(record.get("kind"), str):
         raise JournalError(f"expected an object with a 'kind' on line {number} of {path}")
-    schema = record.get("schema")
-    if type(schema) is not int or schema != SCHEMA:
-        raise JournalError(
-            f"expected schema {SCHEMA} on line {number} of {path}; got {shown(schema)}: "
-            "use the version of teleport-bench that wrote it"
-        )
-    _check_names(record, path, number)
-    return record
-
-
-def _check_names(record: Record, path: Path, number: int) -> None:
-    """What tells which cell or unit a record is of; a run is resumed by it."""
-    needed = {"cell_id": str} if record["kind"] == "cell" else {}
-    known = {"unit": str, "of": int}
-    for name, kind in {**needed, **{k: known[k] for k in known if k in record}}.items():
-        if type(record.get(name)) is not kind:
-            wanted = "a text" if kind is str else "a whole number"
-            raise JournalError(
-                f"expected {name} on line {number} of {path} to be {wanted}; got "
-                f"{shown(record.get(name))}: restore the file, or delete that line and run again "
-                "with --resume"
-            )
+    return upgraded(record, f"on line {number} of {path}")
 
 
 class Journal:
@@ -128,14 +134,13 @@ class Journal:
                 f"expected to write {path}; {error.strerror}: choose another --out"
             ) from error
 
-    def append(self, *records: Record) -> None:
+    def append(self, *records: Record | Line) -> None:
         """Write records, a line each, and wait until they are on the disk. NaN becomes null.
 
         Raises:
             StorageError: the disk took no more; what it took of these records is cut off again.
         """
-        lines = [json.dumps(_plain({"schema": SCHEMA, **r}), allow_nan=False) for r in records]
-        data = "".join(f"{line}\n" for line in lines).encode()
+        data = b"".join(map(as_line, records))
         try:
             write_all(self._file, data)
             os.fsync(self._file)
@@ -164,20 +169,15 @@ class Journal:
         os.close(self._file)
 
 
+def as_line(record: Record | Line) -> bytes:
+    """A record as a line; JSON has no NaN and no infinity: null."""
+    fields = plain(record) if isinstance(record, Record) else {"schema": SCHEMA, **record}
+    return encode(fields) + b"\n"
+
+
 def _whole_size(path: Path) -> int:
     """Bytes up to the end of the last whole line."""
     size = 0
     for line in _lines(path):
         size += len(line) if line.endswith(b"\n") else 0
     return size
-
-
-def _plain(value: Any) -> Any:
-    """JSON has no NaN or infinity: null."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

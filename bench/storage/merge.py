@@ -3,14 +3,15 @@
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from bench.errors import JournalError, RunError
 from bench.files import write_whole
 from bench.machine.comparable import comparable_key
 from bench.spec.spec import Spec
-from bench.storage.journal import Record, load
+from bench.storage.journal import lines, load
 from bench.storage.lock import locked
+from bench.storage.records import Line
 from bench.storage.run_directory import (
     RunDirectory,
     differences,
@@ -25,8 +26,8 @@ class Part(NamedTuple):
 
     run: RunDirectory
     spec: Spec
-    environment: Record
-    records: list[Record]
+    environment: dict[str, Any]
+    lines: list[Line]
 
 
 def merge_runs(directories: Sequence[Path], out: Path, command: str) -> tuple[RunDirectory, int]:
@@ -45,7 +46,7 @@ def merge_runs(directories: Sequence[Path], out: Path, command: str) -> tuple[Ru
     if not parts:
         raise JournalError("expected at least one run directory to merge; got none")
     _check_same(parts)
-    records = [record for part in parts for record in part.records]
+    merged = [line for part in parts for line in part.lines]
     _check_once(parts)
     target = RunDirectory(out)
     with locked(out):
@@ -54,17 +55,19 @@ def merge_runs(directories: Sequence[Path], out: Path, command: str) -> tuple[Ru
         write_whole(target.spec, parts[0].spec.to_toml(command))
         write_environment(target, parts[0].environment)
         # The journal makes it a run, so it comes last.
-        write_whole(target.journal, "".join(f"{json.dumps(record)}\n" for record in records))
-    return target, sum(record["kind"] == "cell" for record in records)
+        write_whole(target.journal, "".join(f"{json.dumps(line)}\n" for line in merged))
+    return target, sum(line["kind"] == "cell" for line in merged)
 
 
 def _read(run: RunDirectory) -> Part:
-    records, notes = load(run.journal)
+    # What nothing here knows is kept, and what is known is checked.
+    load(run.journal)
+    found, notes = lines(run.journal)
     if notes:
         raise JournalError(
             f"expected a whole journal in {run.path}; {notes[0]}: do that before it is merged"
         )
-    return Part(run, read_spec(run), read_environment(run), records)
+    return Part(run, read_spec(run), read_environment(run), found)
 
 
 def _check_same(parts: Sequence[Part]) -> None:
@@ -88,7 +91,7 @@ def _check_once(parts: Iterable[Part]) -> None:
     """Every cell, and every unit beside the clock, in one part only."""
     owner: dict[str, Path] = {}
     for part in parts:
-        own = {str(record.get("unit", record.get("cell_id"))) for record in part.records}
+        own = {str(line.get("unit", line.get("cell_id"))) for line in part.lines}
         for name in sorted(own):
             other = owner.setdefault(name, part.run.path)
             if other != part.run.path:

@@ -24,7 +24,7 @@ def run_check(command: Message, emit: Emit) -> None:
             emit({"event": "refused", "reason": reason_of(error)})
             return
     refused: list[BenchError] = []
-    for place in command["places"]:
+    for place in [each for each in command["places"] if each["point"]]:
         try:
             _check(place)
         except BenchError as error:

@@ -7,16 +7,19 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
+from pkgutil import resolve_name
 from typing import TextIO
 
 from bench.errors import SpecError
+from bench.measurements.measurement import measurements
 from bench.process.lifeline import die_with_runner
 from bench.process.protocol import Message, parse, send
-from bench.worker.block import built_point, check_batches, entrant_of, run_block
+from bench.worker.block import built_point, check_batches, entrant_of
 from bench.worker.check import run_check
 from bench.worker.failures import Emit, PoisonedError, fail, is_poisoned, reason_of, status_of
 from bench.worker.turns import OpenBlocks, Workshop
-from bench.worker.untimed import run_preservation, run_profile, run_spectrum
+
+Command = Callable[[Message, Emit], None]
 
 
 def main() -> None:
@@ -85,15 +88,21 @@ def run_environment(command: Message, emit: Emit) -> None:
     emit({"event": "environment", "device": device, "environment": describe(device)})
 
 
+def _imported(address: str) -> Command:
+    """What is at ``package.module:function``, imported when it is called first."""
+
+    def run(command: Message, emit: Emit) -> None:
+        resolve_name(address)(command, emit)
+
+    return run
+
+
 _OPEN = OpenBlocks(Workshop(built_point, entrant_of, check_batches, fail))
 
-_COMMANDS: dict[str, Callable[[Message, Emit], None]] = {
-    "block": run_block,
-    "preservation": run_preservation,
-    "spectrum": run_spectrum,
+_COMMANDS: dict[str, Command] = {
+    **{each.name: _imported(each.runs) for each in measurements()},
     "check": run_check,
     "environment": run_environment,
-    "profile": run_profile,
     "roofline": run_roofline,
     "open": _OPEN.open,
     "turn": _OPEN.turn,

@@ -27,8 +27,8 @@ def run_preservation(command: Message, emit: Emit) -> None:
     # A method that knows no tau is followed once, and one that chooses its tau has no one tau.
     only = {**command["items"][0], "tau": None if "max_drift" in variant.options else 1.0}
     items = command["items"] if takes_tau(variant) else [only]
-    for item in items:
-        emit({"event": "note", "cell_id": item["cell_id"]})
+    for item in [item for item in items if item["cell_id"] not in command.get("done", ())]:
+        emit({"event": "note", **item})
         record = {
             **asdict(point),
             "cell_id": item["cell_id"],
@@ -51,6 +51,8 @@ def run_spectrum(command: Message, emit: Emit) -> None:
     layers = list(spectra(subject(built, "init"), command["taus"]))
     for spectrum in layers:
         cell_id = f"{command['unit']}-{spectrum['position']}"
+        if cell_id in command.get("done", ()):
+            continue
         record = {**asdict(point), "cell_id": cell_id, "of": len(layers), **spectrum}
         emit({"event": "record", "record": record})
 
@@ -66,7 +68,7 @@ def run_profile(command: Message, emit: Emit) -> None:
     check_batches(problems)
     start = {name: value.detach().clone() for name, value in built.model.state_dict().items()}
     detail = Detail(**command["detail"])
-    for cell in command["cells"]:
+    for cell in [c for c in command["cells"] if c["cell_id"] not in command.get("done", ())]:
         emit({"event": "note", "cell_id": cell["cell_id"]})
         record = {**cell, "of": len(command["cells"]), "status": "ok", "reason": ""}
         try:

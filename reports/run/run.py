@@ -59,7 +59,7 @@ def load(run_dir: Path) -> Run:
     Raises:
         JournalError: no journal, a damaged one, or a record without a field it must have.
     """
-    records, notes = journal.load(run_dir / journal.NAME)
+    records, notes = journal.lines(run_dir / journal.NAME)
     for index, record in enumerate(records):
         records[index] = _cleaned(record, index + 1)
     environment, missing_environment = _read_file(run_dir / "environment.json", json.loads)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bench.process.lifeline import MARK
 from bench.storage.journal import load
+from bench.storage.records import cells_of
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -44,7 +45,7 @@ class Driver:
 
 
 def cells(records):
-    return [record["cell_id"] for record in records if record["kind"] == "cell"]
+    return [record.cell_id for record in cells_of(records)]
 
 
 def journal_of(directory):
@@ -80,9 +81,9 @@ def _finished(directory):
 
 
 def _every_session_has_its_sgd(records):
-    fine = [record for record in records if record["status"] == "ok"]
-    measured = {record["session"] for record in fine if record["method"] != "sgd"}
-    assert measured <= {record["session"] for record in fine if record["method"] == "sgd"}
+    fine = [record for record in records if record.status == "ok"]
+    measured = {record.session for record in fine if record.method != "sgd"}
+    assert measured <= {record.session for record in fine if record.method == "sgd"}
 
 
 def left_over():

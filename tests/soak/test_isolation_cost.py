@@ -7,8 +7,8 @@ from time import monotonic
 
 import pytest
 
+from bench.measurements.units import make_units
 from bench.plan.points import make_plan
-from bench.plan.units import make_units
 from bench.runner.progress import QuietProgress
 from bench.runner.runner import Runner
 from bench.spec.preset import load_preset
@@ -69,17 +69,17 @@ def in_turn(place, units):
 
 
 def middle(record):
-    values = sorted(sample["seconds"] for sample in record["samples"])
+    values = sorted(sample.seconds for sample in record.samples)
     return values[len(values) // 2]
 
 
 def ratios(records):
     """Apart over here, the geometric mean of each block's cells."""
-    here = {record["cell_id"]: record for record in records["here"]}
+    here = {record.cell_id: record for record in records["here"]}
     logs = {}
     for record in records["apart"]:
-        ratio = middle(record) / middle(here[record["cell_id"]])
-        logs.setdefault(record["block_id"], []).append(math.log(ratio))
+        ratio = middle(record) / middle(here[record.cell_id])
+        logs.setdefault(record.block_id, []).append(math.log(ratio))
     return [math.exp(sum(values) / len(values)) for values in logs.values()]
 
 
@@ -89,12 +89,12 @@ def test_a_process_of_its_own_changes_nothing_but_the_times(tmp_path):
 
     timeless = ("cell_id", "status", "reason", "steps_done", "guarantee", "null_dims", "operations")
     facts = {
-        name: {record["cell_id"]: [record[key] for key in timeless] for record in found}
+        name: {record.cell_id: [getattr(record, key) for key in timeless] for record in found}
         for name, found in records.items()
     }
     assert facts["apart"] == facts["here"]
     assert len(facts["here"]) == 6
-    assert {record["status"] for record in records["here"]} == {"ok"}
+    assert {record.status for record in records["here"]} == {"ok"}
 
 
 @pytest.mark.long

@@ -8,6 +8,7 @@ import pytest
 from driving import CELLS, HERE, Driver, check_resumed, journal_of, left_over
 
 from bench.storage.journal import load
+from bench.storage.records import cells_of, plain
 from reports import write_report
 
 WAYS = ("SIGKILL", "SIGTERM", "SIGHUP", "SIGINT", "terminal", "full")
@@ -38,20 +39,19 @@ def soak(place, stand_in, monkeypatch, number, interruptions):
         _, twice = check_resumed(driver, directory, journal_of(directory))
     assert twice <= interruptions
     records, _ = load(directory / "journal.jsonl")
-    for record in records:
-        if record["kind"] == "cell":
-            fault = stand_in.fault_of(record)
-            expected = stand_in.STATUSES[fault.__name__] if fault else "ok"
-            assert record["status"] == expected, record
-            assert bool(record["reason"]) == (expected != "ok")
-            assert record["status"] != "ok" or len(record["samples"]) == 3
+    for record in cells_of(records):
+        fault = stand_in.fault_of(plain(record))
+        expected = stand_in.STATUSES[fault.__name__] if fault else "ok"
+        assert record.status == expected, record
+        assert bool(record.reason) == (expected != "ok")
+        assert record.status != "ok" or len(record.samples) == 3
     write_report(directory)
     for path in directory.iterdir():
         text = path.read_text(encoding="utf-8")
         assert "\x1b" not in text
         assert "\u202e" not in text
         assert not path.name.endswith(".draft")
-    return Counter(record["status"] for record in records if record["kind"] == "cell")
+    return Counter(record.status for record in cells_of(records))
 
 
 def test_a_short_soak(tmp_path, stand_in, monkeypatch):

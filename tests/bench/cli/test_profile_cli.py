@@ -16,7 +16,8 @@ from bench.spec.axes import parse_axis
 from bench.spec.preset import load_preset
 from bench.spec.variants import parse_variant
 from bench.storage.journal import Journal, read
-from bench.worker import commands
+from bench.storage.records import ProfileRecord, cells_of, made
+from bench.worker import untimed
 
 Call = Callable[..., tuple[int, str, str]]
 
@@ -114,17 +115,17 @@ def test_run_with_profile_adds_the_base_point_once(call: Call, tmp_path: Path) -
     assert call(*arguments, "--profile", "--resume")[0] == 0
     assert (out / "journal.jsonl").read_bytes() == before
 
-    found = [r for r in read(out / "journal.jsonl") if r["kind"] == "profile"]
-    assert [(r["variant"], r["d"], r["status"]) for r in found] == [
+    found = [r for r in read(out / "journal.jsonl") if isinstance(r, ProfileRecord)]
+    assert [(r.variant, r.d, r.status) for r in found] == [
         ("sgd", 16, "ok"),
         ("nullspace", 16, "ok"),
     ]
-    timed = {r["cell_id"] for r in read(out / "journal.jsonl") if r["kind"] == "cell"}
-    assert {r["cell_id"] for r in found} <= timed
+    timed = {r.cell_id for r in cells_of(read(out / "journal.jsonl"))}
+    assert {r.cell_id for r in found} <= timed
     shares = [row["operations_share"] for row in rows(out / "runtime.csv")]
     assert len(shares) == 4
     assert all(float(share) > 0 for share in shares)
-    assert found[1]["raw_trace"] in (out / "report.html").read_text()
+    assert str(found[1].raw_trace) in (out / "report.html").read_text()
 
 
 def profiled(run: Path, **changes: Any) -> dict[str, tuple[str, str]]:
@@ -132,7 +133,7 @@ def profiled(run: Path, **changes: Any) -> dict[str, tuple[str, str]]:
     here = plan(**changes)
     (unit,) = profile_units(here, base_blocks(here), run, Detail(), [])
     events: list[dict[str, Any]] = []
-    commands.run_profile(unit.command, events.append)
+    untimed.run_profile(unit.command, events.append)
     records = [event["record"] for event in events if event["event"] == "record"]
     assert [r["of"] for r in records] == [len(records)] * len(records)
     return {r["variant"]: (r["status"], r["reason"]) for r in records}
@@ -243,9 +244,11 @@ def test_the_base_point_is_what_a_run_profiles() -> None:
 def test_what_is_profiled_already_is_not_profiled_again(tmp_path: Path) -> None:
     swept = plan()
     (unit,) = profile_units(swept, base_blocks(swept), tmp_path, Detail(), [])
-    record = {"unit": unit.unit, "of": 3}
+    facts = {**unit.base, "status": "ok", "of": 3}
+    records = [made({**facts, "cell_id": cell_id}, ProfileRecord) for cell_id in "abc"]
 
-    assert profile_units(swept, base_blocks(swept), tmp_path, Detail(), [record] * 2) == [unit]
-    assert profile_units(swept, base_blocks(swept), tmp_path, Detail(), [record] * 3) == []
+    (rest,) = profile_units(swept, base_blocks(swept), tmp_path, Detail(), records[:2])
+    assert (rest.unit, rest.command) == (unit.unit, {**unit.command, "done": ["a", "b"]})
+    assert profile_units(swept, base_blocks(swept), tmp_path, Detail(), records) == []
     other = Detail(stacks=True)
-    assert profile_units(swept, base_blocks(swept), tmp_path, other, [record] * 3) != []
+    assert profile_units(swept, base_blocks(swept), tmp_path, other, records) != []

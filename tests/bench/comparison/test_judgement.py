@@ -6,6 +6,7 @@ import pytest
 
 from bench.comparison.judgement import exit_code, headline, judge, labels_of, measured, worst_first
 from bench.comparison.verdicts import Verdict
+from bench.storage.records import CellRecord, made
 
 V = Verdict
 
@@ -36,8 +37,16 @@ def test_exit_code(found, code, strict):
 
 
 def record(cell_id="c", samples=(), **facts):
-    known = {"kind": "cell", "variant": "nullspace", "d": 48, "status": "ok", "reason": ""}
-    return {**known, "cell_id": cell_id, "session": "s", "samples": list(samples), **facts}
+    known = {
+        "block_id": "b",
+        "method": "nullspace",
+        "variant": "nullspace",
+        "status": "ok",
+        "d": 48,
+    }
+    known |= {"model": "mlp", "dataset": "digits", "device": "cpu", "dtype": "float32"}
+    own = {"cell_id": cell_id, "session": "s", "samples": list(samples)}
+    return made({**known, **own, **facts}, CellRecord)
 
 
 def times(centre, noise, clock, seed, count=24):

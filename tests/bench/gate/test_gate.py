@@ -198,12 +198,12 @@ def test_records_of_both_sides_carry_rounds_session_and_looks(roots):
     result, _ = gate(roots)
 
     base, head = (side.records for side in result.sides)
-    assert [r["cell_id"] for r in base] == [r["cell_id"] for r in head]
+    assert [r.cell_id for r in base] == [r.cell_id for r in head]
     for record in (*base, *head):
-        rounds = Counter(sample["round"] for sample in record["samples"])
+        rounds = Counter(sample.round for sample in record.samples)
         assert set(rounds.values()) == {2}
-        assert record["looks"] == 4
-    assert len({record["session"] for record in (*base, *head)}) == 1
+        assert record.looks == 4
+    assert len({record.session for record in (*base, *head)}) == 1
 
 
 def test_four_looks_are_paid_for(roots):

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from spec_strategies import specs
 
 from bench.errors import SpecError
+from bench.measurements.units import make_units
 from bench.plan.points import make_plan, preservation_id, shard
 from bench.spec.axes import AXES, Axis
 from bench.spec.preset import load_preset
@@ -112,6 +113,25 @@ def test_ids_are_pinned(quick):
     assert block.block_id == sha256(f"[{shared},{point}]".encode()).hexdigest()[:16]
     cell = sha256(f'[{shared},{point},"nullspace"]'.encode()).hexdigest()[:16]
     assert block.cells[1].cell_id == cell
+
+
+def everything(spec):
+    """Ids of cells and units, of all that a spec measures, and where it runs."""
+    units = make_units(make_plan(spec), [])
+    names = [(unit.unit, unit.cell_ids) for unit in units]
+    items = [unit.command.get("items") for unit in units]
+    return names, items, {unit.base["device"] for unit in units}
+
+
+def test_which_device_of_a_kind_it_runs_on_decides_nothing(quick):
+    any_gpu, first, second, cpu = (
+        quick.with_overrides(device=device) for device in ("cuda", "cuda:0", "cuda:1", "cpu")
+    )
+
+    assert everything(any_gpu)[:2] == everything(first)[:2] == everything(second)[:2]
+    assert everything(second)[2] == {"cuda:1"}
+    assert any_gpu.digest() == second.digest() != cpu.digest()
+    assert not set(ids(make_plan(any_gpu))) & set(ids(make_plan(cpu)))
 
 
 def test_every_block_holds_sgd_and_all_variants(quick):

@@ -9,8 +9,8 @@ from oracles import loss_and_grad_norm_sq, output_change
 from small_problems import batch, classification
 from torch import nn
 
+from bench.measurements.units import make_units
 from bench.plan.points import Point, make_plan
-from bench.plan.units import make_units
 from bench.preservation.learning_rate import find_lr
 from bench.preservation.spectra import spectra
 from bench.preservation.starting_point import advance, subject, takes_tau

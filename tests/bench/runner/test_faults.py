@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 
 import pytest
 
+from bench.measurements.units import make_units
 from bench.plan.points import make_plan
-from bench.plan.units import make_units
 from bench.process.local import WorkerProcess
 from bench.process.protocol import Message
 from bench.runner.runner import Runner
@@ -19,6 +19,7 @@ from bench.spec.preset import load_preset
 from bench.spec.sampling import Sampling
 from bench.spec.variants import parse_variant
 from bench.storage.journal import Journal, read
+from bench.storage.records import cells_of
 
 # The slowest sign of life is the import of torch.
 TIMEOUT = 12.0
@@ -127,17 +128,17 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[tuple[in
         runner.run(make_units(make_plan(spec), []), journal, None)
     runner.close()
     records = read(place / "journal.jsonl")
-    cells = {(r["d"], r["variant"]): r for r in records if r["kind"] == "cell"}
+    cells = {(r.d, r.variant): r for r in cells_of(records)}
     assert len(cells) == len(records) == 20
     return place, cells
 
 
 def test_the_fifteen_innocent_cells_are_measured(swept: Any) -> None:
     _, cells = swept
-    fine = {key for key, record in cells.items() if record["status"] == "ok"}
+    fine = {key for key, record in cells.items() if record.status == "ok"}
 
     assert fine == set(cells) - {(d, "nullspace") for d in EXPECTED}
-    assert all(len(cells[key]["samples"]) == 2 for key in fine)
+    assert all(len(cells[key].samples) == 2 for key in fine)
 
 
 @pytest.mark.parametrize("d", EXPECTED)
@@ -145,17 +146,17 @@ def test_the_row_of_each_fault_is_right(swept: Any, d: int) -> None:
     _, cells = swept
     status, reason = EXPECTED[d]
 
-    assert cells[d, "nullspace"]["status"] == status
-    assert reason in cells[d, "nullspace"]["reason"]
+    assert cells[d, "nullspace"].status == status
+    assert reason in cells[d, "nullspace"].reason
 
 
 def test_a_crash_tells_its_last_words_and_the_line_of_python(swept: Any) -> None:
     _, cells = swept
     record = cells[13, "nullspace"]
 
-    assert "about to fall | File" in record["reason"]
-    assert "in segfault" in record["reason"]
-    assert any("Fatal Python error: Segmentation fault" in line for line in record["last_lines"])
+    assert "about to fall | File" in record.reason
+    assert "in segfault" in record.reason
+    assert any("Fatal Python error: Segmentation fault" in line for line in record.last_lines)
 
 
 def test_a_hanging_worker_is_dead_within_five_seconds_of_its_timeout(swept: Any) -> None:
@@ -173,9 +174,9 @@ def test_no_process_is_left_over(swept: Any) -> None:
 
 def test_cells_of_a_block_share_a_session(swept: Any) -> None:
     _, cells = swept
-    sessions = Counter(record["session"] for record in cells.values())
+    sessions = Counter(record.session for record in cells.values())
 
-    assert cells[8, "sgd"]["session"] == cells[8, "nullspace"]["session"]
+    assert cells[8, "sgd"].session == cells[8, "nullspace"].session
     # SGD was measured again in the worker that came after, and the fallen cell was not.
-    assert cells[13, "sgd"]["session"] != cells[13, "nullspace"]["session"]
+    assert cells[13, "sgd"].session != cells[13, "nullspace"].session
     assert sorted(sessions.values()) == [1] * 4 + [2] * 8

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from bench.errors import RunError
+from bench.measurements.units import make_units
 from bench.plan.points import make_plan
-from bench.plan.units import make_units
 from bench.runner.runner import Runner, Summary
 from bench.spec.axes import parse_axis
 from bench.spec.preset import load_preset
@@ -17,6 +17,7 @@ from bench.spec.sampling import Sampling
 from bench.spec.spec import Spec
 from bench.spec.variants import parse_variant
 from bench.storage.journal import Journal, read
+from bench.storage.records import CellRecord, cells_of
 
 FACTORY = """
     import os, signal, sys, time
@@ -128,7 +129,7 @@ class Silent:
 
 def carry_out(
     spec: Spec, path: Path, *, silence: float = 60.0, budget: float | None = None
-) -> tuple[Summary, dict[tuple[int, str], dict[str, Any]]]:
+) -> tuple[Summary, dict[tuple[int | None, str], CellRecord]]:
     """Run a spec; the records by (d, variant)."""
     records = read(path / "journal.jsonl") if (path / "journal.jsonl").exists() else []
     runner = Runner(Silent(), silence=silence)
@@ -136,13 +137,13 @@ def carry_out(
         summary = runner.run(make_units(make_plan(spec), records), journal, budget)
     runner.close()
     found = read(path / "journal.jsonl")
-    cells = {(r["d"], r["variant"]): r for r in found if r["kind"] == "cell"}
-    assert len(cells) == len([r for r in found if r["kind"] == "cell"])
+    cells = {(r.d, r.variant): r for r in cells_of(found)}
+    assert len(cells) == len(cells_of(found))
     return summary, cells
 
 
-def statuses(cells: dict[tuple[int, str], dict[str, Any]]) -> dict[tuple[int, str], str]:
-    return {key: record["status"] for key, record in cells.items()}
+def statuses(cells: dict[tuple[int | None, str], CellRecord]) -> dict[tuple[int | None, str], str]:
+    return {key: record.status for key, record in cells.items()}
 
 
 ALL_OK = {(d, v): "ok" for d in (8, 12) for v in ("sgd", "nullspace", "identity")}
@@ -154,15 +155,15 @@ def test_every_cell_has_its_paired_samples(factories: Path, tmp_path: Path) -> N
     assert statuses(cells) == ALL_OK
     assert summary.complete
     for record in cells.values():
-        assert [s["round"] for s in record["samples"]] == [0, 1, 2]
-        assert record["steps_done"] == 2
-        for sample in record["samples"]:
-            parts = sample["prepare_s"] + sample["steps_s"]
-            assert sample["clock"] == "wall"
-            assert sample["seconds"] == pytest.approx(parts, rel=1e-6)
-    assert cells[8, "nullspace"]["guarantee"] == "EXACT_ON_BATCH"
-    assert cells[8, "nullspace"]["null_dims"]["body.2.weight"] == [5]
-    assert len({record["block_id"] for record in cells.values()}) == 2
+        assert [s.round for s in record.samples] == [0, 1, 2]
+        assert record.steps_done == 2
+        for sample in record.samples:
+            parts = sample.prepare_s + sample.steps_s
+            assert sample.clock == "wall"
+            assert sample.seconds == pytest.approx(parts, rel=1e-6)
+    assert cells[8, "nullspace"].guarantee == "EXACT_ON_BATCH"
+    assert cells[8, "nullspace"].null_dims["body.2.weight"] == [5]
+    assert len({record.block_id for record in cells.values()}) == 2
 
 
 @pytest.mark.parametrize(
@@ -180,8 +181,8 @@ def test_a_cell_that_fails_keeps_its_row_and_the_others_are_measured(
     assert statuses(cells) == {**ALL_OK, (12, "nullspace"): status}
     import re
 
-    assert re.search(reason, cells[12, "nullspace"]["reason"])
-    assert len(cells[12, "identity"]["samples"]) == 3
+    assert re.search(reason, cells[12, "nullspace"].reason)
+    assert len(cells[12, "identity"].samples) == 3
     assert not summary.complete
 
 
@@ -189,7 +190,7 @@ def test_a_worker_that_hangs_is_killed_and_its_cell_blamed(factories: Path, tmp_
     _, cells = carry_out(spec_for(f"{factories}:sleeps"), tmp_path, silence=8.0)
 
     assert statuses(cells) == {**ALL_OK, (12, "nullspace"): "timeout"}
-    assert "no sign of life for 8 s" in cells[12, "nullspace"]["reason"]
+    assert "no sign of life for 8 s" in cells[12, "nullspace"].reason
 
 
 @pytest.mark.parametrize(
@@ -206,7 +207,7 @@ def test_a_point_that_cannot_be_built_fails_as_a_whole(
 
     lost = {(12, v): status for v in ("sgd", "nullspace", "identity")}
     assert statuses(cells) == {**ALL_OK, **lost}
-    assert reason in cells[12, "sgd"]["reason"]
+    assert reason in cells[12, "sgd"].reason
 
 
 def test_an_unknown_option_fails_only_its_own_cells(factories: Path, tmp_path: Path) -> None:
@@ -216,7 +217,7 @@ def test_an_unknown_option_fails_only_its_own_cells(factories: Path, tmp_path: P
     _, cells = carry_out(spec, tmp_path)
 
     assert statuses(cells)[8, "nullspace:tua=0.9"] == "crashed"
-    assert "did you mean 'tau'" in cells[8, "nullspace:tua=0.9"]["reason"]
+    assert "did you mean 'tau'" in cells[8, "nullspace:tua=0.9"].reason
     assert statuses(cells)[8, "identity"] == "ok"
 
 
@@ -227,8 +228,8 @@ def test_steps_that_were_not_carried_out_make_a_cell_invalid(
     _, cells = carry_out(spec_for(f"{factories}:prints", "t=2", "n=16", "d=8", "b=1"), tmp_path)
 
     assert statuses(cells)[8, "nullspace"] == "invalid"
-    assert "0 of 2 steps were carried out (NO_" in cells[8, "nullspace"]["reason"]
-    assert cells[8, "nullspace"]["samples"] == []
+    assert "0 of 2 steps were carried out (NO_" in cells[8, "nullspace"].reason
+    assert cells[8, "nullspace"].samples == []
 
 
 def test_a_spent_budget_leaves_units_for_later_and_resuming_measures_only_those(
@@ -285,7 +286,7 @@ def test_a_worker_whose_cuda_context_is_lost_is_replaced(factories: Path, tmp_pa
 
     assert statuses(cells) == ALL_OK | {(12, "nullspace"): "crashed"}
     lost = cells[12, "nullspace"]
-    assert "CUDA error: an illegal memory access" in lost["reason"]
+    assert "CUDA error: an illegal memory access" in lost.reason
     # The others of its block were measured by the next worker, beside SGD of their own.
-    assert cells[12, "identity"]["session"] == cells[12, "sgd"]["session"] != lost["session"]
-    assert len(cells[12, "identity"]["samples"]) == 3
+    assert cells[12, "identity"].session == cells[12, "sgd"].session != lost.session
+    assert len(cells[12, "identity"].samples) == 3

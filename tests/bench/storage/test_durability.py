@@ -6,6 +6,7 @@ from crash_disk import Recorder, crashes
 from bench.errors import JournalError
 from bench.files import write_whole
 from bench.storage.journal import Journal, load
+from bench.storage.records import FailureRecord
 
 
 def scenario(root, monkeypatch, without=()):
@@ -14,7 +15,7 @@ def scenario(root, monkeypatch, without=()):
     disk.install(monkeypatch, without)
     with Journal(root / "journal.jsonl") as journal:
         for number in range(3):
-            journal.append({"kind": "cell", "cell_id": f"c{number}"})
+            journal.append(FailureRecord(cell_id=f"c{number}"))
             disk.mark(("cell", f"c{number}"))
     for version in ("old", "new"):
         write_whole(root / "report.html", f"{version} report, every line of it\n")
@@ -42,7 +43,7 @@ def _lost_cells(safe, files, place):
         records, _ = load(path)
     except JournalError:
         return ["the journal is damaged"]
-    return ["a cell is lost"] if promised - {record["cell_id"] for record in records} else []
+    return ["a cell is lost"] if promised - {record.cell_id for record in records} else []
 
 
 def _bad_report(safe, files):

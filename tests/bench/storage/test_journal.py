@@ -1,28 +1,37 @@
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bench.errors import JournalError
-from bench.storage.journal import Journal, load, read
+from bench.storage import records
+from bench.storage.journal import Journal, lines, load, read
+from bench.storage.records import CellRecord, SpectrumRecord, made
+
+
+def cell(cell_id: str, **facts: Any) -> CellRecord:
+    known = {"block_id": "b", "status": "ok", "method": "nullspace", "variant": "nullspace"}
+    known |= {"model": "mlp", "dataset": "digits", "device": "cpu", "dtype": "float32"}
+    return made({**known, "cell_id": cell_id, **facts}, CellRecord)
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     with Journal(tmp_path / "journal.jsonl") as journal:
-        journal.append({"kind": "cell", "cell_id": "a", "x": 0.1})
-        journal.append({"kind": "cell", "cell_id": "b"}, {"kind": "cell", "cell_id": "c"})
+        journal.append(cell("a", operations=3))
+        journal.append(cell("b"), cell("c"))
     return tmp_path / "journal.jsonl"
 
 
-def ids(path: Path) -> list[str]:
-    return [record["cell_id"] for record in read(path)]
+def ids(path: Path) -> list[str | None]:
+    return [record.cell_id for record in read(path)]
 
 
 def test_what_is_written_is_read(path: Path) -> None:
     assert ids(path) == ["a", "b", "c"]
-    assert read(path)[0] == {"schema": 1, "kind": "cell", "cell_id": "a", "x": 0.1}
+    assert read(path)[0] == cell("a", operations=3)
 
 
 def test_a_record_is_on_the_disk_before_append_returns(
@@ -31,25 +40,36 @@ def test_a_record_is_on_the_disk_before_append_returns(
     synced: list[int] = []
     with Journal(tmp_path / "journal.jsonl") as journal:
         monkeypatch.setattr("bench.storage.journal.os.fsync", synced.append)
-        journal.append({"kind": "cell", "cell_id": "a"})
+        journal.append(cell("a"))
 
         assert len(synced) == 1
         assert ids(tmp_path / "journal.jsonl") == ["a"]
 
 
 def test_floats_come_back_bit_for_bit_and_nan_as_null(tmp_path: Path) -> None:
-    values = [0.1, 1 / 3, math.pi * 1e-300, -0.0, math.nan, math.inf]
+    values = [
+        0.1,
+        1 / 3,
+        math.pi * 1e-300,
+        -0.0,
+        5e-324,
+        1.7976931348623157e308,
+        math.nan,
+        math.inf,
+    ]
     with Journal(tmp_path / "journal.jsonl") as journal:
-        journal.append({"kind": "cell", "cell_id": "a", "values": values})
+        journal.append(SpectrumRecord(model="m", dataset="d", eigenvalues=[*values]))
 
-    back = read(tmp_path / "journal.jsonl")[0]["values"]
+    (record,) = read(tmp_path / "journal.jsonl")
+    assert isinstance(record, SpectrumRecord)
+    back = record.eigenvalues
 
-    assert [struct_bits(v) for v in back[:4]] == [struct_bits(v) for v in values[:4]]
-    assert back[4:] == [None, None]
+    assert [struct_bits(v) for v in back[:6]] == [struct_bits(v) for v in values[:6]]
+    assert back[6:] == [None, None]
 
 
-def struct_bits(value: float) -> str:
-    return float(value).hex()
+def struct_bits(value: float | None) -> str:
+    return float(value or 0.0).hex() if value is not None else ""
 
 
 @pytest.mark.parametrize("cut", range(1, 20))
@@ -58,10 +78,10 @@ def test_a_torn_last_line_is_dropped_with_a_note_and_written_over(path: Path, cu
 
     records, notes = load(path)
 
-    assert [record["cell_id"] for record in records] == ["a", "b"]
+    assert [record.cell_id for record in records] == ["a", "b"]
     assert "line 3 was cut short" in notes[0]
     with Journal(path) as journal:
-        journal.append({"kind": "cell", "cell_id": "d"})
+        journal.append(cell("d"))
     assert ids(path) == ["a", "b", "d"]
 
 
@@ -79,10 +99,13 @@ def test_a_damaged_earlier_line_is_an_error_that_names_it(path: Path) -> None:
         ("[1]", "expected an object with a 'kind' on line 4"),
         ('{"schema": 1}', "expected an object with a 'kind' on line 4"),
         ('{"schema": 99, "kind": "cell"}', "expected schema 1 on line 4 of .*; got 99"),
-        ('{"schema": 1, "kind": "cell"}', "expected cell_id on line 4 .* a text; got None"),
-        ('{"schema": 1, "kind": "cell", "cell_id": []}', r"expected cell_id .*; got \[\]: restore"),
-        ('{"schema": 1, "kind": "spectrum", "unit": {}}', "expected unit on line 4 .* a text"),
-        ('{"schema": 1, "kind": "x", "unit": "a", "of": "2"}', "of on line 4 .* a whole number"),
+        ('{"schema": 1, "kind": "cell"}', "record 4 of .* a cell record; .*missing required"),
+        ('{"schema": 1, "kind": "cell", "cell_id": []}', r"got `array` - at `\$.cell_id`: restore"),
+        (
+            '{"schema": 1, "kind": "spectrum", "unit": {}}',
+            r"expected record 4 .*`str.* at `\$.unit`",
+        ),
+        ('{"schema": 1, "kind": "spectrum", "of": "2"}', r"expected record 4 .*`int.* at `\$.of`"),
         ("[" * 100_000, "expected JSON on line 4"),
         ('"\\ud800', "expected JSON on line 4"),
     ],
@@ -114,3 +137,41 @@ def test_a_directory_that_cannot_be_written(tmp_path: Path) -> None:
 
 def test_a_line_is_plain_json(path: Path) -> None:
     assert all(json.loads(line)["kind"] == "cell" for line in path.read_text().splitlines())
+
+
+def test_a_kind_that_nobody_knows_is_left_out_with_a_note_and_stays_in_the_file(path: Path) -> None:
+    with Journal(path) as journal:
+        journal.append({"kind": "magic", "x": 1}, {"kind": "magic", "x": 2})
+
+    records, notes = load(path)
+
+    assert len(records) == 3
+    assert notes == [
+        "journal.jsonl: 2 of kind 'magic' left out, which no measurement installed here knows"
+    ]
+    assert [line["x"] for line in lines(path)[0][3:]] == [1, 2]
+
+
+def test_a_journal_of_an_earlier_version_is_brought_up(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Version 0 called the variant "name"."""
+
+    def up(line: dict[str, Any]) -> dict[str, Any]:
+        return {**line, "schema": 1, "variant": line["name"]}
+
+    text = path.read_text().replace('"variant"', '"name"').replace('"schema":1', '"schema":0')
+    path.write_text(text)
+    with pytest.raises(JournalError, match=r"expected schema 1 on line 1 of .*; got 0"):
+        read(path)
+
+    monkeypatch.setitem(records.UPGRADES, 0, up)
+
+    assert read(path) == [cell("a", operations=3), cell("b"), cell("c")]
+
+
+def test_what_is_not_known_is_not_written(path: Path) -> None:
+    line = json.loads(path.read_text().splitlines()[0])
+
+    assert "null_dims" not in line
+    assert (line["operations"], line["reason"], line["flags"]) == (3, "", [])

@@ -10,9 +10,9 @@ import typer
 
 from bench.cli.merge import merge
 from bench.errors import JournalError, RunError, SpecError
+from bench.measurements.units import make_units
 from bench.plan.points import make_plan
 from bench.plan.shards import Shard, parse_shard, share
-from bench.plan.units import make_units
 from bench.spec.preset import load_preset
 from bench.spec.spec import Spec
 from bench.storage.journal import Journal, read
@@ -30,13 +30,13 @@ def shard(path: Path, part: Shard, spec: Spec = SPEC, **environment: object) -> 
     with Journal(run.journal) as journal:
         for unit in make_units(share(make_plan(spec), part), [], part):
             for cell_id in unit.cell_ids:
-                kind = unit.base["kind"]
-                journal.append({**unit.base, "kind": kind, "cell_id": cell_id, "status": "ok"})
+                facts = {"method": "m", "variant": "v", **unit.base}
+                journal.append({**facts, "cell_id": cell_id, "status": "ok"})
     return path
 
 
 def units_of(path: Path) -> set[str]:
-    return {record.get("unit", record["cell_id"]) for record in read(path / "journal.jsonl")}
+    return {record.unit or record.cell_id for record in read(path / "journal.jsonl")}
 
 
 @pytest.mark.parametrize("count", range(1, 8))

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from bench.errors import SpecError
+from bench.measurements.units import make_units
 from bench.plan.points import make_plan
-from bench.plan.units import make_units
 from bench.spec.preset import load_preset
 from bench.worker import block, commands
 from teleport_core import TeleportResult
@@ -53,7 +53,7 @@ def test_every_sample_starts_from_the_same_weights(
     monkeypatch.setattr(block, "_one_sample", one_sample)
     events: list[dict[str, Any]] = []
 
-    commands.run_block(command, events.append)
+    block.run_block(command, events.append)
 
     assert len(starts) > 20
     assert any(moved)
@@ -82,7 +82,7 @@ def test_a_method_that_climbs_another_gradient_is_not_timed(
     command["cells"] += [textbook, identity]
     events: list[dict[str, Any]] = []
 
-    commands.run_block(command, events.append)
+    block.run_block(command, events.append)
 
     ended = {event["cell_id"]: event for event in events if event["event"] == "cell"}
     assert ended.pop("misread")["status"] == "invalid"
@@ -101,7 +101,7 @@ def test_where_the_model_cannot_be_looked_at_sgd_alone_is_timed(
     monkeypatch.setattr("teleport_core.verification.reference.look", unlucky)
     events: list[dict[str, Any]] = []
 
-    commands.run_block(command, events.append)
+    block.run_block(command, events.append)
 
     ended = {event["cell_id"]: event["status"] for event in events if event["event"] == "cell"}
     expected = {c["cell_id"]: "ok" if c["variant"] == "sgd" else "oom" for c in command["cells"]}
@@ -111,7 +111,7 @@ def test_where_the_model_cannot_be_looked_at_sgd_alone_is_timed(
 def test_warm_up_leaves_no_samples(command: dict[str, Any]) -> None:
     events: list[dict[str, Any]] = []
 
-    commands.run_block(command, events.append)
+    block.run_block(command, events.append)
 
     rounds = {s["round"] for e in events if e["event"] == "sample" for s in e["samples"]}
     assert min(rounds) == 0
@@ -130,7 +130,7 @@ def test_every_cell_says_why_its_sampling_ended_and_how_the_machine_was(
 ) -> None:
     events: list[dict[str, Any]] = []
 
-    commands.run_block(command, events.append)
+    block.run_block(command, events.append)
 
     for cell in (event for event in events if event["event"] == "cell"):
         assert cell["stop"]["reason"] in ("precise", "samples spent", "time spent")
@@ -144,7 +144,7 @@ def test_a_cold_cache_takes_a_gpu(command: dict[str, Any]) -> None:
     command["sampling"]["cache"] = "cold"
 
     with pytest.raises(SpecError, match=r"expected a CUDA device .* got 'cpu': write 'hot'"):
-        commands.run_block(command, lambda _: None)
+        block.run_block(command, lambda _: None)
 
 
 @pytest.mark.parametrize(("kept", "reported"), [(0, 1), (1, 2), (2, 2)])

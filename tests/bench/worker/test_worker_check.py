@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from bench.errors import SpecError
+from bench.measurements.units import make_units
 from bench.plan.points import make_plan
-from bench.plan.units import PLACE, make_units
+from bench.plan.units import PLACE
 from bench.spec.axes import parse_axis
 from bench.spec.preset import load_preset
 from bench.worker import check as worker_check

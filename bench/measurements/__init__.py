@@ -1,0 +1,1 @@
+"""What a run can measure: each kind with its settings, units of work and records; no torch."""

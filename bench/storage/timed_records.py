@@ -1,0 +1,80 @@
+"""Records of cells that are timed."""
+
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct, field
+
+from bench.storage.record import Level, Record, Whole
+
+_MOST_SAMPLES = 100_000
+
+
+class Sample(Struct, kw_only=True, gc=False):
+    """One round of a cell on one clock; seconds of all its batches."""
+
+    round: Whole | None = None
+    clock: str = "wall"
+    seconds: float | None = None
+    prepare_s: float | None = None
+    steps_s: float | None = None
+
+
+class Warmup(Struct, kw_only=True, gc=False):
+    """Rounds that were thrown away, and why no more."""
+
+    rounds: Whole = 0
+    why: str = ""
+
+
+class Stop(Struct, kw_only=True):
+    """Why no more samples were taken; ``interval_level`` is that of order statistics."""
+
+    reason: str | None = None
+    looks: list[Whole] = field(default_factory=list)
+    effective_samples: float | None = None
+    interval_level: float | None = None
+    half_width: float | None = None
+
+
+class CellRecord(Record, kw_only=True, tag="cell"):
+    """A variant at a point, timed.
+
+    Attributes:
+        block_id: of the point.
+        session: one attempt at a block in one process; rounds pair up only within it.
+        health: lowest and highest of what the machine said of itself.
+        train_samples: what one epoch of a training on this data set goes through.
+        looks: of a gate, how often it looked at the data.
+    """
+
+    cell_id: str
+    block_id: str
+    status: str
+    method: str
+    variant: str
+    model: str
+    dataset: str
+    device: str
+    dtype: str
+    session: str | None = None
+    steps_done: Whole = 0
+    guarantee: str | None = None
+    teleport_status: str | None = None
+    null_dims: dict[str, list[Whole] | None] | None = None
+    peak_memory_bytes: Whole | None = None
+    reserved_memory_bytes: Whole | None = None
+    memory_note: str = ""
+    operations: Whole | None = None
+    bytes: Whole | None = None
+    operations_note: str = ""
+    flags: list[str] = field(default_factory=list)
+    health: dict[str, Any] = field(default_factory=dict)
+    looks: Level | None = None
+    warmup: Warmup | None = None
+    stop: Stop | None = None
+    train_samples: Whole | None = None
+    samples: Annotated[list[Sample], Meta(max_length=_MOST_SAMPLES)] = field(default_factory=list)
+
+
+class ReferenceRecord(CellRecord, kw_only=True, tag="reference"):
+    """A block's ``sgd`` timed once more, beside cells that were missing: see ``session``."""
