@@ -22,6 +22,7 @@ class UnitAttempt:
         self._unit = unit
         self._keep = keep
         self._working_on: Message = {"cell_id": unit.cell_ids[0]}
+        self._said = 0
         self._failed = False
 
     def take(self, message: Message) -> None:
@@ -39,19 +40,19 @@ class UnitAttempt:
         self._fail(gone.facts())
 
     def _record(self, said: Message) -> None:
-        number = f"{self._unit.unit}-{len(self.records) + 1}"
-        facts = {"cell_id": number, **self._unit.base, **said}
+        self._said += 1
+        facts = {"cell_id": f"{self._unit.unit}-{self._said}", **self._unit.base, **said}
         try:
             self._add(facts)
         except JournalError as error:
             self._fail({"status": "crashed", "reason": str(error)})
 
     def _fail(self, failure: Message) -> None:
-        """One record for the failure, with an id that no record of the unit has."""
+        """One record for the failure, which ends the unit, with an id that no other has."""
         if self._failed:
             return
         self._failed = True
-        facts = {**self._unit.base, **self._working_on, **failure}
+        facts = {**self._unit.base, **self._working_on, **failure, "of": None}
         if facts["cell_id"] in {record.cell_id for record in self.records}:
             facts["cell_id"] = self._unit.unit
         try:
