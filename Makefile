@@ -2,6 +2,7 @@
 # make report PRESET=paper DEVICE=cuda
 # make test              the test suite;  make lint  ruff and mypy;  make verify  what takes longer
 # make cuda              what only a machine with a GPU can tell, into results/<its name>
+# make wheels            into .wheels what make cuda needs on a machine without a registry
 # make fuzz              coverage-guided fuzzing of every reader of foreign input, ten minutes
 # NO_INSTALL=1           use PYTHON as it is and install nothing
 
@@ -18,7 +19,7 @@ RUN := $(VENV)/bin/python
 READY := $(VENV)/.installed
 endif
 
-.PHONY: report test lint verify cuda fuzz clean
+.PHONY: report test lint verify cuda wheels fuzz clean
 
 report: $(READY)
 	$(RUN) -m bench run --preset $(PRESET) --device $(DEVICE)
@@ -33,6 +34,12 @@ verify: $(READY)
 
 cuda: $(READY)
 	PYTHON=$(RUN) DEVICE=$(DEVICE:auto=cuda) .ci/cuda
+
+# For Python 3.12 on x86-64 Linux; what torch itself needs is there already.
+wheels: $(READY)
+	$(RUN) -m pip download --quiet --no-deps --only-binary :all: --python-version 3.12 \
+		--platform manylinux_2_17_x86_64 --platform manylinux_2_28_x86_64 \
+		--constraint constraints.txt --dest .wheels msgspec tomli-w filelock pooch
 
 # A bug's input is kept as crash-*; the fuzzer is installed here alone.
 fuzz: $(READY)
@@ -52,4 +59,4 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) runs
+	rm -rf $(VENV) .wheels runs

@@ -4,7 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 from bench.plan.points import Point
-from bench.spec.settings import Sampling
+from bench.spec.sampling import Sampling
 from bench.worker.block import run_block
 
 

@@ -17,7 +17,7 @@ from idx_files import idx_bytes, images_of, labels_of
 from PIL import Image
 
 from bench.errors import BenchError
-from bench.machine.environment import comparable_key
+from bench.machine.comparable import comparable_key
 from bench.plan.points import make_plan
 from bench.plan.shards import WHOLE, parse_shard
 from bench.plan.units import make_units

@@ -3,7 +3,8 @@
 from hypothesis import strategies as st
 
 from bench.spec.axes import AXES, Axis
-from bench.spec.settings import CACHES, STARTS, Preservation, Sampling
+from bench.spec.preservation import STARTS, Preservation
+from bench.spec.sampling import CACHES, Sampling
 from bench.spec.spec import DTYPES, Spec
 from bench.spec.variants import Variant
 

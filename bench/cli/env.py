@@ -15,22 +15,15 @@ def env(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show the machine and software as a run records them, and the key they are compared by."""
-    from bench.machine.environment import comparable_key, describe
+    from bench.machine.comparable import comparable_key
+    from bench.machine.environment import describe, resolve_device
 
-    found = describe(_resolve(device))
+    found = describe(resolve_device(device))
     found["comparable_key"] = comparable_key(found)
     if as_json:
         typer.echo(json.dumps(found, indent=2))
     else:
         print_table(("entry", "value"), [(name, _text(value)) for name, value in found.items()])
-
-
-def _resolve(device: str) -> str:
-    if device != "auto":
-        return device
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def _text(value: Any) -> str:

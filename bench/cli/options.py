@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from bench.entry_points import found
 from bench.spec.axes import parse_axis
 from bench.spec.spec import Spec
 from bench.spec.variants import parse_variant
@@ -26,12 +27,13 @@ Methods = Annotated[
 Model = Annotated[
     str | None,
     typer.Option(
-        help="mlp, cnn, resnet, transformer, decoder, mlp-16-10 (widths of your own), or a "
+        help=f"{', '.join(found('teleport_bench.networks'))}, mlp-16-10 (widths of your own), or a "
         "function: pkg.module:factory or path/to/file.py:factory."
     ),
 ]
 Dataset = Annotated[
-    str | None, typer.Option(help="digits, mnist, fashion-mnist (see 'data list').")
+    str | None,
+    typer.Option(help=f"{', '.join(found('teleport_bench.datasets'))} (see 'data list')."),
 ]
 DataDir = Annotated[Path | None, typer.Option(help="Where to look for data first.")]
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.")]

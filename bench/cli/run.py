@@ -11,7 +11,8 @@ from bench.cli import options, progress
 from bench.cli.command import repeatable
 from bench.cli.stopping import stoppable
 from bench.errors import RunError, SpecError
-from bench.plan.points import Plan, describe, make_plan
+from bench.plan.describe import describe
+from bench.plan.points import Plan, make_plan
 from bench.plan.profiles import Detail
 from bench.plan.shards import Shard, parse_shard, share
 from bench.plan.units import make_units

@@ -4,14 +4,13 @@ A series holds times of one cell on one machine by one measuring code: where mac
 change, another series begins.
 """
 
-import fcntl
 import math
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock
 
 from bench.comparison.judgement import Judgement
 from bench.comparison.outcome import Outcome
@@ -20,8 +19,6 @@ from bench.storage import journal
 
 NAME = "history.jsonl"
 KIND = "gate"
-
-_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 @dataclass
@@ -78,24 +75,16 @@ def append(path: Path, entry: journal.Record) -> None:
     Raises:
         RunError: the file cannot be written.
     """
-    with _alone(path), journal.Journal(path) as lines:
-        lines.append({"kind": KIND, **entry})
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = os.open(path.with_name(f".{path.name}.lock"), _FLAGS, 0o644)
+        lock = FileLock(path.with_name(f".{path.name}.lock"), fallback_to_soft=False)
+        alone = lock.acquire()
     except OSError as error:
         raise RunError(
             f"expected to write {path}; {error.strerror}: choose another --history"
         ) from error
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(file)
+    with alone, journal.Journal(path) as lines:
+        lines.append({"kind": KIND, **entry})
 
 
 def load(path: Path) -> list[journal.Record]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from bench.comparison.exports import pytest_benchmark
 from bench.comparison.judgement import Measured, measured
 from bench.errors import SpecError
-from bench.machine.environment import comparable_key
+from bench.machine.comparable import comparable_key
 from bench.storage import journal
 from bench.storage.run_directory import RunDirectory, read_environment, read_spec
 

@@ -18,7 +18,7 @@ from bench.gate.rounds import LOOKS, Duel
 from bench.gate.side_worker import Lane, Launch
 from bench.machine.affinity import one_core
 from bench.machine.benchmark_code import benchmark_key
-from bench.machine.environment import comparable_key
+from bench.machine.comparable import comparable_key
 from bench.plan.points import Block, Plan, make_plan
 from bench.plan.units import Unit, block_unit
 from bench.process.worker import WorkerGoneError

@@ -1,15 +1,14 @@
 """The source trees of a gate: head is the working tree as it is, base a checkout of a revision."""
 
 import contextlib
-import os
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.errors import NotComparableError, SpecError
+from bench.machine.git import git
 
 # The worker was one file once.
 _WORKERS = (Path("bench") / "worker" / "__main__.py", Path("bench") / "worker.py")
@@ -115,18 +114,8 @@ def _has_worker(tree: Path) -> bool:
 
 
 def _git(where: Path, *arguments: str) -> str:
-    # Inside a hook git's own variables point to that hook's repository.
-    variables = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
-        # A session of its own: Ctrl-C must not reach a git that is taking the checkout away.
-        done = subprocess.run(
-            ["git", "-c", "core.hooksPath=/dev/null", "-C", str(where), *arguments],
-            env=variables,
-            capture_output=True,
-            text=True,
-            check=False,
-            start_new_session=True,
-        )
+        done = git(where, *arguments)
     except FileNotFoundError:
         raise SpecError("expected git to check --base out; there is none on PATH") from None
     if done.returncode:

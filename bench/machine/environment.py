@@ -1,49 +1,30 @@
-"""The machine and software a run was timed on, and whether two runs are comparable.
+"""The machine and software that a run is timed on.
 
 Nothing here names the host or its user. Numbers that change by themselves (load, free memory) are
-recorded where they help to explain a result, and never enter the key.
+recorded where they help to explain a result.
 """
 
-import hashlib
-import json
 import os
 import platform
 import re
 import subprocess
 import tomllib
-from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+import torch
 
 from bench.errors import SpecError
 from bench.machine.benchmark_code import benchmark_key
-
-if TYPE_CHECKING:
-    import torch
+from bench.machine.git import git
 
 _CHECKOUT = Path(__file__).resolve().parents[2]
 _CPUINFO = Path("/proc/cpuinfo")
 _NVIDIA = Path("/proc/driver/nvidia/version")
 _PROJECT = "teleport-bench"
 _GIT_TIMEOUT_S = 10.0
-
-# Two runs whose entries agree here may be compared; of the driver only the major version counts.
-COMPARABLE = (
-    "cpu_model",
-    "physical_cores",
-    "affinity_cores",
-    "torch",
-    "torch_threads",
-    "cpu_matmul_precision",
-    "deterministic_algorithms",
-    "gpu_name",
-    "gpu_capability",
-    "cuda",
-    "tf32_matmul",
-    "tf32_cudnn",
-    "cudnn_benchmark",
-)
 
 
 def describe(device: str) -> dict[str, Any]:
@@ -72,22 +53,14 @@ def describe(device: str) -> dict[str, Any]:
     }
 
 
-def comparable_key(environment: Mapping[str, Any]) -> str:
-    """16 hex digits that agree exactly when times from two environments may be compared.
-
-    Args:
-        environment: what ``describe`` returned, perhaps read back from ``environment.json``.
-    """
-    chosen = {name: environment.get(name) for name in COMPARABLE}
-    driver = environment.get("driver")
-    chosen["driver_major"] = str(driver).partition(".")[0] if driver else None
-    text = json.dumps(chosen, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+def resolve_device(device: str) -> str:
+    """What "auto" stands for: cuda where there is one, else cpu."""
+    if device != "auto":
+        return device
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def _device(device: str) -> "torch.device":
-    import torch
-
+def _device(device: str) -> torch.device:
     try:
         chosen = torch.device(device)
     except RuntimeError:
@@ -135,9 +108,6 @@ def _cpu_model() -> str | None:
 
 
 def _libraries() -> dict[str, Any]:
-    import numpy as np
-    import torch
-
     build, threads = torch.__config__.show(), torch.__config__.parallel_info()
     backends: Any = torch.backends  # partly untyped
     return {
@@ -165,8 +135,6 @@ def _count(pattern: str, text: str) -> int | None:
 
 
 def _flags() -> dict[str, Any]:
-    import torch
-
     cudnn: Any = torch.backends.cudnn
     mkldnn_matmul = getattr(torch.backends.mkldnn, "matmul", None)
     return {
@@ -187,12 +155,10 @@ def _uses_tf32(backend: Any) -> bool:
     return bool(backend.allow_tf32) if precision is None else precision == "tf32"
 
 
-def _gpu(device: "torch.device") -> dict[str, Any]:
+def _gpu(device: torch.device) -> dict[str, Any]:
     if device.type == "cpu":
         names = ("gpu_name", "gpu_capability", "gpu_memory_bytes", "driver", "cudnn")
         return dict.fromkeys(names)
-    import torch
-
     cudnn: Any = torch.backends.cudnn
     properties = torch.cuda.get_device_properties(device)
     return {
@@ -257,21 +223,11 @@ def _git(root: Path, *arguments: str) -> str | None:
     """What git answers about the checkout at ``root``; None without a checkout, git or answer.
 
     Only a ``.git`` of its own counts: an installed copy may lie inside somebody else's checkout.
-    Git's own variables are dropped, because inside a hook they point to that hook's repository.
     """
     if not (root / ".git").exists():
         return None
-    variables = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    command = ["git", "--no-optional-locks", "-C", str(root), *arguments]
     try:
-        answer = subprocess.run(
-            command,
-            env=variables,
-            capture_output=True,
-            text=True,
-            timeout=_GIT_TIMEOUT_S,
-            check=False,
-        )
+        answer = git(root, *arguments, timeout=_GIT_TIMEOUT_S)
     except (OSError, subprocess.TimeoutExpired):
         return None
     return answer.stdout.strip() if answer.returncode == 0 else None

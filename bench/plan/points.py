@@ -7,9 +7,8 @@ that lies on several axes is run once.
 from dataclasses import asdict, dataclass, replace
 
 from bench.errors import SpecError
-from bench.plan import estimate
 from bench.seeds import seed_for, stable_hash
-from bench.spec.axes import AXES, MEANINGS
+from bench.spec.axes import AXES
 from bench.spec.spec import Spec
 from bench.spec.variants import SGD, Variant
 
@@ -116,71 +115,6 @@ def preservation_id(spec: Spec, variant: Variant, tau: float, start: str) -> str
     return _identity(spec, place, str(variant), float(tau), start)
 
 
-def describe(plan: Plan) -> str:
-    """What is printed before a run: levels, counts and a rough time."""
-    spec = plan.spec
-    what = f"model {spec.model} on {spec.data}, " if spec.variants else ""
-    lines = [
-        f"preset {spec.preset}: {what}device {spec.device}, dtype {spec.dtype}, seed {spec.seed}",
-        *(_sweep(plan) if spec.variants else ["nothing is timed"]),
-        *_preservation(spec),
-        f"estimated time: {_duration(plan_seconds(plan))} (a rough guess)",
-    ]
-    crowded = sum(block.point.n >= block.point.d for block in plan.blocks)
-    if crowded and spec.model == "mlp":
-        lines.append(
-            f"note: n >= d at {_count(crowded, 'point')}: nothing may be free to move there, and "
-            "a cell that cannot take every step is invalid"
-        )
-    return "\n".join(lines)
-
-
-def _sweep(plan: Plan) -> list[str]:
-    return [
-        *_levels(plan.spec),
-        f"{_count(plan.point_count, 'point')}, {_count(plan.cell_count, 'cell')} "
-        f"({_count(len(plan.spec.variants), 'variant')} and sgd at each point)",
-    ]
-
-
-def _preservation(spec: Spec) -> list[str]:
-    """Where preservation is measured."""
-    section = spec.preservation
-    if not section.enabled:
-        return []
-    places = section.pairs or (f"{spec.model} at d={section.d}, n={section.n}, l={section.l}",)
-    return [f"preservation and spectrum of {place}" for place in places]
-
-
-def _levels(spec: Spec) -> list[str]:
-    """One line a letter: its levels and base value, or its fixed value."""
-    levels = {axis.name: ", ".join(map(str, axis.values)) for axis in spec.axes}
-    width = max(map(len, MEANINGS.values()))
-    lines = []
-    for letter in AXES:
-        base = spec.base[letter]
-        text = f"{levels[letter]} (base {base})" if letter in levels else str(base)
-        lines.append(f"  {letter}  {MEANINGS[letter]:{width}}  {text}")
-    return lines
-
-
-def plan_seconds(plan: Plan) -> float:
-    """Rough time of carrying out a plan (see ``bench.plan.estimate``)."""
-    kind = "cuda" if plan.spec.device.startswith("cuda") else "cpu"
-    start = estimate.START_SECONDS + (estimate.CUDA_START_SECONDS if kind == "cuda" else 0)
-    once = start + estimate.preservation_seconds(plan.spec.preservation)
-    return once + sum(_block_seconds(plan.spec, block, kind) for block in plan.blocks)
-
-
-def _block_seconds(spec: Spec, block: Block, kind: str) -> float:
-    point = block.point
-    one_round = sum(
-        estimate.sample_seconds(cell.variant, point.letters(), point.dataset, kind)
-        for cell in block.cells
-    )
-    return estimate.block_seconds(one_round, spec.sampling)
-
-
 def _points(spec: Spec) -> list[Point]:
     """Distinct points, axis by axis; the base point alone when no axis is swept."""
     place = {name: getattr(spec, name) for name in ("model", "device", "dtype")}
@@ -200,15 +134,3 @@ def _identity(spec: Spec, *parts: object) -> str:
     """16 hex digits, the same for the same facts in any process, order and run."""
     shared = {name: getattr(spec, name) for name in _SHARED_FACTS}
     return stable_hash([shared, *parts])[:16]
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"about {max(round(seconds), 1)} s"
-    if seconds < 90 * 60:
-        return f"about {round(seconds / 60)} min"
-    return f"about {seconds / 3600:.1f} h"

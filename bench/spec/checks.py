@@ -6,6 +6,8 @@ Every text says what was expected, what came and, where it helps, what to write 
 import difflib
 import math
 from collections.abc import Iterable
+from dataclasses import fields
+from typing import Any
 
 from bench.errors import SpecError
 
@@ -92,3 +94,14 @@ def unknown_name(name: str, value: object, known: Iterable[str]) -> SpecError:
     near = difflib.get_close_matches(value, choices, n=1) if isinstance(value, str) else []
     hint = f"; did you mean {near[0]!r}?" if near else ""
     return SpecError(f"expected {name} to be one of {', '.join(choices)}; got {shown(value)}{hint}")
+
+
+def section_of(kind: type[Any], name: str, table: object) -> Any:
+    """Build ``kind`` from a TOML table whose keys are its fields."""
+    if not isinstance(table, dict):
+        raise SpecError(f"expected [{name}] to be a table; got {shown(table)}")
+    known = [f.name for f in fields(kind)]
+    for key in table:
+        if key not in known:
+            raise unknown_name(f"a key of [{name}]", key, known)
+    return kind(**table)

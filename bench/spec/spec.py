@@ -9,11 +9,11 @@ from bench.errors import SpecError
 from bench.seeds import stable_hash
 from bench.spec import checks
 from bench.spec.axes import AXES, Axis
-from bench.spec.settings import Pair, Preservation, Sampling, check_variants, section_of
+from bench.spec.pair import Pair
+from bench.spec.preservation import Preservation
+from bench.spec.sampling import Sampling
 from bench.spec.toml_text import dump, parse
-from bench.spec.variants import Variant
-
-__all__ = ["DTYPES", "OWN_DATA", "WITHOUT_EFFECT", "Preservation", "Sampling", "Spec"]
+from bench.spec.variants import Variant, check_variants
 
 DTYPES = ("float32", "float64", "bfloat16")
 OWN_DATA = "its own batches"  # what a model of the user's is run on
@@ -177,7 +177,7 @@ class Spec:
         values = {k: v for k, v in tree.items() if k not in empty or v != empty[k]}
         for name, kind in (("sampling", Sampling), ("preservation", Preservation)):
             if name in values:
-                values[name] = section_of(kind, name, values[name])
+                values[name] = checks.section_of(kind, name, values[name])
         swept = tuple(Axis(name, levels) for name, levels in axes.items())
         return cls(base=base, axes=swept, variants=methods, **values)
 

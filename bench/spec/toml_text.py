@@ -1,18 +1,13 @@
-"""Flat TOML out, any TOML in: the standard library reads the format but does not write it."""
+"""TOML in and out, with the place of a mistake."""
 
-import math
-import re
 import tomllib
 from collections.abc import Mapping
 from typing import Any
 
+import tomli_w
+
 from bench.errors import SpecError
 from bench.spec.checks import shown
-
-_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
-# TOML 1.0: quotes, backslashes and control characters have to be escaped in a basic string.
-_ESCAPED = re.compile(r'["\\\x00-\x1f\x7f]')
-_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
 def parse(text: str, what: str) -> dict[str, Any]:
@@ -23,50 +18,19 @@ def parse(text: str, what: str) -> dict[str, Any]:
         raise SpecError(f"expected {what} to be TOML; got a text with a mistake: {error}") from None
 
 
-def dump(tree: Mapping[str, object]) -> str:
+def dump(tree: Mapping[str, Any]) -> str:
     """Write texts, numbers, booleans, lists and tables of these.
 
-    Plain keys come first, whatever their place in ``tree``: after a table's heading they would
-    belong to the table.
+    Raises:
+        SpecError: a text that holds bytes which are no UTF-8, as a file name may.
     """
-    tables = {key: value for key, value in tree.items() if isinstance(value, Mapping)}
-    plain = {key: value for key, value in tree.items() if key not in tables}
-    sections = [_lines(plain)] if plain else []
-    sections += [f"[{_key(name)}]\n{_lines(table)}" for name, table in tables.items()]
-    return "\n".join(sections)
-
-
-def _lines(table: Mapping[str, object]) -> str:
-    return "".join(f"{_key(key)} = {_value(value)}\n" for key, value in table.items())
-
-
-def _key(key: str) -> str:
-    return key if _BARE_KEY.fullmatch(key) else _string(key)
-
-
-def _value(value: object) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return _string(value)
-    if isinstance(value, (int, float)) and not (isinstance(value, float) and math.isnan(value)):
-        return repr(value)
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{_key(key)} = {_value(v)}" for key, v in value.items()) + "}"
-    if isinstance(value, (list, tuple)):
-        return f"[{', '.join(map(_value, value))}]"
-    raise TypeError(f"expected a text, number, boolean, list or table; got {type(value).__name__}")
-
-
-def _string(text: str) -> str:
-    if _SURROGATE.search(text):
+    text = tomli_w.dumps(tree)
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        start = max(text.rfind("\n", 0, error.start) + 1, error.start - 40)
         raise SpecError(
-            f"expected a text in Unicode; got {shown(text)}, which holds bytes that are not UTF-8: "
-            "rename the file or folder"
-        )
-    return '"' + _ESCAPED.sub(_escape, text) + '"'
-
-
-def _escape(match: re.Match[str]) -> str:
-    character = match.group()
-    return f"\\{character}" if character in '"\\' else f"\\u{ord(character):04X}"
+            f"expected a text in Unicode; got {shown(text[start : error.end])}, which holds bytes "
+            "that are not UTF-8: rename the file or folder"
+        ) from None
+    return text

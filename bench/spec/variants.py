@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from math import isnan
 
 from bench.errors import SpecError
+from bench.spec import checks
 from bench.spec.checks import shown
 
 Value = str | int | float | bool
@@ -98,6 +99,19 @@ def refuse_reserved(variant: Variant) -> None:
             f"expected a teleport method; got {shown(str(variant))}, which is reserved: plain SGD "
             "is added to every block as the reference, so leave it out"
         )
+
+
+def check_variants(name: str, variants: object) -> tuple[Variant, ...]:
+    """Variants as a tuple, each once and none of them reserved; texts are read as variants."""
+    found = tuple(_variant(name, entry) for entry in checks.items(name, variants))
+    for variant in found:
+        refuse_reserved(variant)
+    checks.distinct(name, found)
+    return found
+
+
+def _variant(name: str, entry: object) -> Variant:
+    return entry if isinstance(entry, Variant) else parse_variant(checks.text(name, entry))
 
 
 def _value(name: str, text: str) -> Value:

@@ -1,21 +1,20 @@
 """One process at a time in a run directory.
 
-The lock is the kernel's (``flock``): it ends with the process that holds it, however that ends, so
-a lock file left behind never keeps anybody out. What stands in the file only names the holder.
+The lock is the kernel's: it ends with the process that holds it, however that ends, so a lock file
+left behind never keeps anybody out. What stands in the file only names the holder.
 """
 
 import contextlib
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from bench.errors import RunError
 
 NAME = ".lock"
-
-_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 @contextmanager
@@ -26,50 +25,41 @@ def locked(directory: Path) -> Iterator[str | None]:
         A note if the run before ended without releasing the lock, else None.
 
     Raises:
-        RunError: another process holds it, or the directory cannot be written.
+        RunError: another process holds it, or the directory cannot be written or locked.
     """
+    file = directory / NAME
+    # A lock file that counts by being there would outlive a killed process.
+    lock = FileLock(file, blocking=False, fallback_to_soft=False)
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        file = os.open(directory / NAME, _FLAGS, 0o644)
-    except OSError as error:
-        raise RunError(
-            f"expected to write into {directory}; {error.strerror}: choose another --out"
-        ) from error
-    try:
-        _take(file, directory)
-        before = _holder(file)
-        _name_holder(file, f"{os.getpid()}\n")
-        try:
-            yield before and f"the lock of {before}, which was killed, is stale and was taken over"
-        finally:
-            _name_holder(file, "")
-    finally:
-        os.close(file)
-
-
-def _take(file: int, directory: Path) -> None:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+        held = lock.acquire()
+    except Timeout:
         raise RunError(
             f"expected {directory} to be free; {_holder(file) or 'another process'} is running in "
             "it: wait for its end, or choose another --out"
         ) from None
     except OSError as error:
         raise RunError(
-            f"expected a file system that can lock {directory / NAME}; {error.strerror}: "
-            "choose an --out on a local disk"
+            f"expected to write into {directory} and to lock it; {error.strerror}: choose another "
+            "--out"
         ) from error
+    with held:
+        before = _holder(file)
+        _name_holder(file, f"{os.getpid()}\n")
+        try:
+            yield before and f"the lock of {before}, which was killed, is stale and was taken over"
+        finally:
+            _name_holder(file, "")
 
 
-def _holder(file: int) -> str | None:
+def _holder(file: Path) -> str | None:
     """The process that last wrote its number into the lock file."""
-    number = os.pread(file, 20, 0).strip()
+    with file.open("rb") as lines:
+        number = lines.read(20).strip()
     return f"process {int(number)}" if number.isdigit() else None
 
 
-def _name_holder(file: int, text: str) -> None:
-    os.ftruncate(file, 0)
+def _name_holder(file: Path, text: str) -> None:
     # The name is for messages alone: a full disk must not end a run here.
     with contextlib.suppress(OSError):
-        os.pwrite(file, text.encode(), 0)
+        file.write_text(text)

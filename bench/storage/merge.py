@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from bench.errors import JournalError, RunError
 from bench.files import write_whole
-from bench.machine.environment import comparable_key
+from bench.machine.comparable import comparable_key
 from bench.spec.spec import Spec
 from bench.storage.journal import Record, load
 from bench.storage.lock import locked

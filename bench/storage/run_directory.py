@@ -8,7 +8,7 @@ from typing import Any
 
 from bench.errors import JournalError, RunError, StorageError
 from bench.files import read_plain, remove_drafts, write_whole
-from bench.machine.environment import COMPARABLE, comparable_key
+from bench.machine.comparable import COMPARABLE, comparable_key
 from bench.spec.checks import shown
 from bench.spec.spec import Spec
 from bench.storage import journal

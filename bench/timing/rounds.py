@@ -9,7 +9,7 @@ from itertools import pairwise
 from math import nan
 from typing import TYPE_CHECKING, Any
 
-from bench.spec.settings import Sampling
+from bench.spec.sampling import Sampling
 from bench.timing.clock import Clock
 from bench.timing.stopping import Stopping, Warmup, warmed_up
 

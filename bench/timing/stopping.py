@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bench.spec.settings import Sampling
+from bench.spec.sampling import Sampling
 from bench.statistics.medians import LEVEL, Estimate, median_interval
 
 ERROR = 1 - LEVEL

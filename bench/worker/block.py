@@ -8,7 +8,7 @@ from bench.costs.closed_forms import sample_counts
 from bench.plan.points import Point
 from bench.process.protocol import Message
 from bench.seeds import seed_for
-from bench.spec.settings import Sampling
+from bench.spec.sampling import Sampling
 from bench.spec.variants import SGD, parse_variant
 from bench.timing.foreign_load import ForeignLoad
 from bench.timing.machine_state import Health, gpu_reader, sample_flags

@@ -36,7 +36,7 @@ def run_check(command: Message, emit: Emit) -> None:
 
 
 def _check(place: Message) -> None:
-    from bench.problems.build import factory_arguments, load_factory
+    from bench.problems.factory import factory_arguments, load_factory
 
     point = Point(**place["point"])
     if ":" in point.model:

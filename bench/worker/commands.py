@@ -75,11 +75,9 @@ def run_environment(command: Message, emit: Emit) -> None:
     """Describe machine and software, and resolve the device "auto"."""
     import torch
 
-    from bench.machine.environment import describe
+    from bench.machine.environment import describe, resolve_device
 
-    device = command["device"]
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = resolve_device(command["device"])
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise SpecError(f"expected a CUDA device for device {device!r}; torch sees none: use cpu")
     if command["threads"]:

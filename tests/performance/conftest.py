@@ -4,7 +4,8 @@ from pathlib import Path
 
 from bench.comparison.exports.pytest_benchmark import OURS
 from bench.machine.benchmark_code import benchmark_key
-from bench.machine.environment import comparable_key, describe
+from bench.machine.comparable import comparable_key
+from bench.machine.environment import describe
 
 ROOT = Path(__file__).parents[2]
 

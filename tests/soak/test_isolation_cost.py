@@ -12,7 +12,7 @@ from bench.plan.units import make_units
 from bench.runner.progress import QuietProgress
 from bench.runner.runner import Runner
 from bench.spec.preset import load_preset
-from bench.spec.settings import Sampling
+from bench.spec.sampling import Sampling
 from bench.statistics.medians import median_interval
 from bench.storage.journal import Journal, read
 from bench.worker import commands

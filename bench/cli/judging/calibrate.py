@@ -30,7 +30,8 @@ def calibrate(
         raise SpecError(f"expected --repeats to be at least {_FEWEST}; got {repeats}")
     spec = options.spec_of(load_preset(preset), axis, method, device=device)
     if dry_run:
-        from bench.plan.points import describe, make_plan
+        from bench.plan.describe import describe
+        from bench.plan.points import make_plan
 
         typer.echo(describe(make_plan(spec)))
         return
@@ -44,7 +45,7 @@ def _carry_out(spec: Spec, repeats: int, out: Path) -> None:
     from bench.comparison.exports.text import seconds
     from bench.gate.gate import Rules, run_gate
     from bench.gate.rounds import LOOKS
-    from bench.machine.environment import comparable_key
+    from bench.machine.comparable import comparable_key
     from bench.process.local import SOURCE_ROOT, WorkerProcess
 
     rules = Rules(looks=LOOKS[-1:], stages=1)

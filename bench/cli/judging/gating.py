@@ -11,7 +11,7 @@ from bench.comparison.outcome import Outcome
 from bench.gate.files import write_exports, write_sides, write_summary
 from bench.gate.gate import GateResult, Rules, gate_units, run_gate
 from bench.gate.worktree import Trees, trees
-from bench.machine.environment import comparable_key
+from bench.machine.comparable import comparable_key
 from bench.plan.points import Plan
 from bench.process.local import WorkerProcess
 

@@ -1,48 +1,12 @@
-"""What a data set is, and the loaders by name: ours, and those registered as entry points.
+"""What a data set is once it is loaded."""
 
-Another package adds one with
-
-    [project.entry-points."teleport_bench.problems"]
-    "dataset.NAME" = "package.module:load"
-
-where ``load(data_dir: Path | None) -> Dataset``.
-"""
-
-import difflib
-from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
-from importlib.metadata import entry_points
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
 from bench.errors import DataError
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-GROUP = "teleport_bench.problems"
-PREFIX = "dataset."
-DEFAULT = "digits"
-HELDOUT_SHARE = 0.2
-SPLIT_SEED = 0
-
-_OURS = {
-    "cifar-10": "bench.problems.datasets.loaders.cifar:load_cifar_10",
-    "cifar-100": "bench.problems.datasets.loaders.cifar:load_cifar_100",
-    "digits": "bench.problems.datasets.loaders.digits:load",
-    "electricity": "bench.problems.datasets.loaders.series:load_electricity",
-    "exchange_rate": "bench.problems.datasets.loaders.series:load_exchange_rate",
-    "fashion-mnist": "bench.problems.datasets.loaders.mnist:load_fashion_mnist",
-    "mnist": "bench.problems.datasets.loaders.mnist:load_mnist",
-    "ptb": "bench.problems.datasets.loaders.ptb:load",
-    "sequential-mnist": "bench.problems.datasets.loaders.mnist:load_sequential_mnist",
-    "tiny-imagenet": "bench.problems.datasets.loaders.tiny_imagenet:load",
-    "traffic": "bench.problems.datasets.loaders.series:load_traffic",
-}
 
 Task = Literal["classes", "values", "tokens"]
 Batch = tuple["Tensor", "Tensor"]
@@ -52,6 +16,9 @@ _FORMS = {
     "values": (("torch.float32",), "torch.float32", "[samples, outputs]"),
     "tokens": (("torch.int64",), "torch.int64", "[samples, length], as the inputs"),
 }
+
+
+Part = tuple["Rows", "Tensor"]
 
 
 class Rows(Protocol):
@@ -108,6 +75,19 @@ class Dataset:
                 str(list(self.heldout_inputs.shape[1:])),
             )
 
+    @classmethod
+    def from_parts(
+        cls,
+        name: str,
+        train: Part,
+        heldout: Part,
+        outputs: int,
+        source: str,
+        task: Task = "classes",
+    ) -> Self:
+        """Inputs and targets for training, and those held out."""
+        return cls(name, *train, *heldout, outputs, source, task)
+
     def __len__(self) -> int:
         """Samples for training."""
         return int(self.inputs.shape[0])
@@ -157,99 +137,3 @@ class Dataset:
 
 def _scaled(inputs: "Tensor") -> "Tensor":
     return inputs.float().div_(255.0) if str(inputs.dtype) == "torch.uint8" else inputs
-
-
-Loader = Callable[[Path | None], Dataset]
-
-
-def addresses() -> dict[str, str]:
-    """Every known data set's name with the address of its loader, ``package.module:function``.
-
-    Raises:
-        DataError: two packages register the same name.
-    """
-    found = dict(_OURS)
-    for point in entry_points(group=GROUP):
-        if not point.name.startswith(PREFIX):
-            continue
-        name = point.name.removeprefix(PREFIX)
-        if found.setdefault(name, point.value) != point.value:
-            raise DataError(
-                f"expected one data set named {name!r}; both {found[name]} and {point.value} are "
-                "registered: rename one of them"
-            )
-    return found
-
-
-def dataset_names() -> list[str]:
-    """Names that ``load_dataset`` accepts, sorted; ``auto`` stands for the default."""
-    return sorted(addresses())
-
-
-def resolve_name(name: str) -> str:
-    """The data set's own name: ``auto`` becomes the default.
-
-    Raises:
-        DataError: an unknown name; the nearest known one is suggested.
-    """
-    if name == "auto":
-        return DEFAULT
-    names = dataset_names()
-    if name not in names:
-        near = difflib.get_close_matches(name, names, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise DataError(f"expected a data set, one of {', '.join(names)}; got {name!r}{hint}")
-    return name
-
-
-def load_dataset(name: str, data_dir: Path | None = None) -> Dataset:
-    """Load a data set; nothing is downloaded.
-
-    Args:
-        name: one of ``dataset_names()``, or ``auto``.
-        data_dir: folder to look in before all others.
-
-    Raises:
-        DataError: unknown name, files that are absent or damaged, a loader that cannot be
-            imported or returns something else.
-    """
-    name = resolve_name(name)
-    address = addresses()[name]
-    dataset = _import(name, address)(data_dir)
-    if not isinstance(dataset, Dataset):
-        raise DataError(
-            f"expected the loader of data set {name!r}, {address}, to return a "
-            f"bench.problems.datasets.Dataset; got {type(dataset).__name__}"
-        )
-    return dataset
-
-
-def _import(name: str, address: str) -> Loader:
-    module, _, attribute = address.partition(":")
-    try:
-        loader: Loader = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise DataError(
-            f"expected the loader of data set {name!r} at {address}; {error}: install what it "
-            "needs, or correct the entry point"
-        ) from error
-    return loader
-
-
-def split_indices(count: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Split ``count`` samples into training and held-out indices, the same on every machine.
-
-    The samples are ranked by the raw output of a seeded PCG64: numpy promises that stream for
-    all time, but not what ``Generator.permutation`` makes of it.
-
-    Returns:
-        ``[count - heldout]`` and ``[heldout]``, disjoint, 20 % held out (at least one).
-
-    Raises:
-        DataError: fewer than two samples.
-    """
-    if count < 2:
-        raise DataError(f"expected at least 2 samples to split; got {count}")
-    order = np.argsort(np.random.PCG64(SPLIT_SEED).random_raw(count), kind="stable")
-    heldout = max(1, int(count * HELDOUT_SHARE))
-    return order[heldout:], order[:heldout]

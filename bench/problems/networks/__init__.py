@@ -1,5 +1,6 @@
-"""The networks of the null-space paper by name; ``MODELS`` has one line for each."""
+"""Networks by name, those of the null-space paper among them; see ``registry`` for one more."""
 
-from bench.problems.networks.network import Shape, network_for
+from bench.problems.networks.network import Shape
+from bench.problems.networks.registry import network_for
 
 __all__ = ["Shape", "network_for"]

@@ -5,23 +5,18 @@ l the number of weight layers: l - 1 convolutions and the head. The paper's is d
 not give the kernels; 3 x 3 with padding 1 is assumed.
 """
 
-from typing import TYPE_CHECKING
+from torch import nn
 
 from bench.errors import SpecError
 from bench.problems.networks.network import Shape, require_images
 
-if TYPE_CHECKING:
-    from torch import nn
 
-
-def build(shape: Shape) -> "nn.Sequential":
+def build(shape: Shape) -> nn.Sequential:
     """Convolution, ReLU and max pooling l - 1 times, then a linear head on all that is left.
 
     Raises:
         SpecError: no images, or too many poolings for their size.
     """
-    from torch import nn
-
     channels, height, width = require_images("cnn", shape)
     most = min(height, width).bit_length()
     if not 2 <= shape.l <= most:

@@ -7,19 +7,17 @@ d is the width of every hidden layer and l the number of weight layers. The null
 import re
 from itertools import pairwise
 from math import prod
-from typing import TYPE_CHECKING
+
+from torch import nn
 
 from bench.errors import SpecError
 from bench.problems.networks.network import Build, Shape, require_numbers
-
-if TYPE_CHECKING:
-    from torch import nn
 
 NEGATIVE_SLOPE = 0.1
 _WIDTHS = re.compile(r"mlp(-[1-9][0-9]{0,5})+")
 
 
-def build(shape: Shape) -> "nn.Sequential":
+def build(shape: Shape) -> nn.Sequential:
     """``l`` weight layers with LeakyReLU(0.1) in between; takes flat inputs.
 
     This activation is bijective, so both symmetry actions apply; without biases every method does
@@ -45,16 +43,14 @@ def with_widths(model: str) -> Build:
         )
     widths = [int(width) for width in model.split("-")[1:]]
 
-    def build_these(shape: Shape) -> "nn.Sequential":
+    def build_these(shape: Shape) -> nn.Sequential:
         require_numbers(model, shape)
         return _stack(shape, widths)
 
     return build_these
 
 
-def _stack(shape: Shape, hidden: list[int]) -> "nn.Sequential":
-    from torch import nn
-
+def _stack(shape: Shape, hidden: list[int]) -> nn.Sequential:
     layers: list[nn.Module] = []
     for inputs, outputs in pairwise([prod(shape.sample), *hidden, shape.outputs]):
         if layers:

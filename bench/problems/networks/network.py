@@ -1,18 +1,12 @@
-"""What a network is built for, and the networks by name."""
+"""What a network is built for, and what it may ask of the data set."""
 
-from collections.abc import Callable, Sequence
-from importlib import import_module
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
+
+from torch import nn
 
 from bench.errors import SpecError
 from bench.problems.datasets.dataset import Task
-from bench.spec.checks import unknown_name
-
-if TYPE_CHECKING:
-    from torch import nn
-
-# name -> the module below this package whose ``build`` makes it
-MODELS = ("mlp", "cnn", "resnet", "transformer", "decoder")
 
 
 class Shape(NamedTuple):
@@ -37,38 +31,7 @@ class Shape(NamedTuple):
     bias: bool
 
 
-Build = Callable[[Shape], "nn.Module"]
-
-
-def network_for(model: str) -> Build:
-    """The function that builds a network, drawing its weights from torch's generator.
-
-    Raises:
-        SpecError: an unknown name.
-    """
-    name, *widths = model.split("-")
-    if name not in MODELS or (widths and name != "mlp"):
-        known = (*MODELS, "mlp-16-10 (widths of your own)", "pkg.module:factory")
-        raise unknown_name("a model", model, known)
-    module = import_module(f"bench.problems.networks.{name}")
-    if widths:
-        return module.with_widths(model)  # type: ignore[no-any-return]
-    build: Build = module.build
-    return build
-
-
-def refuse_swept(model: str, letters: Sequence[str]) -> None:
-    """Refuse to sweep the sizes of a network whose name fixes them.
-
-    Raises:
-        SpecError: d or l is swept.
-    """
-    for letter in letters:
-        if model.startswith("mlp-") and letter in ("d", "l"):
-            raise SpecError(
-                f"expected no axis {letter} with --model {model}, whose widths are in its name: "
-                f"write --model mlp, or drop --axis {letter}=..."
-            )
+Build = Callable[[Shape], nn.Module]
 
 
 def require_images(model: str, shape: Shape) -> tuple[int, int, int]:

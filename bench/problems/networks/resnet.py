@@ -7,15 +7,10 @@ paper's is d=64, l=10. Batch norm is ours: the paper says nothing of norms. Imag
 official 64 x 64; the paper enlarges them to 224 x 224.
 """
 
-from typing import TYPE_CHECKING
-
-from torch import nn
+from torch import Tensor, nn
 
 from bench.errors import SpecError
 from bench.problems.networks.network import Shape, require_images
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 _A_STAGE = 3
 
@@ -59,7 +54,7 @@ class Residual(nn.Module):
         self.second = nn.Conv2d(channels, channels, 3, padding=1, bias=bias)
         self.second_norm = nn.BatchNorm2d(channels)
 
-    def forward(self, x: "Tensor") -> "Tensor":
+    def forward(self, x: Tensor) -> Tensor:
         """``[samples, channels, height, width]`` to the same shape."""
         inner = nn.functional.relu(self.first_norm(self.first(x)))
         return nn.functional.relu(x + self.second_norm(self.second(inner)))

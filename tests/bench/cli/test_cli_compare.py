@@ -10,7 +10,7 @@ from bench.cli.app import app
 from bench.comparison.calibration import Calibration, CellNoise, save
 from bench.comparison.exports import document as exported
 from bench.errors import BenchError
-from bench.machine.environment import comparable_key
+from bench.machine.comparable import comparable_key
 from bench.storage.run_directory import RunDirectory, read_environment
 
 FIRST = LABELS[0]

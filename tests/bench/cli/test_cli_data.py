@@ -3,13 +3,13 @@ import subprocess
 import sys
 
 import pytest
-from idx_files import isolate, write_part
+from idx_files import isolate, publish_mnist, write_part
+from outside_package import write_package
 from typer.testing import CliRunner
 
 from bench.cli.data import app
 from bench.errors import DataError
 from bench.problems.datasets import fetch as fetch_module
-from bench.problems.datasets.fetch import REMOTES, Remote
 
 LABELS = "t10k-labels-idx1-ubyte.gz"
 
@@ -57,6 +57,31 @@ def test_list_survives_damage_and_says_what_it_is(roots):
     assert table["digits"].split()[1] == "yes"
 
 
+OUTSIDE = """
+import torch
+from bench.problems.datasets import Dataset, Provider
+
+def load(data_dir):
+    part = torch.zeros(3, 2), torch.tensor([0, 1, 2])
+    return Dataset.from_parts("toys", part, part, 3, "made up")
+
+TOYS = Provider(load)
+"""
+
+
+def test_a_data_set_of_an_outside_package_is_listed_and_checked(roots, monkeypatch, tmp_path):
+    entries = {"toys": "outside_toys:TOYS", "broken": "outside_toys:ABSENT"}
+    write_package(tmp_path, "outside_toys", OUTSIDE, {"teleport_bench.datasets": entries})
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    table = rows(run("list"))
+
+    assert table["toys"].split() == ["toys", "yes", "with", "outside_toys", "-"]
+    assert table["broken"].split()[1] == "damaged"
+    assert "made up  3 x 2  -    loaded" in rows(run("check", "toys"))["toys"]
+    assert "'toys', which needs no download" in str(run("fetch", "toys").exception)
+
+
 def test_list_takes_a_data_dir(roots, tmp_path):
     write_part(tmp_path / "mine" / "mnist", "t10k", 5)
     table = rows(run("list", "--data-dir", tmp_path / "mine"))
@@ -69,7 +94,7 @@ def test_check_parses_and_hashes_what_is_here(roots, monkeypatch):
     write_part(folder, "train", 6, "")
     images = folder / "t10k-images-idx3-ubyte.gz"
     md5 = hashlib.md5(images.read_bytes()).hexdigest()
-    monkeypatch.setitem(REMOTES, "mnist", Remote("", {images.name: md5, LABELS: "0" * 32}))
+    publish_mnist(monkeypatch, "", {images.name: md5, LABELS: "0" * 32})
 
     result = run("check")
 

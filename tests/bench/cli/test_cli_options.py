@@ -6,14 +6,17 @@ from pathlib import Path
 import pytest
 
 from bench.cli import options
+from bench.entry_points import found
 from bench.errors import SpecError
-from bench.problems.networks.network import MODELS
 from bench.spec.preset import load_preset
 
 
-def test_the_help_of_model_names_every_network() -> None:
-    _, option = typing.get_args(options.Model)
-    assert all(name in option.help for name in MODELS)
+@pytest.mark.parametrize("group", ["networks", "datasets"])
+def test_help_names_every_network_and_data_set(group: str) -> None:
+    _, option = typing.get_args({"networks": options.Model, "datasets": options.Dataset}[group])
+    names = found(f"teleport_bench.{group}")
+    assert len(names) > 4
+    assert all(name in option.help for name in names)
 
 
 def test_options_replace_what_a_preset_says(

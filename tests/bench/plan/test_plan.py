@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from spec_strategies import specs
 
 from bench.errors import SpecError
-from bench.plan.points import describe, make_plan, preservation_id, shard
+from bench.plan.points import make_plan, preservation_id, shard
 from bench.spec.axes import AXES, Axis
 from bench.spec.preset import load_preset
 from bench.spec.variants import SGD, Variant
@@ -174,35 +174,6 @@ def test_swept_letters(quick):
     assert make_plan(only).swept == ("t",)
     assert make_plan(quick).swept == AXES
     assert replace(quick, axes=(Axis("t", (4,)),)).swept == ()
-
-
-def test_description(quick):
-    text = describe(make_plan(quick))
-    assert "preset quick: model mlp on digits, device auto" in text
-    assert "d  hidden width              48, 64, 128, 256, 512 (base 128)" in text
-    assert "21 points, 147 cells (6 variants and sgd at each point)" in text
-    assert "estimated time: about " in text
-    assert "note" not in text
-
-
-def test_description_of_one_point_warns_of_full_spaces(quick):
-    text = describe(make_plan(quick.with_overrides(axes=(Axis("n", (128,)),))))
-    assert "1 point, 7 cells (6 variants and sgd" in text
-    assert "n  batch size                128\n" in text
-    assert "note: n >= d at 1 point:" in text
-
-
-def test_description_says_where_preservation_is_measured(quick):
-    line = "preservation and spectrum of {}\n"
-    assert line.format("mlp at d=128, n=32, l=3") in describe(make_plan(quick))
-    deeper = quick.with_overrides(axes=(Axis("l", (6, 8)),))
-    assert line.format("mlp at d=128, n=32, l=6") in describe(make_plan(deeper))
-    pairs = load_preset("spectrum").preservation.pairs
-    text = describe(make_plan(load_preset("spectrum")))
-    assert pairs
-    assert all(line.format(pair) in text for pair in pairs)
-    without = replace(quick, preservation=replace(quick.preservation, enabled=False))
-    assert "preservation" not in describe(make_plan(without))
 
 
 @pytest.mark.parametrize("name", ["smoke", "quick", "paper"])

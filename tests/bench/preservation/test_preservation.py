@@ -16,8 +16,8 @@ from bench.preservation.spectra import spectra
 from bench.preservation.starting_point import advance, subject, takes_tau
 from bench.preservation.trajectory import trajectory
 from bench.problems.build import Built, build
+from bench.spec.preservation import Preservation
 from bench.spec.preset import load_preset
-from bench.spec.settings import Preservation
 from bench.spec.variants import parse_variant
 from bench.worker.untimed import run_preservation
 from teleport_core import ModelError

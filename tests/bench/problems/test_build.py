@@ -55,6 +55,12 @@ def point(model: str = "mlp", **values: object) -> Point:
     return Point(**{**letters, **place, "model": model, **values})  # type: ignore[arg-type]
 
 
+def test_the_data_sets_size_is_told(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    assert built(point()).train_samples == 1438
+    assert built(point("own_models:good")).train_samples is None
+
+
 def built(where: Point, seed: int = 0) -> Built:
     return build(where, seed=seed, bias=False, data_dir=None)
 

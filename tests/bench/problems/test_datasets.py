@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from bench.errors import DataError
-from bench.problems.datasets import Dataset, dataset, dataset_names, load_dataset
-from bench.problems.datasets.dataset import split_indices
+from bench.errors import DataError, RegistrationError
+from bench.problems.datasets import Dataset, Provider, dataset_names, load_dataset
+from bench.problems.datasets.registry import GROUP
+from bench.problems.datasets.split import split_indices
 
 
 def small(**changes):
@@ -32,9 +33,12 @@ def load_nonsense(data_dir):
     return [data_dir]
 
 
+SMALL, NONSENSE = Provider(load_small), Provider(load_nonsense)
+
+
 def register(monkeypatch, *points):
-    found = [EntryPoint(name, value, dataset.GROUP) for name, value in points]
-    monkeypatch.setattr(dataset, "entry_points", lambda group: found)
+    found = [EntryPoint(name, value, GROUP) for name, value in points]
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: found)
 
 
 def test_digits_are_scaled_and_split():
@@ -116,28 +120,33 @@ def test_unknown_name_suggests_the_nearest():
 
 
 def test_entry_point_adds_a_data_set_that_is_given_the_folder(monkeypatch, tmp_path):
-    register(monkeypatch, ("dataset.small", f"{__name__}:load_small"), ("model.big", "no:where"))
+    register(monkeypatch, ("small", f"{__name__}:SMALL"))
     assert "small" in dataset_names()
-    assert "big" not in dataset_names()
     assert load_dataset("small", tmp_path).source == str(tmp_path)
 
 
 def test_two_loaders_of_one_name_are_refused(monkeypatch):
-    register(monkeypatch, ("dataset.mnist", "other:load"))
-    with pytest.raises(DataError, match=r"mnist:load_mnist and other:load are registered: rename"):
+    register(monkeypatch, ("mnist", "other:load"))
+    with pytest.raises(RegistrationError, match=r"MNIST and other:load are registered: rename"):
         load_dataset("digits")
 
 
 @pytest.mark.parametrize("address", ["not_installed:load", f"{__name__}:absent"])
 def test_loader_that_cannot_be_imported_is_named(monkeypatch, address):
-    register(monkeypatch, ("dataset.small", address))
-    with pytest.raises(DataError, match=f"data set 'small' at {address}; .*: install what it"):
+    register(monkeypatch, ("small", address))
+    with pytest.raises(RegistrationError, match=f"'small' of {GROUP} at {address}; .*: install"):
         load_dataset("small")
 
 
 def test_loader_that_returns_something_else_is_refused(monkeypatch):
-    register(monkeypatch, ("dataset.small", f"{__name__}:load_nonsense"))
+    register(monkeypatch, ("small", f"{__name__}:NONSENSE"))
     with pytest.raises(DataError, match=r"to return a bench.problems.datasets.Dataset; got list"):
+        load_dataset("small")
+
+
+def test_an_entry_that_is_no_provider_is_refused(monkeypatch):
+    register(monkeypatch, ("small", f"{__name__}:load_small"))
+    with pytest.raises(DataError, match=r"set 'small', to be a .*Provider; got function"):
         load_dataset("small")
 
 

@@ -7,12 +7,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
 import pytest
-from idx_files import DEBIAN, is_here, isolate, write_part
+from idx_files import DEBIAN, is_here, isolate, publish_mnist, write_part
 
 from bench.errors import DataError
 from bench.problems.datasets import fetch as fetch_module
 from bench.problems.datasets import load_dataset
-from bench.problems.datasets.fetch import FILE_SETS, REMOTES, Remote, fetch
+from bench.problems.datasets.fetch import fetch
+from bench.problems.datasets.loaders import mnist
 from bench.problems.datasets.locations import find
 
 
@@ -59,10 +60,10 @@ def server(monkeypatch, tmp_path):
     origin = tmp_path / "origin"
     write_part(origin, "train", 6)
     write_part(origin, "t10k", 3)
-    files = {name: (origin / name).read_bytes() for name in REMOTES["mnist"].md5}
+    files = {name: (origin / name).read_bytes() for name in mnist.MNIST.remote.md5}
     server = Server(files)
     md5 = {name: hashlib.md5(body).hexdigest() for name, body in files.items()}
-    monkeypatch.setitem(REMOTES, "mnist", Remote(server.address, md5))
+    publish_mnist(monkeypatch, server.address, md5)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     yield server
     server.close()
@@ -109,7 +110,7 @@ def test_whole_files_are_not_fetched_again_but_damaged_ones_are(server, tmp_path
 
 
 def test_wrong_hash_is_refused_and_nothing_is_left(server, tmp_path):
-    right = REMOTES["mnist"].md5["train-images-idx3-ubyte.gz"]
+    right = mnist.MNIST.remote.md5["train-images-idx3-ubyte.gz"]
     server.files["train-images-idx3-ubyte.gz"] = gzip.compress(b"something else")
     message = refusal(tmp_path)
     url = f"{server.address}train-images-idx3-ubyte.gz"
@@ -146,7 +147,7 @@ def test_server_that_is_gone_is_reported(monkeypatch, tmp_path):
         port = free.getsockname()[1]
     address = f"http://127.0.0.1:{port}/"
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setitem(REMOTES, "mnist", Remote(address, REMOTES["mnist"].md5))
+    publish_mnist(monkeypatch, address, mnist.MNIST.remote.md5)
     message = refusal(tmp_path)
     assert f"expected to download {address}train-images-idx3-ubyte.gz into" in message
     assert "check the network" in message
@@ -159,7 +160,7 @@ def test_silent_server_times_out(monkeypatch, tmp_path):
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"http://127.0.0.1:{silent.getsockname()[1]}/"
-        monkeypatch.setitem(REMOTES, "mnist", Remote(address, REMOTES["mnist"].md5))
+        publish_mnist(monkeypatch, address, mnist.MNIST.remote.md5)
         assert "timed out" in refusal(tmp_path)
 
 
@@ -192,10 +193,10 @@ def test_without_pooch_the_message_names_it(monkeypatch, tmp_path):
 
 @pytest.mark.skipif(not is_here("mnist"), reason="MNIST is nowhere here")
 def test_pinned_hashes_are_those_of_the_real_files():
-    files = sorted(find(FILE_SETS["mnist"], None).folder.glob("*.gz"))
+    files = sorted(find(mnist.MNIST.files, None).folder.glob("*.gz"))
     assert files
     for file in files:
-        assert hashlib.md5(file.read_bytes()).hexdigest() == REMOTES["mnist"].md5[file.name]
+        assert hashlib.md5(file.read_bytes()).hexdigest() == mnist.MNIST.remote.md5[file.name]
 
 
 @pytest.mark.skipif(
@@ -209,4 +210,4 @@ def test_pinned_hashes_are_those_of_debians_files_as_first_packed(part, packed_a
     stream = (DEBIAN / "fashion-mnist" / f"{name}.gz").read_bytes()[10:]
     start = b"\x1f\x8b\x08\x08" + struct.pack("<I", packed_at) + b"\0\x03" + name.encode() + b"\0"
     md5 = hashlib.md5(start + stream).hexdigest()
-    assert md5 == REMOTES["fashion-mnist"].md5[f"{name}.gz"]
+    assert md5 == mnist.FASHION_MNIST.remote.md5[f"{name}.gz"]

@@ -6,7 +6,7 @@ from idx_files import isolate, write_part
 
 from bench.errors import DataError
 from bench.problems.datasets import load_dataset, locations
-from bench.problems.datasets.loaders.mnist import FILE_SETS
+from bench.problems.datasets.loaders.mnist import FASHION_MNIST, MNIST
 from bench.problems.datasets.locations import find, locate, shown
 
 
@@ -21,14 +21,14 @@ def test_places_are_searched_in_order(roots):
     data_dir = roots["data_dir"]
     for name in ("debian", "shared", "cache", "variable", "data_dir"):
         write_part(roots[name] / "mnist", "t10k", 3)
-        assert locate(FILE_SETS["mnist"], data_dir).folder == roots[name] / "mnist"
+        assert locate(MNIST.files, data_dir).folder == roots[name] / "mnist"
 
 
 def test_parts_come_training_first_packed_or_not(roots):
     folder = roots["cache"] / "mnist"
     write_part(folder, "t10k", 3, "")
     write_part(folder, "train", 3)
-    pairs = locate(FILE_SETS["mnist"], None).files
+    pairs = locate(MNIST.files, None).files
     assert [pair.images.name for pair in pairs] == [
         "train-images-idx3-ubyte.gz",
         "t10k-images-idx3-ubyte",
@@ -38,9 +38,9 @@ def test_parts_come_training_first_packed_or_not(roots):
 def test_root_that_is_the_data_sets_folder_is_taken(roots):
     folder = roots["data_dir"] / "mnist"
     write_part(folder, "t10k", 3)
-    assert locate(FILE_SETS["mnist"], folder).folder == folder
+    assert locate(MNIST.files, folder).folder == folder
     # Files of the same names: MNIST must not pass for Fashion-MNIST.
-    assert find(FILE_SETS["fashion-mnist"], folder) is None
+    assert find(FASHION_MNIST.files, folder) is None
 
 
 def test_missing_data_set_lists_places_and_command(roots):
@@ -63,7 +63,7 @@ def test_places_that_this_machine_lacks_say_why(roots, monkeypatch, tmp_path):
     monkeypatch.setattr(locations, "_CHECKOUT", tmp_path / "site-packages")
     monkeypatch.setitem(sys.modules, "pooch", None)
     with pytest.raises(DataError) as caught:
-        locate(FILE_SETS["mnist"], None)
+        locate(MNIST.files, None)
     message = str(caught.value)
     assert "--data-dir: not given" in message
     assert "$TELEPORT_DATA: not set" in message
@@ -74,13 +74,13 @@ def test_places_that_this_machine_lacks_say_why(roots, monkeypatch, tmp_path):
 def test_data_is_found_without_pooch(roots, monkeypatch):
     monkeypatch.setitem(sys.modules, "pooch", None)
     write_part(roots["debian"] / "mnist", "t10k", 3)
-    assert locate(FILE_SETS["mnist"], None).folder == roots["debian"] / "mnist"
+    assert locate(MNIST.files, None).folder == roots["debian"] / "mnist"
 
 
 def test_data_dir_that_is_no_folder_is_refused_not_passed_over(roots, tmp_path):
     write_part(roots["debian"] / "mnist", "t10k", 3)
     with pytest.raises(DataError, match="expected --data-dir to be a folder; there is none at"):
-        locate(FILE_SETS["mnist"], tmp_path / "mistyped")
+        locate(MNIST.files, tmp_path / "mistyped")
 
 
 @pytest.mark.parametrize("lost", ["images-idx3", "labels-idx1"])
@@ -90,7 +90,7 @@ def test_half_a_pair_is_refused_not_passed_over(roots, lost):
     write_part(folder, "train", 3)
     (folder / f"train-{lost}-ubyte.gz").unlink()
     with pytest.raises(DataError) as caught:
-        locate(FILE_SETS["mnist"], None)
+        locate(MNIST.files, None)
     message = str(caught.value)
     assert message.startswith(f"expected train-{lost}-ubyte(.gz) beside {folder}")
     assert message.endswith("there is none: teleport-bench data fetch mnist")

@@ -111,10 +111,10 @@ def test_damaged_file_is_named(root):
 
 @pytest.mark.skipif(not is_here("mnist"), reason="MNIST is nowhere here")
 def test_real_mnist():
-    from bench.problems.datasets.loaders.mnist import FILE_SETS, read_pair
+    from bench.problems.datasets.loaders.mnist import MNIST, read_pair
     from bench.problems.datasets.locations import find
 
-    located = find(FILE_SETS["mnist"], None)
+    located = find(MNIST.files, None)
     images, labels = read_pair(next(pair for pair in located.files if pair.part == "t10k"))
 
     assert images.shape == (10000, 28, 28)

@@ -9,8 +9,8 @@ from idx_files import is_here, isolate
 
 from bench.errors import DataError
 from bench.problems.datasets import load_dataset
-from bench.problems.datasets.loaders import series
 from bench.problems.datasets.loaders.series import AHEAD, WINDOW, read_series, standardised, windows
+from bench.problems.datasets.registry import provider_of
 
 POINTS = 1000  # 800 for training, 200 held out
 
@@ -130,8 +130,8 @@ def test_too_few_points_for_a_held_out_window_are_refused(root):
 
 
 def test_the_names_are_those_of_the_repository():
-    assert sorted(series.FILE_SETS) == ["electricity", "exchange_rate", "traffic"]
-    assert all(files.folder == name for name, files in series.FILE_SETS.items())
+    names = ["electricity", "exchange_rate", "traffic"]
+    assert [provider_of(name).files.folder for name in names] == names
 
 
 @pytest.mark.skipif(not is_here("exchange_rate"), reason="exchange_rate is nowhere here")

@@ -2,13 +2,15 @@
 
 import pytest
 import torch
+from outside_package import write_package
 from torch import nn
 
+from bench.entry_points import found
 from bench.errors import SpecError
 from bench.problems.build import loss_for
 from bench.problems.networks import Shape, network_for
 from bench.problems.networks.attention import positions
-from bench.problems.networks.network import MODELS, refuse_swept
+from bench.problems.networks.registry import GROUP, refuse_swept
 
 IMAGES = Shape("images", (3, 32, 32), 10, "classes", d=16, l=4, bias=True)
 PHOTOGRAPHS = IMAGES._replace(sample=(3, 64, 64), outputs=200, d=64, l=10)
@@ -178,12 +180,22 @@ def test_widths_have_to_be_numbers():
         network_for("mlp-a")
 
 
+def test_a_network_of_an_outside_package_is_built_by_its_name(monkeypatch, tmp_path):
+    source = (
+        "from torch import nn\ndef build(shape):\n    return nn.Linear(shape.d, shape.outputs)\n"
+    )
+    entries = {GROUP: {"one-layer": "outside_network:build"}}
+    write_package(tmp_path, "outside_network", source, entries)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert made("one-layer", IMAGES).out_features == IMAGES.outputs
+
+
 def test_sizes_in_a_name_cannot_be_swept():
     for letter in ("d", "l"):
         with pytest.raises(SpecError, match=f"no axis {letter} with --model mlp-16-10, .*: write"):
             refuse_swept("mlp-16-10", ("t", letter))
     refuse_swept("mlp-16-10", ("t", "n", "b"))
-    for model in MODELS:
+    for model in found(GROUP):
         refuse_swept(model, ("d", "l"))
 
 

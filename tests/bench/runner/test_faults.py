@@ -16,7 +16,7 @@ from bench.process.protocol import Message
 from bench.runner.runner import Runner
 from bench.spec.axes import parse_axis
 from bench.spec.preset import load_preset
-from bench.spec.settings import Sampling
+from bench.spec.sampling import Sampling
 from bench.spec.variants import parse_variant
 from bench.storage.journal import Journal, read
 

@@ -13,7 +13,7 @@ from bench.plan.units import make_units
 from bench.runner.runner import Runner, Summary
 from bench.spec.axes import parse_axis
 from bench.spec.preset import load_preset
-from bench.spec.settings import Sampling
+from bench.spec.sampling import Sampling
 from bench.spec.spec import Spec
 from bench.spec.variants import parse_variant
 from bench.storage.journal import Journal, read

@@ -12,8 +12,10 @@ from spec_strategies import TEXTS, specs
 
 from bench.errors import SpecError
 from bench.spec.axes import Axis
+from bench.spec.pair import Pair
+from bench.spec.preservation import Preservation
 from bench.spec.preset import load_preset, preset_names
-from bench.spec.settings import Pair, Preservation, Sampling
+from bench.spec.sampling import Sampling
 from bench.spec.spec import WITHOUT_EFFECT, Spec
 from bench.spec.toml_text import dump
 from bench.spec.variants import SGD, Variant
@@ -152,12 +154,12 @@ def test_awkward_texts_survive(text):
 
 
 def test_bytes_that_are_no_text_are_refused():
-    with pytest.raises(SpecError, match=r"expected a text in Unicode; got '\\udcff'.*rename"):
-        dump({"data_dir": "\udcff"})
+    with pytest.raises(SpecError, match=r"in Unicode; got 'data_dir = \"\\udcff'.*rename"):
+        dump({"a": "b", "data_dir": "\udcff"})
 
 
 def test_what_toml_cannot_hold_is_a_mistake_of_ours():
-    with pytest.raises(TypeError, match="got NoneType"):
+    with pytest.raises(TypeError, match="NoneType"):
         dump({"a": None})
 
 

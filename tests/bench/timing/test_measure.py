@@ -8,7 +8,7 @@ import pytest
 import torch
 from small_problems import classification
 
-from bench.spec.settings import Sampling
+from bench.spec.sampling import Sampling
 from bench.timing.rounds import (
     Entrant,
     Rounds,

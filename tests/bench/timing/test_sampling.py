@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from scipy.special import ndtr
 
-from bench.spec.settings import Sampling
+from bench.spec.sampling import Sampling
 from bench.statistics.medians import median_interval
 from bench.timing.machine_state import sample_flags
 from bench.timing.stopping import (

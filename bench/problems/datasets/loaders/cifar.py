@@ -6,19 +6,18 @@ Layers of Features from Tiny Images" (2009), https://www.cs.toronto.edu/~kriz/ci
 """
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.errors import DataError
-from bench.problems.datasets.dataset import SPLIT_SEED, Dataset, split_indices
+from bench.problems.datasets.dataset import Dataset
+from bench.problems.datasets.loaders.parts import dataset_of
 from bench.problems.datasets.loaders.sources import MAX_BYTES, damaged, opened
 from bench.problems.datasets.locations import FileSet, locate
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from bench.problems.datasets.provider import FileProvider
 
 _SHAPE = (3, 32, 32)
 _PIXELS = 3072
@@ -85,16 +84,6 @@ class Batches:
         return (*self.train, self.test) if self.test else self.train
 
 
-def load_cifar_10(data_dir: Path | None = None) -> Dataset:
-    """CIFAR-10; see ``_load``."""
-    return _load("cifar-10", data_dir)
-
-
-def load_cifar_100(data_dir: Path | None = None) -> Dataset:
-    """CIFAR-100 with its 100 fine labels; see ``_load``."""
-    return _load("cifar-100", data_dir)
-
-
 def read_records(path: Path, kind: Kind) -> Samples:
     """Pixels ``[samples, 3, 32, 32]`` and labels ``[samples]`` of one file, bytes both.
 
@@ -129,56 +118,29 @@ def _check_size(path: Path, size: int, kind: Kind) -> None:
         )
 
 
-def _load(name: str, data_dir: Path | None) -> Dataset:
+def _load(kind: Kind, data_dir: Path | None) -> Dataset:
     """Training files and test file, or the ones that are there, 20 % held out where one lacks.
+
+    CIFAR-100 with its 100 fine labels.
 
     Raises:
         DataError: the files are nowhere, damaged, or those of the Python version.
     """
-    import torch
-
-    located = locate(FILE_SETS[name], data_dir)
+    located = locate(_finder(kind), data_dir)
     batches = located.files
-    train, heldout, how = _parts(batches)
-
-    def tensors(samples: Samples) -> tuple["Tensor", "Tensor"]:
-        pixels, labels = samples
-        return torch.tensor(pixels), torch.tensor(labels).long()
-
-    inputs, targets = tensors(train)
-    heldout_inputs, heldout_targets = tensors(heldout)
-    return Dataset(
-        name=name,
-        inputs=inputs,
-        targets=targets,
-        heldout_inputs=heldout_inputs,
-        heldout_targets=heldout_targets,
-        outputs=batches.kind.labels[-1],
-        source=f"{located.where}, {how}",
+    both = bool(batches.train and batches.test)
+    files = batches.train if both else batches.files
+    whole = len(files) == len(kind.train)
+    return dataset_of(
+        kind.name,
+        _joined([read_records(path, kind) for path in files]),
+        read_records(batches.test, kind) if both and batches.test else None,
+        outputs=kind.labels[-1],
+        where=located.where,
+        files=files,
+        what=", ".join(path.name for path in files),
+        note="" if whole else f" ({len(files)} of {len(kind.train)} files)",
     )
-
-
-def _parts(batches: Batches) -> tuple[Samples, Samples, str]:
-    if batches.train and batches.test:
-        train = _joined([read_records(path, batches.kind) for path in batches.train])
-        heldout = read_records(batches.test, batches.kind)
-        whole = len(batches.kind.train)
-        missing = "" if len(batches.train) == whole else f" ({len(batches.train)} of {whole} files)"
-        return (
-            train,
-            heldout,
-            f"{len(train[1])} training samples{missing}, {len(heldout[1])} test samples",
-        )
-    pixels, labels = _joined([read_records(path, batches.kind) for path in batches.files])
-    try:
-        ours, theirs = split_indices(len(labels))
-    except DataError as error:
-        raise DataError(f"{batches.files[0]}: {error}") from error
-    how = (
-        f"only {', '.join(path.name for path in batches.files)}: {len(ours)} samples for "
-        f"training, {len(theirs)} held out (seed {SPLIT_SEED})"
-    )
-    return (pixels[ours], labels[ours]), (pixels[theirs], labels[theirs]), how
 
 
 def _joined(parts: list[Samples]) -> Samples:
@@ -219,4 +181,4 @@ def _advice(kind: Kind) -> str:
     return f"download {archive} and unpack it: it holds the folder {kind.folder}"
 
 
-FILE_SETS = {name: _finder(kind) for name, kind in KINDS.items()}
+CIFAR_10, CIFAR_100 = (FileProvider(partial(_load, kind), _finder(kind)) for kind in KINDS.values())

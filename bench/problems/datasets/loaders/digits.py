@@ -4,13 +4,17 @@ Source: E. Alpaydin, C. Kaynak, "Optical Recognition of Handwritten Digits", UCI
 Repository (1998), test part; 8 x 8 pixels with values from 0 to 16.
 """
 
+import hashlib
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.errors import DataError
-from bench.problems.datasets.dataset import SPLIT_SEED, Dataset, split_indices
+from bench.problems.datasets.dataset import Dataset
+from bench.problems.datasets.provider import Checked, Entry, Provider
+from bench.problems.datasets.split import SPLIT_SEED, split_indices
 
 SAMPLES = 1797
 CLASSES = 10
@@ -46,13 +50,28 @@ def load(data_dir: Path | None = None) -> Dataset:
     pixels, digits = read_arrays()
     images = torch.from_numpy(pixels).reshape(-1, 1, *_SHAPE)
     train, heldout = split_indices(len(digits))
-    return Dataset(
-        name="digits",
-        inputs=images[train],
-        targets=torch.from_numpy(digits[train]),
-        heldout_inputs=images[heldout],
-        heldout_targets=torch.from_numpy(digits[heldout]),
-        outputs=CLASSES,
-        source=f"scikit-learn's digits, {len(train)} for training, {len(heldout)} held out "
-        f"(seed {SPLIT_SEED})",
+    ours, theirs = ((images[part], torch.from_numpy(digits[part])) for part in (train, heldout))
+    source = (
+        f"scikit-learn's digits, {len(train)} for training, {len(heldout)} held out "
+        f"(seed {SPLIT_SEED})"
     )
+    return Dataset.from_parts("digits", ours, theirs, CLASSES, source)
+
+
+class DigitsProvider(Provider):
+    """Here wherever scikit-learn is."""
+
+    def entry(self, name: str, data_dir: Path | None) -> Entry:
+        """Whether scikit-learn is installed."""
+        if find_spec("sklearn") is None:
+            return Entry(name, "no", "scikit-learn is not installed", None)
+        return Entry(name, "yes", "with scikit-learn", SAMPLES)
+
+    def check(self, name: str, data_dir: Path | None) -> list[Checked]:
+        """The hash of all pixels, which tells one scikit-learn from another."""
+        pixels, _ = read_arrays()
+        md5 = hashlib.md5(pixels.tobytes(), usedforsecurity=False).hexdigest()
+        return [Checked(name, "with scikit-learn", pixels.shape, md5, "pixels as float32")]
+
+
+DIGITS = DigitsProvider(load)

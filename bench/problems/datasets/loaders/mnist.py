@@ -5,20 +5,20 @@ H. Xiao, K. Rasul, R. Vollgraf, "Fashion-MNIST" (2017), arXiv:1708.07747.
 """
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.errors import DataError
-from bench.problems.datasets.dataset import SPLIT_SEED, Dataset, split_indices
+from bench.problems.datasets.dataset import Dataset
 from bench.problems.datasets.loaders.idx import read_header, read_idx
+from bench.problems.datasets.loaders.parts import dataset_of
 from bench.problems.datasets.loaders.sources import damaged
-from bench.problems.datasets.locations import FileSet, Located, existing, locate
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from bench.problems.datasets.locations import FileSet, existing, locate
+from bench.problems.datasets.provider import FileProvider, Remote
 
 SEQUENTIAL = "sequential-mnist"
 CLASSES = 10
@@ -42,22 +42,12 @@ class Pair:
 Pairs = tuple[Pair, ...]  # at least one, the training part first
 
 
-def load_mnist(data_dir: Path | None = None) -> Dataset:
-    """MNIST; see ``_load``."""
-    return _load("mnist", data_dir)
-
-
-def load_fashion_mnist(data_dir: Path | None = None) -> Dataset:
-    """Fashion-MNIST; see ``_load``."""
-    return _load("fashion-mnist", data_dir)
-
-
 def load_sequential_mnist(data_dir: Path | None = None) -> Dataset:
     """MNIST as sequences ``[784, 1]``, a pixel at a time.
 
     The null-space paper has "a sequence length of 28 x 28 and a data dimension 1".
     """
-    images = _load("mnist", data_dir)
+    images = _load(MNIST_FILES, data_dir)
     return replace(
         images,
         name=SEQUENTIAL,
@@ -100,42 +90,23 @@ def _kind(array: NDArray[Any]) -> str:
     return f"{list(array.shape)} of {array.dtype}"
 
 
-def _load(name: str, data_dir: Path | None) -> Dataset:
+def _load(files: FileSet[Pairs], data_dir: Path | None) -> Dataset:
     """Training part and test part, or the one that is there, 20 % of it held out.
 
     Raises:
         DataError: the files are nowhere, or damaged.
     """
-    located = locate(FILE_SETS[name], data_dir)
-    train, heldout, how = _parts(located)
-    inputs, targets = _tensors(train)
-    heldout_inputs, heldout_targets = _tensors(heldout)
-    return Dataset(
-        name=name,
-        inputs=inputs,
-        targets=targets,
-        heldout_inputs=heldout_inputs,
-        heldout_targets=heldout_targets,
+    located = locate(files, data_dir)
+    train, *test = ((images[:, None], labels) for images, labels in map(read_pair, located.files))
+    return dataset_of(
+        files.name,
+        train,
+        test[0] if test else None,
         outputs=CLASSES,
-        source=f"{located.where}, {how}",
+        where=located.where,
+        files=(located.files[0].labels,),
+        what=f"its {located.files[0].part} files",
     )
-
-
-def _parts(located: Located[Pairs]) -> tuple[Samples, Samples, str]:
-    if len(located.files) == 2:
-        train, heldout = (read_pair(pair) for pair in located.files)
-        return train, heldout, f"{len(train[0])} training samples, {len(heldout[0])} test samples"
-    (pair,) = located.files
-    images, labels = read_pair(pair)
-    try:
-        ours, theirs = split_indices(len(labels))
-    except DataError as error:
-        raise DataError(f"{pair.labels}: {error}") from error
-    how = (
-        f"only its {pair.part} files: {len(ours)} samples for training, {len(theirs)} held out "
-        f"(seed {SPLIT_SEED})"
-    )
-    return (images[ours], labels[ours]), (images[theirs], labels[theirs]), how
 
 
 def _pairs(folder: Path) -> Pairs | None:
@@ -174,16 +145,35 @@ def _file_set(name: str, folder: str) -> FileSet[Pairs]:
     return FileSet(name, folder, example, advice, _pairs, _count, _check)
 
 
-FILE_SETS = {
-    "fashion-mnist": _file_set("fashion-mnist", "fashion-mnist"),
-    "mnist": _file_set("mnist", "mnist"),
-    SEQUENTIAL: _file_set(SEQUENTIAL, "mnist"),
-}
+MNIST_FILES = _file_set("mnist", "mnist")
+FASHION_FILES = _file_set("fashion-mnist", "fashion-mnist")
 
-
-def _tensors(samples: Samples) -> tuple["Tensor", "Tensor"]:
-    """Pixels ``[samples, 1, 28, 28]`` and targets ``[samples]``."""
-    import torch
-
-    images, labels = samples
-    return torch.from_numpy(images).unsqueeze(1), torch.from_numpy(labels).long()
+# The MD5 sums are those that torchvision's loader publishes beside the files.
+MNIST = FileProvider(
+    partial(_load, MNIST_FILES),
+    MNIST_FILES,
+    Remote(
+        "https://ossci-datasets.s3.amazonaws.com/mnist/",
+        {
+            "train-images-idx3-ubyte.gz": "f68b3c2dcbeaaa9fbdd348bbdeb94873",
+            "train-labels-idx1-ubyte.gz": "d53e105ee54ea40749a09fcbcd1e9432",
+            "t10k-images-idx3-ubyte.gz": "9fb629c4189551a2d022fa330f9573f3",
+            "t10k-labels-idx1-ubyte.gz": "ec29112dd5afa0611ce80d1b7f02629c",
+        },
+    ),
+)
+SEQUENTIAL_MNIST = FileProvider(load_sequential_mnist, _file_set(SEQUENTIAL, "mnist"), MNIST.remote)
+# The MD5 sums are those of the data set's own README.
+FASHION_MNIST = FileProvider(
+    partial(_load, FASHION_FILES),
+    FASHION_FILES,
+    Remote(
+        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+        {
+            "train-images-idx3-ubyte.gz": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+            "train-labels-idx1-ubyte.gz": "25c81989df183df01b3e8a0aad5dffbe",
+            "t10k-images-idx3-ubyte.gz": "bef4ecab320f06d8554ea6380940ec79",
+            "t10k-labels-idx1-ubyte.gz": "bb300cfdad3c16e7a12a480ee83cd310",
+        },
+    ),
+)

@@ -10,9 +10,11 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.problems.datasets.dataset import HELDOUT_SHARE, Dataset
+from bench.problems.datasets.dataset import Dataset
 from bench.problems.datasets.loaders.sources import damaged, opened, read_text
 from bench.problems.datasets.locations import FileSet, existing, locate
+from bench.problems.datasets.provider import FileProvider
+from bench.problems.datasets.split import HELDOUT_SHARE
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -58,7 +60,7 @@ def load(data_dir: Path | None = None) -> Dataset:
     Raises:
         DataError: the files are nowhere, damaged, or too short for a sequence in each part.
     """
-    located = locate(FILE_SETS["ptb"], data_dir)
+    located = locate(FILES, data_dir)
     files = located.files
     first, *others = files
     train = read_words(files[first])
@@ -70,18 +72,17 @@ def load(data_dir: Path | None = None) -> Dataset:
         train, heldout = train[:cut], train[cut:]
         how = f"only {first}, its last {len(heldout)} words held out"
     numbers = vocabulary(train)
-    inputs, targets = sequences(train, numbers, files[first])
-    heldout_inputs, heldout_targets = sequences(heldout, numbers, files[(first, *others)[-1]])
-    return Dataset(
-        name="ptb",
-        inputs=inputs,
-        targets=targets,
-        heldout_inputs=heldout_inputs,
-        heldout_targets=heldout_targets,
-        outputs=len(numbers),
-        source=f"{located.where}, {how}; {len(train)} training words, vocabulary {len(numbers)}, "
-        f"sequences of {LENGTH}",
-        task="tokens",
+    source = (
+        f"{located.where}, {how}; {len(train)} training words, vocabulary {len(numbers)}, "
+        f"sequences of {LENGTH}"
+    )
+    return Dataset.from_parts(
+        "ptb",
+        sequences(train, numbers, files[first]),
+        sequences(heldout, numbers, files[(first, *others)[-1]]),
+        len(numbers),
+        source,
+        "tokens",
     )
 
 
@@ -119,15 +120,14 @@ def _check(files: Files) -> list[tuple[Path, tuple[int, ...]]]:
     return [(path, (len(read_words(path)),)) for path in files.values()]
 
 
-FILE_SETS = {
-    "ptb": FileSet(
-        "ptb",
-        "ptb",
-        "ptb.train.txt, ptb.valid.txt and ptb.test.txt",
-        "put them into a folder ptb; they are in data/ of "
-        "http://www.fit.vutbr.cz/~imikolov/rnnlm/simple-examples.tgz",
-        _find,
-        _count,
-        _check,
-    )
-}
+FILES = FileSet(
+    "ptb",
+    "ptb",
+    "ptb.train.txt, ptb.valid.txt and ptb.test.txt",
+    "put them into a folder ptb; they are in data/ of "
+    "http://www.fit.vutbr.cz/~imikolov/rnnlm/simple-examples.tgz",
+    _find,
+    _count,
+    _check,
+)
+PTB = FileProvider(load, FILES)

@@ -8,6 +8,7 @@ As in the null-space paper a sample is a window of 7 x 24 points, and its target
 steps after the window's end.
 """
 
+from functools import partial
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,9 +16,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.problems.datasets.dataset import HELDOUT_SHARE, Dataset
+from bench.problems.datasets.dataset import Dataset
 from bench.problems.datasets.loaders.sources import damaged, opened, read_text
 from bench.problems.datasets.locations import FileSet, existing, locate
+from bench.problems.datasets.provider import FileProvider, Remote
+from bench.problems.datasets.split import HELDOUT_SHARE
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,22 +28,6 @@ if TYPE_CHECKING:
 WINDOW = 7 * 24
 AHEAD = 24
 _REPOSITORY = "https://github.com/laiguokun/multivariate-time-series-data"
-_NAMES = ("electricity", "exchange_rate", "traffic")
-
-
-def load_electricity(data_dir: Path | None = None) -> Dataset:
-    """Hourly consumption of 321 clients; see ``_load``."""
-    return _load("electricity", data_dir)
-
-
-def load_exchange_rate(data_dir: Path | None = None) -> Dataset:
-    """Daily exchange rates of 8 countries; see ``_load``."""
-    return _load("exchange_rate", data_dir)
-
-
-def load_traffic(data_dir: Path | None = None) -> Dataset:
-    """Hourly road occupancy at 862 sensors; see ``_load``."""
-    return _load("traffic", data_dir)
 
 
 def read_series(path: Path) -> NDArray[np.float64]:
@@ -65,7 +52,7 @@ def read_series(path: Path) -> NDArray[np.float64]:
     return values
 
 
-def _load(name: str, data_dir: Path | None) -> Dataset:
+def _load(files: FileSet[Path], data_dir: Path | None) -> Dataset:
     """Windows of the first 80 % of the time for training, of the rest held out.
 
     Each series has mean 0 and deviation 1 over the training part; one that is constant there is
@@ -76,7 +63,7 @@ def _load(name: str, data_dir: Path | None) -> Dataset:
     """
     import torch
 
-    located = locate(FILE_SETS[name], data_dir)
+    located = locate(files, data_dir)
     values = read_series(located.files)
     points = len(values)
     heldout = int(points * HELDOUT_SHARE)
@@ -84,20 +71,13 @@ def _load(name: str, data_dir: Path | None) -> Dataset:
         least = int(np.ceil((WINDOW + AHEAD) / HELDOUT_SHARE))
         raise damaged(located.files, f"at least {least} points in time", f"{points} lines")
     series = torch.from_numpy(standardised(values, points - heldout)).float()
-    inputs, targets = windows(series[: points - heldout])
-    heldout_inputs, heldout_targets = windows(series[points - heldout :])
-    return Dataset(
-        name=name,
-        inputs=inputs,
-        targets=targets,
-        heldout_inputs=heldout_inputs,
-        heldout_targets=heldout_targets,
-        outputs=values.shape[1],
-        source=f"{located.where}, {values.shape[1]} series of {points} points, standardised on "
-        f"the first {points - heldout}; {len(targets)} windows of {WINDOW} for training, "
-        f"{len(heldout_targets)} later ones held out",
-        task="values",
+    train, later = windows(series[: points - heldout]), windows(series[points - heldout :])
+    source = (
+        f"{located.where}, {values.shape[1]} series of {points} points, standardised on the first "
+        f"{points - heldout}; {len(train[1])} windows of {WINDOW} for training, {len(later[1])} "
+        "later ones held out"
     )
+    return Dataset.from_parts(files.name, train, later, values.shape[1], source, "values")
 
 
 def standardised(values: NDArray[np.float64], training: int) -> NDArray[np.float64]:
@@ -134,4 +114,19 @@ def _file_set(name: str) -> FileSet[Path]:
     return FileSet(name, name, f"{name}.txt.gz", advice, find, count, check)
 
 
-FILE_SETS = {name: _file_set(name) for name in _NAMES}
+def _provider(name: str, remote: Remote | None = None) -> FileProvider:
+    files = _file_set(name)
+    return FileProvider(partial(_load, files), files, remote)
+
+
+ELECTRICITY = _provider("electricity")  # hourly consumption of 321 clients
+TRAFFIC = _provider("traffic")  # hourly road occupancy at 862 sensors
+# Daily exchange rates of 8 countries. No hash is published: this is that of the file.
+EXCHANGE_RATE = _provider(
+    "exchange_rate",
+    Remote(
+        "https://raw.githubusercontent.com/laiguokun/multivariate-time-series-data/master/"
+        "exchange_rate/",
+        {"exchange_rate.txt.gz": "9dd5a9c8f8f324e234938400f232fa08"},
+    ),
+)

@@ -19,9 +19,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.problems.datasets.dataset import SPLIT_SEED, Dataset, split_indices
+from bench.problems.datasets.dataset import Dataset, Part
 from bench.problems.datasets.loaders.sources import damaged, read_text
 from bench.problems.datasets.locations import FileSet, locate
+from bench.problems.datasets.provider import FileProvider
+from bench.problems.datasets.split import SPLIT_SEED, split_indices
 
 if TYPE_CHECKING:
     import torch
@@ -102,9 +104,7 @@ def load(data_dir: Path | None = None) -> Dataset:
     Raises:
         DataError: the folder is nowhere, or its lists and folders do not fit together.
     """
-    import torch
-
-    located = locate(FILE_SETS["tiny-imagenet"], data_dir)
+    located = locate(FILES, data_dir)
     classes = read_classes(located.files)
     train = training_files(located.files, classes)
     heldout = validation_files(located.files, classes)
@@ -117,15 +117,15 @@ def load(data_dir: Path | None = None) -> Dataset:
             f"only train: {len(train)} images for training, {len(heldout)} held out "
             f"(seed {SPLIT_SEED})"
         )
-    return Dataset(
-        name="tiny-imagenet",
-        inputs=Photographs([path for path, _ in train]),
-        targets=torch.tensor([label for _, label in train]),
-        heldout_inputs=Photographs([path for path, _ in heldout]),
-        heldout_targets=torch.tensor([label for _, label in heldout]),
-        outputs=len(classes),
-        source=f"{located.where}, {how}",
+    return Dataset.from_parts(
+        "tiny-imagenet", _part(train), _part(heldout), len(classes), f"{located.where}, {how}"
     )
+
+
+def _part(files: Labelled) -> Part:
+    import torch
+
+    return Photographs([path for path, _ in files]), torch.tensor([label for _, label in files])
 
 
 def read_classes(folder: Path) -> dict[str, int]:
@@ -206,15 +206,14 @@ def _check(folder: Path) -> list[tuple[Path, tuple[int, ...]]]:
     return [(place, shape) for place, shape in zip(places, shapes, strict=True) if shape[0]]
 
 
-FILE_SETS = {
-    "tiny-imagenet": FileSet(
-        "tiny-imagenet",
-        "tiny-imagenet-200",
-        "wnids.txt, train/ and val/",
-        "download http://cs231n.stanford.edu/tiny-imagenet-200.zip and unpack it: it holds the "
-        "folder tiny-imagenet-200",
-        _find,
-        _count,
-        _check,
-    )
-}
+FILES = FileSet(
+    "tiny-imagenet",
+    "tiny-imagenet-200",
+    "wnids.txt, train/ and val/",
+    "download http://cs231n.stanford.edu/tiny-imagenet-200.zip and unpack it: it holds the "
+    "folder tiny-imagenet-200",
+    _find,
+    _count,
+    _check,
+)
+TINY_IMAGENET = FileProvider(load, FILES)

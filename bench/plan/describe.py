@@ -1,0 +1,92 @@
+"""A plan in words: its levels, its counts and, roughly, how long it will take."""
+
+from bench.plan.points import Plan
+from bench.spec.axes import AXES, MEANINGS
+from bench.spec.spec import Spec
+
+START_SECONDS = 10.0  # starting the worker, measuring the spectrum, writing the report
+PER_BLOCK_SECONDS = 0.5  # building the model, drawing batches, evaluating off the clock
+RECORD_SECONDS = 1.0  # one record of preservation, of a small network
+
+
+def describe(plan: Plan) -> str:
+    """What is printed before a run: levels, counts and a rough time."""
+    spec = plan.spec
+    what = f"model {spec.model} on {spec.data}, " if spec.variants else ""
+    lines = [
+        f"preset {spec.preset}: {what}device {spec.device}, dtype {spec.dtype}, seed {spec.seed}",
+        *(_sweep(plan) if spec.variants else ["nothing is timed"]),
+        *_preservation(spec),
+        f"estimated time: {_duration(plan_seconds(plan))} (a rough guess{_a_block(plan)})",
+    ]
+    crowded = sum(block.point.n >= block.point.d for block in plan.blocks)
+    if crowded and spec.model == "mlp":
+        lines.append(
+            f"note: n >= d at {_count(crowded, 'point')}: nothing may be free to move there, and "
+            "a cell that cannot take every step is invalid"
+        )
+    return "\n".join(lines)
+
+
+def _sweep(plan: Plan) -> list[str]:
+    return [
+        *_levels(plan.spec),
+        f"{_count(plan.point_count, 'point')}, {_count(plan.cell_count, 'cell')} "
+        f"({_count(len(plan.spec.variants), 'variant')} and sgd at each point)",
+    ]
+
+
+def _preservation(spec: Spec) -> list[str]:
+    """Where preservation is measured."""
+    section = spec.preservation
+    if not section.enabled:
+        return []
+    places = section.pairs or (f"{spec.model} at d={section.d}, n={section.n}, l={section.l}",)
+    return [f"preservation and spectrum of {place}" for place in places]
+
+
+def _levels(spec: Spec) -> list[str]:
+    """One line a letter: its levels and base value, or its fixed value."""
+    levels = {axis.name: ", ".join(map(str, axis.values)) for axis in spec.axes}
+    width = max(map(len, MEANINGS.values()))
+    lines = []
+    for letter in AXES:
+        base = spec.base[letter]
+        text = f"{levels[letter]} (base {base})" if letter in levels else str(base)
+        lines.append(f"  {letter}  {MEANINGS[letter]:{width}}  {text}")
+    return lines
+
+
+def plan_seconds(plan: Plan) -> float:
+    """How long a plan takes whose blocks use the time they are given, its budget at most.
+
+    Fast cells have their samples earlier; a block whose cells are slow goes on to its minimum.
+    """
+    spec, section = plan.spec, plan.spec.preservation
+    records = (len(section.variants) + len(section.taus)) * len(section.starts)
+    blocks = plan.point_count * (PER_BLOCK_SECONDS + spec.sampling.block_seconds)
+    if spec.budget is not None:
+        blocks = min(blocks, spec.budget)
+    return (
+        START_SECONDS
+        + blocks
+        + RECORD_SECONDS * section.enabled * records * max(1, len(section.pairs))
+    )
+
+
+def _a_block(plan: Plan) -> str:
+    if not plan.blocks:
+        return ""
+    return f": {plan.spec.sampling.block_seconds:g} s a point, more where cells are slow"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"about {max(round(seconds), 1)} s"
+    if seconds < 90 * 60:
+        return f"about {round(seconds / 60)} min"
+    return f"about {seconds / 3600:.1f} h"

@@ -1,0 +1,66 @@
+"""A plan in words, and the time it is given."""
+
+from dataclasses import replace
+
+import pytest
+
+from bench.plan.describe import describe, plan_seconds
+from bench.plan.points import make_plan
+from bench.spec.axes import Axis
+from bench.spec.preset import load_preset
+
+
+@pytest.fixture
+def quick():
+    return load_preset("quick")
+
+
+def test_description(quick):
+    text = describe(make_plan(quick))
+    assert "preset quick: model mlp on digits, device auto" in text
+    assert "d  hidden width              48, 64, 128, 256, 512 (base 128)" in text
+    assert "21 points, 147 cells (6 variants and sgd at each point)" in text
+    assert "estimated time: about 2 min (a rough guess: 4 s a point, more where" in text
+    assert "note" not in text
+
+
+def test_description_of_one_point_warns_of_full_spaces(quick):
+    text = describe(make_plan(quick.with_overrides(axes=(Axis("n", (128,)),))))
+    assert "1 point, 7 cells (6 variants and sgd" in text
+    assert "n  batch size                128\n" in text
+    assert "note: n >= d at 1 point:" in text
+
+
+def test_description_says_where_preservation_is_measured(quick):
+    line = "preservation and spectrum of {}\n"
+    assert line.format("mlp at d=128, n=32, l=3") in describe(make_plan(quick))
+    deeper = quick.with_overrides(axes=(Axis("l", (6, 8)),))
+    assert line.format("mlp at d=128, n=32, l=6") in describe(make_plan(deeper))
+    pairs = load_preset("spectrum").preservation.pairs
+    text = describe(make_plan(load_preset("spectrum")))
+    assert pairs
+    assert all(line.format(pair) in text for pair in pairs)
+    without = replace(quick, preservation=replace(quick.preservation, enabled=False))
+    assert "preservation" not in describe(make_plan(without))
+
+
+def test_time_is_that_of_the_blocks_and_of_preservation(quick):
+    section = quick.preservation
+    records = (len(section.variants) + len(section.taus)) * len(section.starts)
+    assert plan_seconds(make_plan(quick)) == pytest.approx(10 + 21 * 4.5 + records)
+    without = replace(quick, preservation=replace(section, enabled=False))
+    assert plan_seconds(make_plan(without)) == pytest.approx(10 + 21 * 4.5)
+    assert plan_seconds(make_plan(replace(without, budget=30.0))) == pytest.approx(40)
+
+
+def test_pairs_take_their_records_each():
+    spec = load_preset("spectrum")
+    section = spec.preservation
+    records = (len(section.variants) + len(section.taus)) * len(section.starts)
+    assert plan_seconds(make_plan(spec)) == pytest.approx(10 + len(section.pairs) * records)
+    assert "a rough guess)" in describe(make_plan(spec))
+
+
+@pytest.mark.parametrize(("name", "limit"), [("smoke", 60), ("quick", 240)])
+def test_small_presets_are_meant_for_two_cores(name, limit):
+    assert plan_seconds(make_plan(load_preset(name))) < limit

@@ -1,0 +1,45 @@
+"""What ``python -m bench`` says where a package is missing."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from outside_package import write_package
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize(("module", "name"), [("msgspec", "msgspec"), ("tomli_w", "tomli-w")])
+def test_a_missing_package_is_one_sentence(module, name):
+    code = (
+        f"import sys, runpy; sys.modules[{module!r}] = None; sys.argv[1:] = ['--help'];"
+        "runpy.run_module('bench', run_name='__main__')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        check=False,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert f"lacks {name}: pip install {name}, or" in done.stderr
+    assert "`make wheels`" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_two_packages_with_one_name_are_one_sentence(tmp_path, monkeypatch):
+    entries = {"teleport_bench.datasets": {"digits": "outside_digits:OTHER"}}
+    monkeypatch.setenv("PYTHONPATH", str(write_package(tmp_path, "outside_digits", "", entries)))
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "--help"],
+        check=False,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("teleport-bench: expected one entry 'digits' in")
+    assert done.stderr.count("\n") == 1
