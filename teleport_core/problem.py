@@ -44,6 +44,10 @@ class Problem:
         """The present values, sharing storage with the model."""
         return {name: p.detach() for name, p in self.parameters().items()}
 
+    def copy(self) -> Parameters:
+        """The present values in memory of their own."""
+        return {name: value.clone() for name, value in self.detached().items()}
+
     def counted(self) -> list[str]:
         """Names of the parameters whose gradients make up the objective."""
         return [name for name, p in self.parameters().items() if p.requires_grad]

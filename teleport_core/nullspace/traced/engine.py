@@ -18,11 +18,12 @@ from torch import Tensor
 
 from teleport_core.ascent import Ascent
 from teleport_core.errors import UNSEEN_USE, ModelError
-from teleport_core.interface import State, Status
+from teleport_core.interface import Status
 from teleport_core.layers.layer import Layer, Layers, find_layers
 from teleport_core.layers.tape import Tape
 from teleport_core.layers.watch import twice_differentiable
 from teleport_core.nullspace.bases.spaces import Space, spaces
+from teleport_core.nullspace.engine import Climb, EngineState
 from teleport_core.nullspace.traced.updates import Order, Update, cheapest, free_update
 from teleport_core.phases import BACKWARD, CAPTURE, CHECK, PROJECTION, TANGENT, UPDATE
 from teleport_core.problem import Parameters, Problem
@@ -61,12 +62,11 @@ class Moving:
 
 
 @dataclass
-class TracedState(State):
+class TracedState(EngineState):
     """The kept forward pass of one batch.
 
     Attributes:
         layers: what may move.
-        held: what stays -> why.
         free: free dimensions by layer; 0 for one that data alone feeds.
         moving: the layers that do move.
         loss: with its graph.
@@ -78,7 +78,6 @@ class TracedState(State):
     """
 
     layers: list[Layer]
-    held: dict[str, str]
     free: list[int]
     moving: list[Moving]
     loss: Tensor
@@ -93,6 +92,10 @@ class TracedState(State):
         for layer, free in zip(self.layers, self.free, strict=True):
             yield layer.weight, layer.data_fed, free
 
+    def something_moves(self) -> bool:
+        """Whether any layer has something free and something beneath it that moves."""
+        return bool(self.moving)
+
     def something_free(self) -> bool:
         """Whether any layer has a free direction, used or not."""
         if any(self.free):
@@ -100,14 +103,25 @@ class TracedState(State):
         fed = [layer for layer in self.layers if layer.data_fed]
         return any(spaces([layer], self.limit)[0].free for layer in fed)
 
+    def advance(self, problem: Problem, climb: Climb) -> Ascent:
+        """All steps, written into the model as they are taken; undone bit for bit if it fails."""
+        with UPDATE:
+            self.before = _copy(self)
+        try:
+            with torch.no_grad():
+                return _advance(problem, self, climb)
+        except BaseException:
+            self.restore(problem)
+            raise
 
-def prepare(problem: Problem, limit: int) -> TracedState:
+
+def prepare(problem: Problem, climb: Climb) -> TracedState:
     """One forward pass, watched and kept; Gram matrices and bases; the graph of the tangents."""
     with CAPTURE:
         found = find_layers(problem)
     seen = found.seen
     fed = [layer for layer in found.layers if not layer.data_fed]
-    of = dict(zip(map(id, fed), spaces(fed, limit), strict=True))
+    of = dict(zip(map(id, fed), spaces(fed, climb.limit), strict=True))
     free = [_free(layer, of.get(id(layer))) for layer in found.layers]
     names = [n for n in problem.counted() if n in seen.others or n in seen.rows]
     others = {name: seen.leaves[name] for name in names}
@@ -123,7 +137,16 @@ def prepare(problem: Problem, limit: int) -> TracedState:
         use.keeps = True
     seen.drop_graph()
     return TracedState(
-        found.layers, found.held, free, moving, loss, others, seen.tape, inputs, transposed, limit
+        found.layers,
+        free,
+        moving,
+        loss,
+        others,
+        seen.tape,
+        inputs,
+        transposed,
+        climb.limit,
+        held=found.held,
     )
 
 
@@ -167,22 +190,10 @@ def _transpose(
     return inputs, [(name, E) for name, E in pairs if E is not None and E.requires_grad]
 
 
-def advance(problem: Problem, state: TracedState, lr: float, steps: int, cap: float) -> Ascent:
-    """All steps, written into the model as they are taken; undone bit for bit by an exception."""
-    with UPDATE:
-        state.before = _copy(state)
-    try:
-        with torch.no_grad():
-            return _advance(problem, state, lr, steps, cap)
-    except BaseException:
-        state.restore(problem)
-        raise
-
-
-def _advance(problem: Problem, state: TracedState, lr: float, steps: int, cap: float) -> Ascent:
+def _advance(problem: Problem, state: TracedState, climb: Climb) -> Ascent:
     norms: list[float] = []
     status, taken = Status.DONE, 0
-    for step in range(steps):
+    for step in range(climb.steps):
         with BACKWARD:
             norm_sq = gradients(state)
         if not math.isfinite(norm_sq):
@@ -190,7 +201,7 @@ def _advance(problem: Problem, state: TracedState, lr: float, steps: int, cap: f
             taken -= bool(taken) and state.step_back(problem)
             break
         norms.append(norm_sq)
-        if norm_sq >= cap:
+        if norm_sq >= climb.cap:
             status = Status.CAPPED
             break
         with TANGENT:
@@ -205,7 +216,7 @@ def _advance(problem: Problem, state: TracedState, lr: float, steps: int, cap: f
         with UPDATE:
             state.previous = _copy(state)
             for each, update in zip(state.moving, updates, strict=True):
-                update.write(each.layer, state.tape.parameters, lr)
+                update.write(each.layer, state.tape.parameters, climb.lr)
         taken += 1
     unknown = [math.nan] * (len(norms) - 1 + (status is Status.DONE))
     return Ascent(

@@ -316,9 +316,15 @@ def test_auto_takes_the_fast_engine_exactly_where_it_applies(
     from teleport_core.nullspace.traced import engine as traced
 
     used: list[str] = []
-    stack, any_model = half_hvp.prepare, traced.prepare
-    monkeypatch.setattr(half_hvp, "prepare", lambda *a: used.append("half") or stack(*a))
-    monkeypatch.setattr(traced, "prepare", lambda *a: used.append("traced") or any_model(*a))
+    for name, engine in {"half": half_hvp, "traced": traced}.items():
+
+        def prepare(*args: Any, name: str = name, wrapped: Any = engine.prepare) -> Any:
+            state = wrapped(*args)
+            if state is not None:
+                used.append(name)
+            return state
+
+        monkeypatch.setattr(engine, "prepare", prepare)
 
     run(classification([9, 8, 7, 4], 5), "auto")
     run(residual(), "auto", lr=1e-3)

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from teleport_core import Guarantee, Problem, Status, make
 from teleport_core.layers import linear_layers
 from teleport_core.nullspace import textbook
+from teleport_core.nullspace.engine import Climb
 from teleport_core.objective import gradient_at, loss_and_gradient, objective_gradient, squared_norm
 
 BUILDERS = {
@@ -84,7 +85,7 @@ def test_first_layer_does_not_move(problem: Problem) -> None:
 def test_objective_rises_at_the_rate_of_the_projected_gradient() -> None:
     """d ||g||^2 = 2 lr ||pi(Hg)||^2 to first order (algorithms, oracle 3)."""
     problem = classification([9, 8, 7, 4], 5, nn.Tanh)
-    state = textbook.prepare(problem, "numerical", 1.0)
+    state = textbook.prepare(problem, Climb(published=True))
     counted = problem.counted()
     leaves = {k: v.clone().requires_grad_(True) for k, v in problem.detached().items()}
     _, gradient = gradient_at(problem, leaves, counted, differentiable=True)
