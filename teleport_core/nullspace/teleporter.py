@@ -1,25 +1,20 @@
 """The null-space method as users see it: options, engines, guarantee."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from math import inf
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from teleport_core.ascent import Ascent, nowhere
 from teleport_core.errors import ModelError, OptionError
-from teleport_core.interface import (
-    Guarantee,
-    Status,
-    Teleporter,
-    TeleportResult,
-    require_choice,
-    require_int,
-    require_positive,
-)
-from teleport_core.nullspace import textbook
+from teleport_core.interface import Guarantee, Status, Teleporter, TeleportResult
+from teleport_core.nullspace import operations, textbook
 from teleport_core.nullspace.drift import engine as drift
 from teleport_core.nullspace.engine import Climb, Engine, EngineState
 from teleport_core.nullspace.half_hvp import engine as half_hvp
 from teleport_core.nullspace.traced import engine as traced
+from teleport_core.operations import Phases
+from teleport_core.option_checks import require_choice, require_int, require_positive
 from teleport_core.problem import Problem
 from teleport_core.rank import resolve_rule
 
@@ -49,6 +44,7 @@ class NullSpaceTeleporter(Teleporter):
     """
 
     name: ClassVar[str] = "nullspace"
+    threshold: ClassVar[str | None] = "tau"
 
     tau: float = 1.0
     rank_rule: str | None = None
@@ -120,6 +116,37 @@ class NullSpaceTeleporter(Teleporter):
         may_pass = self.overshoot or self.cap == inf
         advance = state.advance if may_pass else state.advance_to_cap
         return self._result(advance(problem, self._climb()), state)
+
+    @property
+    def chooses_threshold(self) -> bool:
+        """With max_drift."""
+        return self.max_drift is not None
+
+    @property
+    def steps_are_one_call(self) -> bool:
+        """Below tau = 1 nothing is kept between steps but bases; only a shortened step looks on."""
+        return self.tau == 1.0 or not self.overshoot
+
+    def unbounded(self) -> Self:
+        """Without cap and max_drift."""
+        return replace(self, cap=inf, max_drift=None, overshoot=True)
+
+    def rank_rule_at(self, threshold: float) -> str:
+        """The rank rule in force at a tau."""
+        return resolve_rule(self.rank_rule, threshold)
+
+    def operations(
+        self, widths: Sequence[int], n: int, *, bias: bool, itemsize: int
+    ) -> Phases | None:
+        """Those of the engine that is chosen on a stack of linear layers.
+
+        None with ``max_drift``: how many points it tries depends on the loss.
+        """
+        if self.max_drift is not None:
+            return None
+        published = self.engine == "textbook" or self.rule != "numerical"
+        count = operations.textbook if published else operations.half_hvp
+        return count(widths, n, bias, itemsize)
 
     def _climb(self) -> Climb:
         return Climb(
