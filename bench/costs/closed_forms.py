@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from bench.costs.counted import Counter
 from bench.spec.variants import SGD, parse_variant
-from teleport_core import Problem, make
+from teleport_core import Problem, available, make
 from teleport_core.operations import NOTHING, Operations, Phases, product, total
 from teleport_core.stack import Stack, read_stack
 
@@ -42,11 +42,16 @@ def sample_counts(variant: str, problems: list[Problem], t: int) -> Counts:
 
 
 def phases_of(variant: str, shape: Shape) -> Phases | None:
-    """Operations of preparing a batch and of one step; None for a method that does not say."""
+    """Operations of preparing a batch and of one step.
+
+    None for a method that is unknown or does not say.
+    """
     widths, n, bias, itemsize = shape
     if variant == str(SGD):
         return _sgd(widths, n, itemsize)
     chosen = parse_variant(variant)
+    if chosen.method not in available():
+        return None
     method = make(chosen.method, **chosen.options)
     return method.operations(widths, n, bias=bias, itemsize=itemsize)
 

@@ -17,6 +17,10 @@ Record = dict[str, Any]
 # What a command says of the point to build; a measurement beside the clock sweeps nothing.
 PLACE = ("point", "seed", "bias", "data_dir", "threads", "swept")
 
+# What the section's ``taus`` are called where a variant fixes its own. A method whose threshold has
+# another name is followed by the worker, which asks it for that.
+_TAU = "tau"
+
 
 @dataclass(frozen=True)
 class Unit:
@@ -147,8 +151,8 @@ def _preservation_point(spec: Spec, batches: int) -> Point:
 
 
 def _preservation_unit(spec: Spec, variant: Variant, start: str) -> Unit:
-    own = variant.options.get("tau")
-    taus = spec.preservation.taus if own is None else (number("tau", own, above=0, at_most=1),)
+    own = variant.options.get(_TAU)
+    taus = spec.preservation.taus if own is None else (number(_TAU, own, above=0, at_most=1),)
     items = [{"cell_id": preservation_id(spec, variant, tau, start), "tau": tau} for tau in taus]
     point = _preservation_point(spec, batches=8)
     unit = stable_hash(["preservation", [item["cell_id"] for item in items]])[:16]
