@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.utils._pytree import tree_leaves
 
 from teleport_core.phases import UPDATE
+from teleport_core.torch_private import fill_flat_weights, tree_leaves
 
 Parameters = dict[str, Tensor]
 LossFn = Callable[[Any, Any], Tensor]
@@ -96,4 +96,4 @@ def _weights_stay_in_place(model: nn.Module) -> Iterator[None]:
             yield
         finally:
             for module in recurrent:
-                module._init_flat_weights()
+                fill_flat_weights(module)

@@ -8,7 +8,7 @@ from bench.costs.counted import Counter
 from bench.spec.variants import SGD, parse_variant
 from teleport_core import Problem, available, make
 from teleport_core.operations import NOTHING, Operations, Phases, product, total
-from teleport_core.stack import Stack, read_stack
+from teleport_core.stack import Refusal, Stack, read_stack
 
 Counts = dict[str, int | None]
 """``operations``, products and factorisations added up, and the products' ``bytes``."""
@@ -90,7 +90,7 @@ def _counts(whole: Operations) -> Counts:
 def stack_shape(problem: Problem) -> Shape | None:
     """The shape of a stack whose parameters all count and whose layers agree on having a bias."""
     stack = read_stack(problem)
-    if isinstance(stack, str) or len(problem.counted()) != len(problem.parameters()):
+    if isinstance(stack, Refusal) or len(problem.counted()) != len(problem.parameters()):
         return None
     biased = {layer.bias is not None for layer in stack.layers}
     if len(biased) > 1:

@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.utils._pytree import tree_map
 
 from bench.preservation.starting_point import Subject, at_threshold, walk
 from teleport_core import Problem, State, Teleporter, TeleportResult
@@ -17,6 +16,7 @@ from teleport_core.nullspace.bases.bounds import (
     preactivation_change,
 )
 from teleport_core.rank import RULES
+from teleport_core.torch_private import tree_map
 from teleport_core.verification.reference import look, require_gradient, upheld
 
 Record = dict[str, Any]

@@ -16,7 +16,6 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
-from torch.utils._pytree import tree_leaves
 
 from teleport_core.errors import ModelError
 from teleport_core.layers.operator import Operator
@@ -25,6 +24,7 @@ from teleport_core.layers.tape import Kept, Tape, Use
 from teleport_core.layers.uses import is_weight, use
 from teleport_core.layers.view import View, view_of
 from teleport_core.problem import Parameters, Problem
+from teleport_core.torch_private import tensor_property, tree_leaves
 from teleport_core.verification.model_checks import refuse_autocast
 
 _VIEWS = {
@@ -33,7 +33,7 @@ _VIEWS = {
     Tensor.split, Tensor.chunk, Tensor.unbind, Tensor.narrow, Tensor.t, Tensor.transpose,
     Tensor.squeeze, Tensor.unsqueeze, Tensor.flatten, Tensor.select, Tensor.permute,
     Tensor.view, Tensor.reshape, Tensor.__getitem__,
-    *(vars(torch._C.TensorBase)[name].__get__ for name in ("T", "mT")),
+    *map(tensor_property, ("T", "mT")),
 }  # fmt: skip
 
 

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
+from teleport_core.torch_private import current_pass
+
 # Entries that are squared at a time.
 _PIECE = 2**17
 
@@ -59,13 +61,13 @@ class _Norms:
     def begin(self, _: Tensor) -> None:
         """The loss is where a pass begins."""
         if self._pass is None:
-            self._pass = torch._C._current_graph_task_id()
+            self._pass = current_pass()
 
     def taker(self, place: int) -> Callable[[Tensor | None], Tensor | None]:
         """The hook of one leaf; torch calls it with None where a function gave no gradient."""
 
         def take(gradient: Tensor | None) -> Tensor | None:
-            ours = torch._C._current_graph_task_id() == self._pass
+            ours = current_pass() == self._pass
             if gradient is None or gradient.layout is not torch.strided or not ours:
                 return None
             self.taken[place] = square_sum(gradient)

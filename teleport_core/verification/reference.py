@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_leaves, tree_map
 
 from teleport_core.errors import UNSEEN_USE, ModelError, ProblemError, TeleportWarning
 from teleport_core.interface import Guarantee, State
 from teleport_core.problem import Parameters, Problem
+from teleport_core.torch_private import tree_leaves, tree_map
 from teleport_core.verification.gradient_norm import distance, gradient_norm_sq
 
 # Outputs computed twice differ by so many eps at the most, whatever the weights in between.

@@ -38,6 +38,7 @@ from teleport_core.nullspace.half_hvp.schedule import Schedule
 from teleport_core.phases import BASIS, CAPTURE, UPDATE
 from teleport_core.problem import Problem
 from teleport_core.stack import Stack, read_stack
+from teleport_core.torch_private import copy_all
 
 
 @dataclass
@@ -134,12 +135,12 @@ class Start:
     def renew(self) -> None:
         """Copy again what was written since."""
         if self._versions != self._present():
-            torch._foreach_copy_(self._copies, self._weights)
+            copy_all(self._copies, self._weights)
             self._versions = self._present()
 
     def restore(self) -> None:
         """Put the weights back."""
-        torch._foreach_copy_(self._weights, self._copies)
+        copy_all(self._weights, self._copies)
 
     def _present(self) -> list[int]:
         return [weight._version for weight in self._weights]
