@@ -106,9 +106,7 @@ def read_stack(problem: Problem) -> Stack | Refusal:
     inputs = problem.tensors()
     if len(inputs) != 1:
         return Refusal("the model takes more than one input tensor")
-    own = problem.parameters()
-    parameters = [own[name] for x in stack.layers for name in (x.weight, x.bias) if name]
-    if len({(p.dtype, p.device) for p in [*parameters, *inputs]}) != 1:
+    if len({(p.dtype, p.device) for p in [*problem.model.parameters(), *inputs]}) != 1:
         return Refusal("inputs and layers differ in dtype or device")
     return stack
 

@@ -1,7 +1,6 @@
 """The one call most users need: check, prepare, advance, and look at the result off the clock."""
 
 from dataclasses import replace
-from time import perf_counter
 from typing import Any
 
 import torch
@@ -20,6 +19,7 @@ from teleport_core.verification.reference import (
     upheld,
     warn_of_change,
 )
+from teleport_core.wall_clock import wall_clock
 
 
 def teleport(
@@ -61,11 +61,12 @@ def teleport(
         check_problem(problem)
         before = look(problem)
         device = next(iter(problem.parameters().values())).device
-        start = _now(device)
+        now = wall_clock(device)
+        start = now()
         state = teleporter.prepare(problem)
-        prepared = _now(device)
+        prepared = now()
         result = teleporter.advance(problem, state)
-        seconds = Seconds(prepared - start, _now(device) - prepared)
+        seconds = Seconds(prepared - start, now() - prepared)
         return _complete(problem, state, before, replace(result, seconds=seconds))
     except BaseException:
         if isinstance(state, State):
@@ -74,12 +75,6 @@ def teleport(
         torch.set_grad_enabled(modes[0])
         torch.backends.mha.set_fastpath_enabled(modes[1])
         raise
-
-
-def _now(device: torch.device) -> float:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return perf_counter()
 
 
 def _complete(problem: Problem, state: Any, before: Look, result: TeleportResult) -> TeleportResult:

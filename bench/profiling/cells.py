@@ -13,6 +13,7 @@ from bench.profiling import convert, record, summary, trace
 from bench.profiling.record import Call, Detail
 from bench.spec.variants import SGD, parse_variant
 from bench.timing.rounds import TIMING_LR, sgd_call
+from teleport_core.wall_clock import wall_clock
 
 if TYPE_CHECKING:
     from teleport_core import Problem
@@ -39,7 +40,7 @@ def profile_cell(
     variant = cell["variant"]
     call = _sgd(problems, point.t) if variant == str(SGD) else _teleport(variant, point, problems)
     try:
-        watched = record.watch(call, record.clock(point.device), REPEATS)
+        watched = record.watch(call, wall_clock(point.device), REPEATS)
     except _NotEveryStepError as error:
         return {"status": "invalid", "reason": str(error)}
     name = trace_name(variant, point, cell["cell_id"])

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from time import perf_counter
 from typing import Any, NamedTuple
 
 from bench.profiling.observers import PhaseTime, Stopwatch, TraceMarks
@@ -114,20 +113,3 @@ def watch(call: Call, now: Callable[[], float], repeats: int) -> Watched:
     seconds, phases = timed[repeats // 2]
     rest = seconds - sum(phase.self_s for phase in phases.values())
     return Watched(seconds, median(plain), {**phases, OTHER: PhaseTime(0, rest, rest)})
-
-
-def clock(device: str) -> Callable[[], float]:
-    """Wall time in seconds; on CUDA once all that was launched is done.
-
-    While a graph is captured nothing runs, and waiting is forbidden.
-    """
-    if not device.startswith("cuda"):
-        return perf_counter
-    import torch
-
-    def synchronised() -> float:
-        if not torch.cuda.is_current_stream_capturing():
-            torch.cuda.synchronize(device)
-        return perf_counter()
-
-    return synchronised

@@ -4,10 +4,10 @@ On CUDA two clocks run side by side: synchronised wall time, which is what a use
 events, which leave launch latency at both ends out. They are never mixed.
 """
 
-from time import perf_counter
 from typing import Any, Protocol
 
 from bench.errors import SpecError
+from teleport_core.wall_clock import wall_clock
 
 
 class Clock(Protocol):
@@ -28,16 +28,11 @@ class WallClock:
     name = "wall"
 
     def __init__(self, device: str) -> None:
-        self._cuda = device.startswith("cuda")
-        self._device = device
+        self._now = wall_clock(device)
 
     def mark(self) -> float:
         """The present moment, all queued work done."""
-        if self._cuda:
-            import torch
-
-            torch.cuda.synchronize(self._device)
-        return perf_counter()
+        return self._now()
 
     def seconds(self, start: float, end: float) -> float:
         """Time between two marks."""

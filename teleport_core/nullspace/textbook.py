@@ -13,8 +13,9 @@ import torch
 from teleport_core.ascent import Ascent, Point, ascend
 from teleport_core.layers import Layer, find_layers
 from teleport_core.layers.watch import twice_differentiable
+from teleport_core.norms import squared_norm
 from teleport_core.nullspace.engine import Climb, EngineState
-from teleport_core.objective import gradient_at, objective_gradient, squared_norm
+from teleport_core.objective import gradient_at, objective_gradient
 from teleport_core.phases import BACKWARD, BASIS, CAPTURE, PROJECTION, UPDATE
 from teleport_core.problem import Parameters, Problem
 from teleport_core.projection import Basis, basis_of_pieces, is_rounding, project
@@ -78,7 +79,7 @@ def climbed(problem: Problem, state: TextbookState, climb: Climb) -> Ascent:
         }
         loss, gradient = gradient_at(problem, leaves, counted, differentiable=True)
         with BACKWARD:
-            norm_sq = squared_norm(gradient)
+            norm_sq = squared_norm(gradient.values())
 
         def move() -> Parameters | None:
             updates = projected_objective_gradient(state, leaves, gradient)

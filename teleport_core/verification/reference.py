@@ -14,9 +14,10 @@ from torch import Tensor
 
 from teleport_core.errors import UNSEEN_USE, ModelError, ProblemError, TeleportWarning
 from teleport_core.interface import Guarantee, State
+from teleport_core.norms import distance
 from teleport_core.problem import Parameters, Problem
 from teleport_core.torch_private import tree_leaves, tree_map
-from teleport_core.verification.gradient_norm import distance, gradient_norm_sq
+from teleport_core.verification.gradient_norm import gradient_norm_sq
 
 # Outputs computed twice differ by so many eps at the most, whatever the weights in between.
 _ROUNDING_EPS = 1000

@@ -22,6 +22,7 @@ from teleport_core.interface import Status
 from teleport_core.layers.layer import Layer, Layers, find_layers
 from teleport_core.layers.tape import Tape
 from teleport_core.layers.watch import twice_differentiable
+from teleport_core.norms import square_sum
 from teleport_core.nullspace.bases.spaces import Space, spaces
 from teleport_core.nullspace.engine import Climb, EngineState
 from teleport_core.nullspace.traced.updates import Order, Update, cheapest, free_update
@@ -250,8 +251,8 @@ def gradients(state: TracedState) -> float:
         if gradient is not None:
             known, dense = tape.gradients.get(name), gradient.to_dense()
             tape.gradients[name] = dense if known is None else known + dense
-    squares = [torch.linalg.vector_norm(g).square() for g in tape.gradients.values()]
-    return float(torch.stack([*squares, *tape.norm_sq]).sum()) if squares or tape.norm_sq else 0.0
+    squares = [*map(square_sum, tape.gradients.values()), *tape.norm_sq]
+    return float(torch.stack(squares).sum()) if squares else 0.0
 
 
 def tangents(state: TracedState) -> list[Tensor | None]:
