@@ -10,15 +10,13 @@ from teleport_core.errors import ProblemError
 from teleport_core.interface import Seconds, State, Status, TeleportResult
 from teleport_core.problem import LossFn, Problem
 from teleport_core.registry import make
-from teleport_core.verification.problem_checks import check_problem
-from teleport_core.verification.reference import (
-    Look,
-    look,
-    output_change,
+from teleport_core.verification.guarantee import (
     require_gradient,
-    upheld,
+    verified_guarantee,
     warn_of_change,
 )
+from teleport_core.verification.problem_checks import check_problem
+from teleport_core.verification.reference import Look, look, output_change
 from teleport_core.wall_clock import wall_clock
 
 
@@ -93,7 +91,7 @@ def _complete(problem: Problem, state: Any, before: Look, result: TeleportResult
         after = look(problem)
     loss, norms = result.loss[: steps_done + 1], result.grad_norm_sq[: steps_done + 1]
     loss[0], loss[-1], norms[-1] = before.loss, after.loss, after.grad_norm_sq
-    guarantee = upheld(problem, state, before, after, result.guarantee)
+    guarantee = verified_guarantee(problem, state, before, after, result.guarantee)
     if guarantee is not result.guarantee:
         warn_of_change(problem, state, before, after)
     return replace(

@@ -14,7 +14,7 @@ from zoo import ZOO, build
 
 from teleport_core import Guarantee, Problem, Status, TeleportResult, make, teleport
 from teleport_core.layers import Layer, linear_layers
-from teleport_core.layers.watch import twice_differentiable
+from teleport_core.layers.differentiable_twice import twice_differentiable
 from teleport_core.nullspace import textbook
 from teleport_core.nullspace.bases.spaces import Space
 from teleport_core.nullspace.engine import Climb

@@ -17,7 +17,8 @@ from teleport_core.nullspace.bases.bounds import (
 )
 from teleport_core.rank import RULES
 from teleport_core.torch_private import tree_map
-from teleport_core.verification.reference import look, require_gradient, upheld
+from teleport_core.verification.guarantee import require_gradient, verified_guarantee
+from teleport_core.verification.reference import look
 
 Record = dict[str, Any]
 
@@ -34,7 +35,7 @@ def trajectory(where: Subject, method: Teleporter, steps: int, lr: float, tau: f
     for step, result in enumerate(walk(where, method, steps), 1):
         if step == 1:
             require_gradient(problem, before, result.grad_norm_sq[0])
-        guarantee = upheld(problem, start, before, look(problem), result.guarantee)
+        guarantee = verified_guarantee(problem, start, before, look(problem), result.guarantee)
         if result.steps_done < step:
             break
         rows.append({"step": step, **observe(result)})

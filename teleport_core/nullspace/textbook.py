@@ -12,7 +12,7 @@ import torch
 
 from teleport_core.ascent import Ascent, Point, ascend
 from teleport_core.layers import Layer, find_layers
-from teleport_core.layers.watch import twice_differentiable
+from teleport_core.layers.differentiable_twice import twice_differentiable
 from teleport_core.norms import squared_norm
 from teleport_core.nullspace.engine import Climb, EngineState
 from teleport_core.objective import gradient_at, objective_gradient

@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from teleport_core.interface import Status
-from teleport_core.layers.watch import twice_differentiable
+from teleport_core.layers.differentiable_twice import twice_differentiable
 from teleport_core.nullspace.cap.evaluate import Allowed, Visited, visit, within
 from teleport_core.nullspace.cap.shorten import shorten
 from teleport_core.nullspace.engine import Climb

@@ -19,9 +19,9 @@ from torch import Tensor
 from teleport_core.ascent import Ascent
 from teleport_core.errors import UNSEEN_USE, ModelError
 from teleport_core.interface import Status
-from teleport_core.layers.layer import Layer, Layers, find_layers
+from teleport_core.layers import Layer, Layers, find_layers
+from teleport_core.layers.differentiable_twice import twice_differentiable
 from teleport_core.layers.tape import Tape
-from teleport_core.layers.watch import twice_differentiable
 from teleport_core.norms import square_sum
 from teleport_core.nullspace.bases.spaces import Space, spaces
 from teleport_core.nullspace.engine import Climb, EngineState
