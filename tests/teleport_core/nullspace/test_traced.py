@@ -81,7 +81,7 @@ def test_the_gradient_norm_is_that_of_all_parameters() -> None:
         leaves = {k: v.clone().requires_grad_(True) for k, v in problem.detached().items()}
         _, gradient = gradient_at(problem, leaves, problem.counted(), differentiable=False)
         expected = sum(float(g.square().sum()) for g in gradient.values())
-        assert engine.gradients(state) == pytest.approx(expected, rel=1e-12)
+        assert state.kept.gradients() == pytest.approx(expected, rel=1e-12)
 
 
 def test_cap_stops_before_the_step() -> None:
