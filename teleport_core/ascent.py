@@ -1,7 +1,8 @@
 """The loop that all ascent methods share: CAP before each step, rollback when it diverges."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from math import nan
 
 import torch
 from torch import Tensor
@@ -26,9 +27,17 @@ class Point:
 
 @dataclass(frozen=True)
 class Ascent:
-    """Where the loop ended.
+    """Where an ascent ended.
 
-    ``parameters`` is None when nothing moved; ``previous`` is the point before the last step.
+    Attributes:
+        status: how it ended.
+        steps_done: steps that were taken.
+        parameters: where it ended; None when nothing moved, or when it is written already.
+        previous: the point before the last step, likewise.
+        loss: one entry per visited point; NaN where not computed.
+        grad_norm_sq: likewise.
+        taus: the tau of each step, where the method chose it; else empty.
+        lengths: the share of each step that was taken; empty where all are whole.
     """
 
     status: Status
@@ -37,6 +46,13 @@ class Ascent:
     previous: Parameters | None
     loss: list[float]
     grad_norm_sq: list[float]
+    taus: list[float] = field(default_factory=list)
+    lengths: list[float] = field(default_factory=list)
+
+
+def nowhere(status: Status) -> Ascent:
+    """No step, and no look at the starting point."""
+    return Ascent(status, 0, None, None, [nan], [nan])
 
 
 def ascend(
@@ -51,7 +67,6 @@ def ascend(
     loss: list[Tensor] = []
     norms: list[Tensor] = []
     status = Status.DONE
-    nan = torch.tensor(float("nan"))
     for _ in range(steps):
         point = visit(points[-1])
         finite = bool(torch.isfinite(point.loss) & torch.isfinite(point.grad_norm_sq))
@@ -77,7 +92,7 @@ def ascend(
             points = [points[-1], moved]
             del point
     taken = len(loss) - (status is not Status.DONE)
-    return _finish(status, points, loss, norms, taken, nan)
+    return _finish(status, points, loss, norms, taken)
 
 
 def _finish(
@@ -86,18 +101,18 @@ def _finish(
     loss: list[Tensor],
     norms: list[Tensor],
     taken: int,
-    nan: Tensor,
 ) -> Ascent:
     """Turn device scalars into numbers, once, after the loop."""
     if status is Status.DONE:
-        loss, norms = [*loss, nan], [*norms, nan]
+        unknown = torch.tensor(nan)
+        loss, norms = [*loss, unknown], [*norms, unknown]
     return Ascent(
         status=status,
         steps_done=max(taken, 0),
         parameters=points[-1] if taken > 0 else None,
         previous=points[0] if len(points) > 1 else None,
-        loss=[float(value) for value in loss] or [float("nan")],
-        grad_norm_sq=[float(value) for value in norms] or [float("nan")],
+        loss=[float(value) for value in loss] or [nan],
+        grad_norm_sq=[float(value) for value in norms] or [nan],
     )
 
 

@@ -1,12 +1,14 @@
 """What every teleport method looks like from outside: options in, a result out."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from enum import Enum
-from math import inf, isnan
-from typing import Any, ClassVar, NamedTuple
+from math import inf
+from typing import Any, ClassVar, NamedTuple, Self
 
-from teleport_core.errors import OptionError
+from teleport_core.operations import Phases
+from teleport_core.option_checks import require_int, require_positive
 from teleport_core.problem import Parameters, Problem
 
 
@@ -118,13 +120,20 @@ class State:
 class Teleporter(ABC):
     """One method with its options fixed.
 
+    The first two methods are what a method is. The rest answers questions of whoever measures it,
+    with an answer that is right for most.
+
     Attributes:
+        name: under which it is registered.
+        threshold: name of the option, a number in (0, 1], by which the method may free more than
+            what is exact; 1 is exact, smaller frees more. None where there is no such option.
         steps: teleport steps per batch, the paper's t. Default 8, the paper's.
         lr: learning rate of the ascent on 1/2 ||g||^2 (Eq. 4-5 of the null-space paper).
         cap: no step is taken once ||g||^2 has reached it (Alg. 1, line 6). Default: no cap.
     """
 
     name: ClassVar[str]
+    threshold: ClassVar[str | None] = None
 
     steps: int = 8
     lr: float = 0.01
@@ -144,21 +153,42 @@ class Teleporter(ABC):
     def advance(self, problem: Problem, state: Any) -> TeleportResult:
         """Do all steps and write the parameters; after an exception they are as before."""
 
+    @property
+    def chooses_threshold(self) -> bool:
+        """Whether these options have the method itself choose the threshold of each step."""
+        return False
 
-def require_int(name: str, value: object, *, at_least: int) -> None:
-    """Raise OptionError unless ``value`` is an int of at least ``at_least``."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < at_least:
-        raise OptionError(f"expected {name} to be a whole number >= {at_least}; got {value!r}")
+    @property
+    def steps_are_one_call(self) -> bool:
+        """Whether n steps may end elsewhere when they are taken one a call, prepared once."""
+        return True
 
+    def unbounded(self) -> Self:
+        """The same method without what bounds its drift or its gradient norm."""
+        return replace(self, cap=inf)
 
-def require_positive(name: str, value: object) -> None:
-    """Raise OptionError unless ``value`` is a number > 0 (infinity allowed)."""
-    good = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not good or isnan(float(value)) or float(value) <= 0:  # type: ignore[arg-type]
-        raise OptionError(f"expected {name} to be a number > 0; got {value!r}")
+    def rank_rule_at(self, threshold: float) -> str | None:
+        """Which of ``teleport_core.rank.RULES`` frees directions at a threshold.
 
+        None for a method that does not move in null spaces of the layers' inputs: what it does to
+        pre-activations is not bounded by what a rank rule leaves out.
+        """
+        del threshold
+        return None
 
-def require_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
-    """Raise OptionError unless ``value`` is one of ``choices``."""
-    if value not in choices:
-        raise OptionError(f"expected {name} to be one of {', '.join(choices)}; got {value!r}")
+    def operations(
+        self, widths: Sequence[int], n: int, *, bias: bool, itemsize: int
+    ) -> Phases | None:
+        """What ``prepare`` and each step compute on a stack of linear layers, in closed form.
+
+        Args:
+            widths: (d_0, ..., d_L), inputs first; layer l has a weight [d_l, d_{l-1}].
+            n: columns, the samples of the batch.
+            bias: whether every layer has one, or none.
+            itemsize: bytes of one number.
+
+        Returns:
+            None where the method does not say; ``teleport_core.operations`` says what counts.
+        """
+        del widths, n, bias, itemsize
+        return None

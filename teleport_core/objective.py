@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from teleport_core.errors import ModelError
+from teleport_core.norms import squared_norm
 from teleport_core.phases import BACKWARD, DOUBLE_BACKWARD, FORWARD
 from teleport_core.problem import Parameters, Problem
 
@@ -41,11 +42,6 @@ def gradient_of(
     return dict(zip(counted, gradients, strict=True))
 
 
-def squared_norm(gradient: Parameters) -> Tensor:
-    """||g||^2 as a scalar tensor."""
-    return torch.stack([g.square().sum() for g in gradient.values()]).sum()
-
-
 def objective_gradient(leaves: Parameters, gradient: Parameters, wanted: list[str]) -> Parameters:
     """The gradient of 1/2 ||g||^2, which is H g, by double backward; one entry per ``wanted``.
 
@@ -53,7 +49,7 @@ def objective_gradient(leaves: Parameters, gradient: Parameters, wanted: list[st
         ModelError: something in the model has no second derivative in torch.
     """
     with DOUBLE_BACKWARD:
-        half = 0.5 * squared_norm(gradient)
+        half = 0.5 * squared_norm(gradient.values())
         if not half.requires_grad:
             return {name: torch.zeros_like(leaves[name]) for name in wanted}
         try:

@@ -10,16 +10,11 @@ All parameters count in the gradient, and a layer's inputs have full rank, min(f
 are well conditioned: where the rank is smaller, at tau < 1 or with repeated samples, the products
 are an upper bound.
 
-``count`` knows the methods of this package, ``identity`` and the pseudo-method ``sgd``. Any other
-method may count itself by a method ``operations(widths, n, *, bias, itemsize)`` of its teleporter.
+A method counts itself, by ``operations`` of its teleporter.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Any
-
-from teleport_core.registry import available, make
 
 
 @dataclass(frozen=True)
@@ -53,39 +48,6 @@ Phases = dict[str, Operations]
 """Operations of "prepare", done once per batch, and of one "step"."""
 
 NOTHING = Operations()
-
-
-def count(
-    method: str,
-    options: Mapping[str, Any],
-    widths: Sequence[int],
-    n: int,
-    *,
-    bias: bool,
-    itemsize: int,
-) -> Phases | None:
-    """Operations of ``prepare`` (what is done once per batch) and of each ``step``.
-
-    Args:
-        method: a method's name, or "sgd": forward and backward, with nothing to prepare.
-        options: the method's options.
-        widths: (d_0, ..., d_L), inputs first; layer l has a weight [d_l, d_{l-1}].
-        n: columns, the samples of the batch.
-        bias: whether every layer has one, or none.
-        itemsize: bytes of one number.
-
-    Returns:
-        None for a method that is unknown or does not say what it does.
-    """
-    if method in _COUNTERS:
-        return _COUNTERS[method](options, widths, n, bias, itemsize)
-    if method not in available():
-        return None
-    counter = getattr(make(method, **options), "operations", None)
-    if counter is None:
-        return None
-    counted: Phases = counter(widths, n, bias=bias, itemsize=itemsize)
-    return counted
 
 
 def product(a: int, b: int, c: int, itemsize: int) -> Operations:
@@ -135,35 +97,3 @@ def double_backward(layers: Sequence[tuple[int, int]], n: int, itemsize: int) ->
         product(i, o, n, itemsize) * (9 if position else 4)
         for position, (i, o) in enumerate(layers)
     )
-
-
-def _sgd(_: Mapping[str, Any], widths: Sequence[int], n: int, bias: bool, itemsize: int) -> Phases:
-    """Forward, gradient of the weight and, but for the first layer, of the inputs."""
-    del bias  # added and summed, no product
-    step = total(
-        product(i, o, n, itemsize) * (3 if position else 2)
-        for position, (i, o) in enumerate(pairwise(widths))
-    )
-    return {"prepare": NOTHING, "step": step}
-
-
-def _identity(*_: Any) -> Phases:
-    return {"prepare": NOTHING, "step": NOTHING}
-
-
-def _nullspace(
-    options: Mapping[str, Any], widths: Sequence[int], n: int, bias: bool, itemsize: int
-) -> Phases | None:
-    # It is put together from the parts above.
-    from teleport_core.nullspace.operations import engine_operations
-
-    return engine_operations(options, widths, n, bias, itemsize)
-
-
-_Counter = Callable[[Mapping[str, Any], Sequence[int], int, bool, int], Phases | None]
-
-_COUNTERS: dict[str, _Counter] = {
-    "sgd": _sgd,
-    "identity": _identity,
-    "nullspace": _nullspace,
-}

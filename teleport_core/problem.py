@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.utils._pytree import tree_leaves
 
 from teleport_core.phases import UPDATE
+from teleport_core.torch_private import fill_flat_weights, tree_leaves
 
 Parameters = dict[str, Tensor]
 LossFn = Callable[[Any, Any], Tensor]
@@ -43,6 +43,10 @@ class Problem:
     def detached(self) -> Parameters:
         """The present values, sharing storage with the model."""
         return {name: p.detach() for name, p in self.parameters().items()}
+
+    def copy(self) -> Parameters:
+        """The present values in memory of their own."""
+        return {name: value.clone() for name, value in self.detached().items()}
 
     def counted(self) -> list[str]:
         """Names of the parameters whose gradients make up the objective."""
@@ -92,4 +96,4 @@ def _weights_stay_in_place(model: nn.Module) -> Iterator[None]:
             yield
         finally:
             for module in recurrent:
-                module._init_flat_weights()
+                fill_flat_weights(module)

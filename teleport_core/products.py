@@ -12,11 +12,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from teleport_core.torch_private import linear_plus_pointwise, linear_pointwise
+
 # From so many multiply-adds on, oneDNN's start costs less than it gains.
 _MANY = 2**23
 # Sums of fewer terms are short.
 _SHORT = 64
-_OPERATOR = "_linear_pointwise"
 
 
 def gains(m: int, b: Tensor) -> bool:
@@ -36,13 +37,13 @@ def gains(m: int, b: Tensor) -> bool:
 
 def by_onednn(a: Tensor, b: Tensor) -> Tensor:
     """A B as a new matrix stored by rows."""
-    found: Tensor = torch.ops.mkldnn._linear_pointwise(a, b.T, None, "none", [], "")
+    found: Tensor = linear_pointwise(a, b.T, None, "none", [], "")
     return found
 
 
 def plus_by_onednn(c: Tensor, a: Tensor, b: Tensor) -> Tensor:
     """C + A B as a new matrix stored by rows."""
-    found: Tensor = torch.ops.mkldnn._linear_pointwise.binary(a, c, b.T, None, "add")
+    found: Tensor = linear_plus_pointwise(a, c, b.T, None, "add")
     return found
 
 
@@ -69,4 +70,4 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 def _available() -> bool:
     """Also not where a user has switched it off."""
     built: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-    return built and bool(torch.backends.mkldnn.enabled) and hasattr(torch.ops.mkldnn, _OPERATOR)
+    return built and bool(torch.backends.mkldnn.enabled) and linear_pointwise is not None

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from teleport_core.errors import OptionError
-from teleport_core.interface import require_choice
+from teleport_core.option_checks import require_choice
 
 # Directions of float32 data below 3e-6 sigma_1 cannot be told from its rounding (25 eps).
 _NOISE = {torch.float32: 3e-6, torch.bfloat16: 7.8e-3, torch.float16: 9.8e-4}

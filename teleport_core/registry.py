@@ -1,9 +1,15 @@
-"""Methods by name: ours, and those that other packages register as entry points."""
+"""Methods by name: entry points of every package, ours among them.
 
+From a source checkout ours are read from its pyproject.toml, so that nothing has to be installed,
+and an older installation beside it does not count.
+"""
+
+import tomllib
 from dataclasses import fields
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any
 
 from teleport_core.errors import OptionError, unknown_name
@@ -11,24 +17,35 @@ from teleport_core.interface import Teleporter
 
 GROUP = "teleport_bench.methods"
 
-# Ours are found without installation too; pyproject.toml registers the same names.
-_OURS = {
-    "identity": "baselines.identity:IdentityTeleporter",
-    "nullspace": "teleport_core.nullspace:NullSpaceTeleporter",
-    "symmetry": "baselines.symmetry:SymmetryTeleporter",
-}
+_DISTRIBUTION = "teleport-bench"
+_PROJECT = Path(__file__).resolve().parents[1] / "pyproject.toml"
 
 
 @cache
 def _addresses() -> dict[str, str]:
-    addresses = dict(_OURS)
+    ours = _of_checkout(_PROJECT)
+    addresses = dict(ours)
     for point in entry_points(group=GROUP):
+        if ours and point.dist is not None and point.dist.name == _DISTRIBUTION:
+            continue
         if addresses.setdefault(point.name, point.value) != point.value:
             raise OptionError(
                 f"expected one method named {point.name!r}; both {addresses[point.name]} and "
                 f"{point.value} are registered: rename one of them"
             )
     return addresses
+
+
+def _of_checkout(project: Path) -> dict[str, str]:
+    """The methods in the pyproject.toml of a checkout; none where there is no such file."""
+    try:
+        described = tomllib.loads(project.read_text(encoding="utf-8"))["project"]
+    except (OSError, ValueError, KeyError):
+        return {}
+    if described.get("name") != _DISTRIBUTION:
+        return {}
+    methods: dict[str, str] = described.get("entry-points", {}).get(GROUP, {})
+    return methods
 
 
 def available() -> list[str]:

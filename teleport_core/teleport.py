@@ -1,7 +1,6 @@
 """The one call most users need: check, prepare, advance, and look at the result off the clock."""
 
 from dataclasses import replace
-from time import perf_counter
 from typing import Any
 
 import torch
@@ -11,15 +10,14 @@ from teleport_core.errors import ProblemError
 from teleport_core.interface import Seconds, State, Status, TeleportResult
 from teleport_core.problem import LossFn, Problem
 from teleport_core.registry import make
-from teleport_core.verification.problem_checks import check_problem
-from teleport_core.verification.reference import (
-    Look,
-    look,
-    output_change,
+from teleport_core.verification.guarantee import (
     require_gradient,
-    upheld,
+    verified_guarantee,
     warn_of_change,
 )
+from teleport_core.verification.problem_checks import check_problem
+from teleport_core.verification.reference import Look, look, output_change
+from teleport_core.wall_clock import wall_clock
 
 
 def teleport(
@@ -61,11 +59,12 @@ def teleport(
         check_problem(problem)
         before = look(problem)
         device = next(iter(problem.parameters().values())).device
-        start = _now(device)
+        now = wall_clock(device)
+        start = now()
         state = teleporter.prepare(problem)
-        prepared = _now(device)
+        prepared = now()
         result = teleporter.advance(problem, state)
-        seconds = Seconds(prepared - start, _now(device) - prepared)
+        seconds = Seconds(prepared - start, now() - prepared)
         return _complete(problem, state, before, replace(result, seconds=seconds))
     except BaseException:
         if isinstance(state, State):
@@ -74,12 +73,6 @@ def teleport(
         torch.set_grad_enabled(modes[0])
         torch.backends.mha.set_fastpath_enabled(modes[1])
         raise
-
-
-def _now(device: torch.device) -> float:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return perf_counter()
 
 
 def _complete(problem: Problem, state: Any, before: Look, result: TeleportResult) -> TeleportResult:
@@ -98,7 +91,7 @@ def _complete(problem: Problem, state: Any, before: Look, result: TeleportResult
         after = look(problem)
     loss, norms = result.loss[: steps_done + 1], result.grad_norm_sq[: steps_done + 1]
     loss[0], loss[-1], norms[-1] = before.loss, after.loss, after.grad_norm_sq
-    guarantee = upheld(problem, state, before, after, result.guarantee)
+    guarantee = verified_guarantee(problem, state, before, after, result.guarantee)
     if guarantee is not result.guarantee:
         warn_of_change(problem, state, before, after)
     return replace(

@@ -7,7 +7,16 @@ import torch
 from oracles import identical, loss_and_grad_norm_sq, output_change, snapshot
 from small_problems import ACT, CASES, NULLSPACE, PRE
 
-from teleport_core import Guarantee, ModelError, Problem, Status, TeleportResult, make, teleport
+from teleport_core import (
+    Guarantee,
+    ModelError,
+    Problem,
+    Status,
+    TeleportResult,
+    available,
+    make,
+    teleport,
+)
 
 METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     NULLSPACE: ("nullspace", {}),
@@ -147,7 +156,5 @@ def test_published_guarantee_is_first_order_and_the_drift_shows_why() -> None:
 
 
 def test_every_registered_method_of_ours_is_in_the_table() -> None:
-    from teleport_core.registry import _OURS
-
-    assert {name for name, _ in METHODS.values()} == set(_OURS)
+    assert {name for name, _ in METHODS.values()} == set(available())
     assert all(make(name, **options).steps == STEPS for name, options in METHODS.values())

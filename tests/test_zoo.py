@@ -14,9 +14,10 @@ from zoo import ZOO, build
 
 from teleport_core import Guarantee, Problem, Status, TeleportResult, make, teleport
 from teleport_core.layers import Layer, linear_layers
-from teleport_core.layers.watch import twice_differentiable
+from teleport_core.layers.differentiable_twice import twice_differentiable
 from teleport_core.nullspace import textbook
 from teleport_core.nullspace.bases.spaces import Space
+from teleport_core.nullspace.engine import Climb
 from teleport_core.nullspace.textbook import TextbookState
 from teleport_core.nullspace.traced import engine as traced
 from teleport_core.nullspace.traced.engine import TracedState
@@ -126,7 +127,7 @@ def test_engines_take_the_same_step(
     name: str, shared_bases: list[TextbookState], *, onednn: bool
 ) -> None:
     problem = build(name)
-    shared_bases.append(textbook.prepare(problem, "numerical", 1.0))
+    shared_bases.append(textbook.prepare(problem, Climb(published=True)))
     before, full, lr = snapshot(problem), objective_gradients(problem), 0.01
     fast = make("nullspace", steps=1, lr=lr, engine="half_hvp")
     slow = make("nullspace", steps=1, lr=lr, engine="textbook")
@@ -153,7 +154,7 @@ def test_the_step_is_the_projection_of_h_g_by_forward_mode(
     """H g as the tangent of the gradient along itself: no double backward anywhere."""
     problem = build(name)
     before, counted = snapshot(problem), problem.counted()
-    shared_bases.append(textbook.prepare(problem, "numerical", 1.0))
+    shared_bases.append(textbook.prepare(problem, Climb(published=True)))
     state, lr = shared_bases[0], 0.01
     rest = {k: v for k, v in problem.detached().items() if k not in counted}
 

@@ -6,7 +6,7 @@ from functools import partial
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from teleport_core.stack import ELEMENTWISE, Elementwise, out_of_place
+from teleport_core.stack import Elementwise, Sigma
 
 
 @dataclass(frozen=True)
@@ -31,12 +31,9 @@ def no_activation(place: str) -> Activation:
     return Activation(place, _identity, _identity)
 
 
-def activation_of(module: nn.Module, place: str) -> Activation | None:
-    """The activation that ``module`` computes, or None when it is not a known elementwise one."""
-    if type(module) not in ELEMENTWISE:
-        return None
-    # The action needs sigma's argument once more.
-    return Activation(place, out_of_place(module), _inverse_of(module))
+def activation_of(sigma: Sigma) -> Activation:
+    """The activation of a stack."""
+    return Activation(sigma.place, sigma.forward, _inverse_of(sigma.module))
 
 
 def _inverse_of(module: nn.Module) -> Elementwise | None:

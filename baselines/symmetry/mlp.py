@@ -13,23 +13,14 @@ from torch import Tensor
 
 from baselines.symmetry.activations import Activation
 from teleport_core.problem import Parameters
-
-
-@dataclass(frozen=True)
-class Layer:
-    """Names of the parameters of one nn.Linear; ``in_features`` does not count the ones row."""
-
-    weight: str
-    bias: str | None
-    in_features: int
-    out_features: int
+from teleport_core.stack import StackLayer
 
 
 @dataclass(frozen=True)
 class MLP:
     """Linear layers with ``activations[m]`` between ``layers[m]`` and ``layers[m + 1]``."""
 
-    layers: tuple[Layer, ...]
+    layers: tuple[StackLayer, ...]
     activations: tuple[Activation, ...]
 
     def read(self, values: Parameters) -> Parameters:

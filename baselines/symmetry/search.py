@@ -9,6 +9,7 @@ from torch import Tensor
 from baselines.symmetry.actions import Swept
 from baselines.symmetry.mlp import MLP
 from teleport_core.errors import ProblemError
+from teleport_core.norms import squared_norm
 from teleport_core.phases import BACKWARD, DOUBLE_BACKWARD, FORWARD
 
 Sweep = Callable[[Sequence[Tensor], Sequence[Tensor]], Swept]
@@ -45,13 +46,6 @@ class Batch:
         return loss.detach(), gradient
 
 
-def squared_norm(gradient: Sequence[Tensor]) -> Tensor:
-    """||g||^2 over all layers, without a graph."""
-    with BACKWARD:
-        norms = [torch.linalg.vector_norm(part.detach()) for part in gradient]
-        return torch.stack(norms).square().sum()
-
-
 @dataclass(frozen=True)
 class Slope:
     """The loss and ||g||^2 at T = 0, and on demand d(1/2 ||g||^2)/dT per hidden layer."""
@@ -85,4 +79,6 @@ def slope(
         with DOUBLE_BACKWARD:
             return torch.autograd.grad(gradient, T, grad_outputs=[g.detach() for g in gradient])
 
-    return Slope(loss, squared_norm(gradient), derivative)
+    with BACKWARD:
+        grad_norm_sq = squared_norm(part.detach() for part in gradient)
+    return Slope(loss, grad_norm_sq, derivative)

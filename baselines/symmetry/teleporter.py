@@ -16,15 +16,9 @@ from baselines.symmetry.search import Batch
 from baselines.symmetry.steps import Visit, exact_visit, published_2022_visit, published_2023_visit
 from teleport_core.ascent import Ascent, ascend
 from teleport_core.errors import ModelError, OptionError
-from teleport_core.interface import (
-    Guarantee,
-    State,
-    Status,
-    Teleporter,
-    TeleportResult,
-    require_choice,
-)
+from teleport_core.interface import Guarantee, State, Status, Teleporter, TeleportResult
 from teleport_core.operations import Phases
+from teleport_core.option_checks import require_choice
 from teleport_core.phases import CAPTURE
 from teleport_core.problem import Problem
 
@@ -139,7 +133,7 @@ class SymmetryTeleporter(Teleporter):
         )
 
     def operations(self, widths: Sequence[int], n: int, *, bias: bool, itemsize: int) -> Phases:
-        """What ``prepare`` and a step compute; looked up by ``teleport_core.operations.count``."""
+        """What ``prepare`` and a step compute."""
         return symmetry_operations(
             self.acts_on, self.published, widths, n, bias=bias, itemsize=itemsize
         )

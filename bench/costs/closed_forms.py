@@ -1,14 +1,14 @@
 """Operations and bytes of one whole sample: by closed forms, or counted as it is carried out."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from itertools import pairwise
+from typing import NamedTuple
 
+from bench.costs.counted import Counter
 from bench.spec.variants import SGD, parse_variant
-
-if TYPE_CHECKING:
-    from teleport_core import Problem
-    from teleport_core.operations import Operations
-
+from teleport_core import Problem, available, make
+from teleport_core.operations import NOTHING, Operations, Phases, product, total
+from teleport_core.stack import Refusal, Stack, read_stack
 
 Counts = dict[str, int | None]
 """``operations``, products and factorisations added up, and the products' ``bytes``."""
@@ -25,41 +25,55 @@ class Shape(NamedTuple):
     itemsize: int
 
 
-def sample_counts(variant: str, problems: list["Problem"], t: int) -> Counts:
+def sample_counts(variant: str, problems: list[Problem], t: int) -> Counts:
     """Closed forms for preparing and taking ``t`` steps on every batch.
 
     Both are None where the model is not a stack of linear layers that all move, or where the
     method does not say what it does.
     """
-    from teleport_core.operations import NOTHING, count
-
-    chosen = SGD if variant == str(SGD) else parse_variant(variant)
     whole = NOTHING
     for problem in problems:
         shape = stack_shape(problem)
-        phases = shape and count(
-            chosen.method,
-            chosen.options,
-            shape.widths,
-            shape.n,
-            bias=shape.bias,
-            itemsize=shape.itemsize,
-        )
-        if not phases:
+        phases = None if shape is None else phases_of(variant, shape)
+        if phases is None:
             return UNKNOWN
         whole += phases["prepare"] + phases["step"] * t
     return _counts(whole)
 
 
-def call_counts(call: Callable[[], object], problems: list["Problem"]) -> Counts:
+def phases_of(variant: str, shape: Shape) -> Phases | None:
+    """Operations of preparing a batch and of one step.
+
+    None for a method that is unknown or does not say.
+    """
+    widths, n, bias, itemsize = shape
+    if variant == str(SGD):
+        return _sgd(widths, n, itemsize)
+    chosen = parse_variant(variant)
+    if chosen.method not in available():
+        return None
+    method = make(chosen.method, **chosen.options)
+    return method.operations(widths, n, bias=bias, itemsize=itemsize)
+
+
+def _sgd(widths: tuple[int, ...], n: int, itemsize: int) -> Phases:
+    """Forward, gradient of the weight and, but for the first layer, of the inputs.
+
+    A bias is added and its gradient summed, which is no product.
+    """
+    step = total(
+        product(i, o, n, itemsize) * (3 if position else 2)
+        for position, (i, o) in enumerate(pairwise(widths))
+    )
+    return {"prepare": NOTHING, "step": step}
+
+
+def call_counts(call: Callable[[], object], problems: list[Problem]) -> Counts:
     """What a call comes to as torch carries it out.
 
     Both are None where something in it cannot be counted: an operation that multiplies matrices
     and does not tell, or the replay of a CUDA graph, by which a stack's steps may be taken.
     """
-    from bench.costs.counted import Counter
-    from teleport_core.stack import Stack, read_stack
-
     for problem in problems:
         on_cuda = any(value.is_cuda for value in problem.parameters().values())
         if on_cuda and isinstance(read_stack(problem), Stack):
@@ -69,16 +83,14 @@ def call_counts(call: Callable[[], object], problems: list["Problem"]) -> Counts
     return UNKNOWN if counter.total is None else _counts(counter.total)
 
 
-def _counts(whole: "Operations") -> Counts:
+def _counts(whole: Operations) -> Counts:
     return {"operations": whole.products + whole.factorisations, "bytes": whole.bytes}
 
 
-def stack_shape(problem: "Problem") -> Shape | None:
+def stack_shape(problem: Problem) -> Shape | None:
     """The shape of a stack whose parameters all count and whose layers agree on having a bias."""
-    from teleport_core.stack import read_stack
-
     stack = read_stack(problem)
-    if isinstance(stack, str) or len(problem.counted()) != len(problem.parameters()):
+    if isinstance(stack, Refusal) or len(problem.counted()) != len(problem.parameters()):
         return None
     biased = {layer.bias is not None for layer in stack.layers}
     if len(biased) > 1:

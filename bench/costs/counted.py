@@ -12,11 +12,15 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry, sdpa_backward_flop_count, sdpa_flop_count
 
 from teleport_core.operations import NOTHING, Operations, eigh, pinv, solve, svd
+from teleport_core.torch_private import (
+    TorchDispatchMode,
+    linear_plus_pointwise,
+    linear_pointwise,
+    tree_leaves,
+)
 
 aten = torch.ops.aten
 
@@ -64,7 +68,7 @@ def _product(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: A
         operations = _PRODUCTS[packet](*args)
     else:
         operations = flop_registry[packet](*args, **kwargs, out_val=result)
-    added = 1 if func is _PLUS_BY_ONEDNN else _ADDS.get(packet)
+    added = 1 if func is linear_plus_pointwise else _ADDS.get(packet)
     factors = (arg for place, arg in enumerate(args) if place != added)
     moved = chain(tree_leaves(list(factors)), tree_leaves(result))
     tensors = [leaf for leaf in moved if isinstance(leaf, Tensor)]
@@ -112,10 +116,8 @@ _PRODUCTS: dict[Any, Callable[..., int]] = {
     aten._scaled_dot_product_flash_attention_for_cpu: _attention,
     aten._scaled_dot_product_flash_attention_for_cpu_backward: _attention_backward,
 }
-_PLUS_BY_ONEDNN: Any = None
-if hasattr(torch.ops.mkldnn, "_linear_pointwise"):
-    _PRODUCTS[torch.ops.mkldnn._linear_pointwise] = _by_onednn
-    _PLUS_BY_ONEDNN = torch.ops.mkldnn._linear_pointwise.binary
+if linear_pointwise is not None:
+    _PRODUCTS[linear_pointwise] = _by_onednn
 
 # The place of the argument to which a product is added.
 _ADDS = {

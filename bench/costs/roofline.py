@@ -30,11 +30,11 @@ def measure(device: str, dtype: str, d: int, n: int) -> dict[str, Any]:
     """
     import torch
 
-    from bench.timing.clock import clock
     from teleport_core import products
+    from teleport_core.wall_clock import wall_clock
 
     kind: torch.dtype = getattr(torch, dtype)
-    now = clock(device)
+    now = wall_clock(device)
     size = SQUARE[device.partition(":")[0]]
 
     def copy() -> float:

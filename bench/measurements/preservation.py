@@ -10,6 +10,9 @@ from bench.spec.spec import Spec
 from bench.spec.variants import Variant
 from bench.storage.records import PreservationRecord
 
+# What the section's ``taus`` are called where a variant fixes its own. A method whose threshold has
+# another name is followed by the worker, which asks it for that.
+_TAU = "tau"
 _BATCHES = 8  # a trained start takes them in turn
 
 
@@ -32,8 +35,8 @@ class Preservation:
 
 
 def _unit(spec: Spec, variant: Variant, start: str) -> Unit:
-    own = variant.options.get("tau")
-    taus = spec.preservation.taus if own is None else (number("tau", own, above=0, at_most=1),)
+    own = variant.options.get(_TAU)
+    taus = spec.preservation.taus if own is None else (number(_TAU, own, above=0, at_most=1),)
     items = [{"cell_id": preservation_id(spec, variant, tau, start), "tau": tau} for tau in taus]
     point = point_of(spec, _BATCHES)
     unit = stable_hash(["preservation", [item["cell_id"] for item in items]])[:16]

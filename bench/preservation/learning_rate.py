@@ -1,10 +1,10 @@
 """The learning rate at which a method multiplies ||g||^2 as asked, so that methods compare."""
 
 from collections.abc import Sequence
-from typing import Any
 
-from bench.preservation.starting_point import Subject, advance, takes_tau
-from bench.spec.variants import Variant
+from bench.preservation.starting_point import Subject, advance, at_threshold
+from teleport_core import Teleporter
+from teleport_core.verification.reference import look
 
 # The search brackets by factors of 4 over 1e-14 ... 1e+14 and then bisects to 2 %.
 _FIRST_LR = 1e-2
@@ -15,33 +15,27 @@ _STUCK = ("NO_NULL_SPACE", "NO_ASCENT_DIRECTION")
 
 
 def find_lr(
-    where: Subject, variant: Variant, steps: int, growth: float, taus: Sequence[float] = (1.0,)
+    where: Subject, method: Teleporter, steps: int, growth: float, taus: Sequence[float] = (1.0,)
 ) -> float:
     """The learning rate at which ``steps`` steps multiply ||g||^2 by ``growth``, or just less.
 
     Methods and thresholds are then compared at the same gain: that of the largest tau at which
     anything moves. What bounds the drift or the norm is left out of the search.
     """
-    bounds = ("max_drift", "overshoot", "cap")
-    plain = {name: value for name, value in variant.options.items() if name not in bounds}
-    variant = Variant(variant.method, plain)
+    plain = method.unbounded()
     for tau in sorted(taus, reverse=True):
-        options = {"tau": tau} if takes_tau(variant) else {}
-        if advance(where, variant, 1, lr=_FIRST_LR, **options).status.name not in _STUCK:
+        method = at_threshold(plain, tau)
+        if advance(where, method, 1, lr=_FIRST_LR).status.name not in _STUCK:
             break
-    return _search_lr(where, variant, steps, growth, options)
+    return _search_lr(where, method, steps, growth)
 
 
-def _search_lr(
-    where: Subject, variant: Variant, steps: int, growth: float, options: dict[str, Any]
-) -> float:
-    from teleport_core.verification.reference import look
-
+def _search_lr(where: Subject, method: Teleporter, steps: int, growth: float) -> float:
     where.reset()
     wanted = growth * look(where.problem).grad_norm_sq
 
     def overshoots(lr: float) -> bool:
-        result = advance(where, variant, steps, lr=lr, **{**options, "cap": wanted})
+        result = advance(where, method, steps, lr=lr, cap=wanted)
         if result.steps_done < steps:
             return result.status.name in ("NON_FINITE", "CAPPED")
         # NaN counts as too much.

@@ -2,13 +2,14 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
+from torch import Tensor
 
 from bench.preservation.starting_point import Subject
-
-if TYPE_CHECKING:
-    import torch
-
+from teleport_core.layers import linear_layers
+from teleport_core.rank import RULES
 
 Record = dict[str, Any]
 
@@ -18,8 +19,6 @@ def spectra(where: Subject, taus: Sequence[float] = (1.0,)) -> Iterator[Record]:
 
     Beside them the dimensions that each rank rule leaves free at each of ``taus``.
     """
-    from teleport_core.layers import linear_layers
-
     data_fed = {layer.weight: layer.data_fed for layer in linear_layers(where.problem)}
     parts = Counter(layer.weight for layer in where.inputs)
     seen: Counter[str] = Counter()
@@ -39,14 +38,12 @@ def spectra(where: Subject, taus: Sequence[float] = (1.0,)) -> Iterator[Record]:
 
 
 def free_dimensions(
-    sigma: "torch.Tensor", shape: tuple[int, int], dtype: "torch.dtype", taus: Sequence[float]
+    sigma: Tensor, shape: tuple[int, int], dtype: torch.dtype, taus: Sequence[float]
 ) -> list[Record]:
     """Dimensions of a layer's input that each rank rule leaves free at each threshold.
 
     Numerical rank has no threshold: it stands once, at tau = 1.
     """
-    from teleport_core.rank import RULES
-
     return [
         {"rule": name, "tau": tau, "dimensions": shape[0] - rule(sigma, shape, dtype, tau)}
         for name, rule in RULES.items()

@@ -3,36 +3,39 @@
 import copy
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from bench.preservation.starting_point import Subject, knows_tau, takes_tau, walk
-from bench.spec.variants import Variant
+import torch
+from torch import nn
 
-if TYPE_CHECKING:
-    import torch
-
-    from teleport_core import TeleportResult
-    from teleport_core.nullspace.bases.bounds import LayerInputs
+from bench.preservation.starting_point import Subject, at_threshold, walk
+from teleport_core import Problem, State, Teleporter, TeleportResult
+from teleport_core.nullspace.bases.bounds import (
+    LayerInputs,
+    preactivation_bound,
+    preactivation_change,
+)
+from teleport_core.rank import RULES
+from teleport_core.torch_private import tree_map
+from teleport_core.verification.guarantee import require_gradient, verified_guarantee
+from teleport_core.verification.reference import look
 
 Record = dict[str, Any]
 
 
-def trajectory(where: Subject, variant: Variant, steps: int, lr: float, tau: float) -> Record:
+def trajectory(where: Subject, method: Teleporter, steps: int, lr: float, tau: float) -> Record:
     """The rows of one preservation record; its guarantee is held to the outputs at the end."""
-    from teleport_core.interface import State
-    from teleport_core.verification.reference import look, require_gradient, upheld
-
-    options = {"lr": lr, **({"tau": tau} if takes_tau(variant) else {})}
-    observe = _observer(where, variant, tau)
+    method = replace(at_threshold(method, tau), lr=lr)
+    observe = _observer(where, method, tau)
     where.reset()
     problem, before = where.problem, look(where.problem)
     start = State(before={name: where.start[name] for name in problem.parameters()})
     rows = [{"step": 0, **observe(None)}]
     result, guarantee = None, None
-    for step, result in enumerate(walk(where, variant, steps, **options), 1):
+    for step, result in enumerate(walk(where, method, steps), 1):
         if step == 1:
             require_gradient(problem, before, result.grad_norm_sq[0])
-        guarantee = upheld(problem, start, before, look(problem), result.guarantee)
+        guarantee = verified_guarantee(problem, start, before, look(problem), result.guarantee)
         if result.steps_done < step:
             break
         rows.append({"step": step, **observe(result)})
@@ -48,31 +51,23 @@ def trajectory(where: Subject, variant: Variant, steps: int, lr: float, tau: flo
 
 
 def _observer(
-    where: Subject, variant: Variant, tau: float
-) -> Callable[["TeleportResult | None"], dict[str, Any]]:
+    where: Subject, method: Teleporter, tau: float
+) -> Callable[[TeleportResult | None], dict[str, Any]]:
     """A function that measures the model where it is now, after what led there."""
-    import torch
-
-    from teleport_core import Problem
-    from teleport_core.nullspace.bases.bounds import preactivation_bound, preactivation_change
-    from teleport_core.verification.reference import look
-
     problem, heldout = where.problem, where.built.heldout
     double = copy.deepcopy(problem.model).double()
-    rule = variant.options.get("rank_rule")
 
-    def bounded(result: "TeleportResult | None") -> "list[LayerInputs] | None":
-        if not knows_tau(variant):
-            return None
+    def bounded(result: TeleportResult | None) -> list[LayerInputs] | None:
         # Where tau is chosen step by step, the loosest space holds all moves.
         loosest = min(result.taus, default=tau) if result else tau
-        return inputs_at(where, loosest, str(rule) if rule else None)
+        rule = method.rank_rule_at(loosest)
+        return None if rule is None else inputs_at(where, loosest, rule)
 
-    def loss_in(model: "torch.nn.Module", batch: tuple[Any, Any]) -> float:
+    def loss_in(model: nn.Module, batch: tuple[Any, Any]) -> float:
         with torch.no_grad():
             return float(Problem(model, problem.loss_fn, *batch).loss())
 
-    def observe(result: "TeleportResult | None") -> dict[str, Any]:
+    def observe(result: TeleportResult | None) -> dict[str, Any]:
         inputs = bounded(result)
         batch = (problem.inputs, problem.targets)
         double.load_state_dict(problem.model.state_dict())
@@ -90,13 +85,11 @@ def _observer(
     return observe
 
 
-def inputs_at(where: Subject, tau: float, rank_rule: str | None) -> "list[LayerInputs]":
+def inputs_at(where: Subject, tau: float, rank_rule: str) -> list[LayerInputs]:
     """The layers' inputs with the singular value that a rule leaves out first."""
-    from teleport_core.rank import RULES, resolve_rule
+    rule = RULES[rank_rule]
 
-    rule = RULES[resolve_rule(rank_rule, tau)]
-
-    def residual(layer: "LayerInputs") -> float:
+    def residual(layer: LayerInputs) -> float:
         kept = rule(layer.sigma, layer.shape, where.dtype_of(layer), tau)
         return float(layer.sigma[kept]) if kept < layer.sigma.numel() else 0.0
 
@@ -104,9 +97,6 @@ def inputs_at(where: Subject, tau: float, rank_rule: str | None) -> "list[LayerI
 
 
 def _as_double(batch: tuple[Any, Any]) -> tuple[Any, Any]:
-    import torch
-    from torch.utils._pytree import tree_map
-
     def one(value: Any) -> Any:
         floating = isinstance(value, torch.Tensor) and value.is_floating_point()
         return value.double() if floating else value

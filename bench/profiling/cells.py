@@ -13,8 +13,8 @@ from bench.plan.profiles import Detail
 from bench.profiling import convert, record, summary, trace
 from bench.profiling.record import Call
 from bench.spec.variants import SGD, parse_variant
-from bench.timing.clock import clock
 from bench.timing.rounds import TIMING_LR, sgd_call
+from teleport_core.wall_clock import wall_clock
 
 if TYPE_CHECKING:
     from teleport_core import Problem
@@ -41,7 +41,7 @@ def profile_cell(
     variant = cell["variant"]
     call = _sgd(problems, point.t) if variant == str(SGD) else _teleport(variant, point, problems)
     try:
-        watched = record.watch(call, clock(point.device), REPEATS)
+        watched = record.watch(call, wall_clock(point.device), REPEATS)
     except _NotEveryStepError as error:
         return {"status": "invalid", "reason": str(error)}
     name = trace_name(variant, point, cell["cell_id"])

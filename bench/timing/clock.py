@@ -4,11 +4,10 @@ On CUDA two clocks run side by side: synchronised wall time, which is what a use
 events, which leave launch latency at both ends out. They are never mixed.
 """
 
-from collections.abc import Callable
-from time import perf_counter
 from typing import Any, Protocol
 
 from bench.errors import SpecError
+from teleport_core.wall_clock import wall_clock
 
 
 class Clock(Protocol):
@@ -29,16 +28,11 @@ class WallClock:
     name = "wall"
 
     def __init__(self, device: str) -> None:
-        self._cuda = device.startswith("cuda")
-        self._device = device
+        self._now = wall_clock(device)
 
     def mark(self) -> float:
         """The present moment, all queued work done."""
-        if self._cuda:
-            import torch
-
-            torch.cuda.synchronize(self._device)
-        return perf_counter()
+        return self._now()
 
     def seconds(self, start: float, end: float) -> float:
         """Time between two marks."""
@@ -68,23 +62,6 @@ def clocks_for(device: str) -> list[Clock]:
     """The clocks to read on a device; events first, since wall time waits for them."""
     wall = WallClock(device)
     return [EventClock(), wall] if device.startswith("cuda") else [wall]
-
-
-def clock(device: str) -> Callable[[], float]:
-    """Wall time in seconds; on CUDA once all that was launched is done.
-
-    While a graph is captured nothing runs, and waiting is forbidden.
-    """
-    if not device.startswith("cuda"):
-        return perf_counter
-    import torch
-
-    def synchronised() -> float:
-        if not torch.cuda.is_current_stream_capturing():
-            torch.cuda.synchronize(device)
-        return perf_counter()
-
-    return synchronised
 
 
 def flush_l2(device: str) -> None:

@@ -27,7 +27,7 @@ def look_at_start(problem: "Problem", entrants: list[Entrant], emit: Emit) -> "L
 def misread(entrant: Entrant, problem: "Problem", seen: "Look | None") -> str:
     """What is wrong with the gradient of an entrant's first call; nothing once it was right."""
     from teleport_core.errors import ModelError
-    from teleport_core.verification.reference import require_gradient
+    from teleport_core.verification.guarantee import require_gradient
 
     if entrant.held or seen is None:
         return ""

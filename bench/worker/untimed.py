@@ -3,30 +3,34 @@
 import traceback
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench.process.protocol import Message
-from bench.spec.variants import parse_variant
+from bench.spec.variants import Variant, parse_variant
 from bench.timing.rounds import restore
 from bench.worker.block import built_point, check_batches
 from bench.worker.failures import Emit, reason_of, status_of
+
+if TYPE_CHECKING:
+    from teleport_core import Teleporter
 
 
 def run_preservation(command: Message, emit: Emit) -> None:
     """Follow one variant step by step at every threshold of the command."""
     from bench.preservation.learning_rate import find_lr
-    from bench.preservation.starting_point import subject, takes_tau
+    from bench.preservation.starting_point import subject
     from bench.preservation.trajectory import trajectory
+    from teleport_core import make
 
     point, built = built_point(command)
     variant = parse_variant(command["variant"])
     where = subject(built, command["start"])
+    method = make(variant.method, **variant.options)
     lr = variant.options.get("lr")
     if lr is None:
         taus = [item["tau"] for item in command["items"]]
-        lr = find_lr(where, variant, point.t, command["growth"], taus)
-    # A method that knows no tau is followed once, and one that chooses its tau has no one tau.
-    only = {**command["items"][0], "tau": None if "max_drift" in variant.options else 1.0}
-    items = command["items"] if takes_tau(variant) else [only]
+        lr = find_lr(where, method, point.t, command["growth"], taus)
+    items = _at_thresholds(command["items"], method, variant)
     for item in [item for item in items if item["cell_id"] not in command.get("done", ())]:
         emit({"event": "note", **item})
         record = {
@@ -37,9 +41,19 @@ def run_preservation(command: Message, emit: Emit) -> None:
             "of": len(items),
             "status": "ok",
             "reason": "",
-            **trajectory(where, variant, point.t, float(lr), item["tau"] or 1.0),
+            **trajectory(where, method, point.t, float(lr), item["tau"] or 1.0),
         }
         emit({"event": "record", "record": record})
+
+
+def _at_thresholds(items: list[Message], method: "Teleporter", variant: Variant) -> list[Message]:
+    """What is followed: every threshold, or once where the variant leaves no choice of one."""
+    if method.chooses_threshold:
+        return [{**items[0], "tau": None}]
+    if method.threshold is None:
+        return [{**items[0], "tau": 1.0}]
+    own = variant.options.get(method.threshold)
+    return items if own is None else [{**items[0], "tau": float(own)}]
 
 
 def run_spectrum(command: Message, emit: Emit) -> None:

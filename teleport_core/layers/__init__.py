@@ -4,11 +4,11 @@
 see docs/own_layer.md.
 """
 
-from teleport_core.layers.layer import Layer, Layers, find_layers, linear_layers
+from teleport_core.layers.discovery import Layers, find_layers, linear_layers
+from teleport_core.layers.layer import Layer
 from teleport_core.layers.linear import LINEAR
-from teleport_core.layers.operator import Operator
+from teleport_core.layers.operator import Operator, is_weight, use
 from teleport_core.layers.registry import register
-from teleport_core.layers.uses import is_weight, use
 
 __all__ = [
     "LINEAR",

@@ -7,8 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from teleport_core.layers.operator import Operator
-from teleport_core.layers.uses import use
+from teleport_core.layers.operator import Operator, use
 
 Sizes = tuple[int, ...]
 

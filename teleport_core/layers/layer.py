@@ -1,4 +1,4 @@
-"""Weights that may move, cut into blocks of rows that move independently of each other."""
+"""A block of rows of a weight that moves independently of all others."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -8,8 +8,7 @@ from torch import Tensor
 
 from teleport_core.layers.tape import Use
 from teleport_core.layers.view import View
-from teleport_core.layers.watch import Seen, watch
-from teleport_core.problem import Parameters, Problem
+from teleport_core.problem import Parameters
 
 
 @dataclass(eq=False)
@@ -113,123 +112,10 @@ class Layer:
     def _bias(self, bias: Tensor) -> Tensor:
         rows = self.part.rows
         part = bias if rows is None else bias[rows[0] : rows[1]]
-        groups = self._groups(self.uses[0])
+        groups = groups_of(self.uses[0])
         return part.view(groups, -1)[self.group]
 
-    @staticmethod
-    def _groups(use: Use) -> int:
-        return len(use.operator.rows(use.part(use.tape.parameters)))
 
-
-@dataclass(frozen=True)
-class Layers:
-    """What may move in a model, on one batch.
-
-    Attributes:
-        layers: in order of first use.
-        held: counted parameters that stay -> why.
-        seen: the forward pass in which they were found.
-    """
-
-    layers: list[Layer]
-    held: dict[str, str]
-    seen: Seen
-
-
-def find_layers(problem: Problem) -> Layers:
-    """Run the model once; what may move, and what stays and why."""
-    seen = watch(problem)
-    counted = problem.counted()
-    held = {name: f"used in {why}" for name, why in seen.others.items() if name in counted}
-    uses: dict[str, list[Use]] = {}
-    for use in seen.uses:
-        uses.setdefault(use.weight[0], []).append(use)
-    layers: list[Layer] = []
-    for name, each in uses.items():
-        if name in held:
-            continue
-        if not _alike(each):
-            held[name] = "used in two orientations or shapes"
-            continue
-        if name in seen.rows and each[0].weight[1] != View():
-            held[name] = "used in embedding and in another shape"
-            continue
-        layers += _cut(name, each, _moving_bias(name, each, seen), seen)
-    moving = {name for layer in layers for name in layer.names()}
-    for name in counted:
-        if name not in moving:
-            held.setdefault(name, _why_held(name, seen))
-    return Layers(layers, {name: held[name] for name in counted if name in held}, seen)
-
-
-def linear_layers(problem: Problem) -> list[Layer]:
-    """Run the model once; the layers that may move, in order of first use."""
-    return find_layers(problem).layers
-
-
-def _why_held(name: str, seen: Seen) -> str:
-    if name in seen.rows:
-        return "used in embedding"
-    biased = [use.bias for use in seen.uses if use.bias is not None]
-    return (
-        "a bias whose weight does not move with it"
-        if any(b[0] == name for b in biased)
-        else ("not used")
-    )
-
-
-def _alike(uses: list[Use]) -> bool:
-    """Whether all uses read the weight as the same matrix, or as rows of the same matrix."""
-    first = uses[0]
-    weights = [use.part(use.tape.parameters) for use in uses]
-    rows = [use.operator.rows(w) for use, w in zip(uses, weights, strict=True)]
-    sliced = any(use.weight[1] != first.weight[1] for use in uses)
-    return all(
-        use.weight[1].transposed == first.weight[1].transposed
-        and r.stride()[1:] == rows[0].stride()[1:]
-        and r.shape[2:] == rows[0].shape[2:]
-        and (r.shape == rows[0].shape or (sliced and len(r) == 1))
-        for use, r in zip(uses, rows, strict=True)
-    )
-
-
-def _cut(name: str, uses: list[Use], bias: str | None, seen: Seen) -> list[Layer]:
-    """Rows that are used together stay together; groups are independent."""
-    looked_up = _looked_up(name, seen)
-    if all(use.weight[1] == uses[0].weight[1] for use in uses):
-        groups = Layer._groups(uses[0])
-        part = uses[0].weight[1]
-        return [Layer(name, bias, uses, part, group, looked_up) for group in range(groups)]
-    spans = [(_span(use), use) for use in uses]
-    layers: list[Layer] = []
-    for (start, stop), use in sorted(spans, key=lambda each: each[0]):
-        last = layers[-1].part.rows if layers else None
-        if last is not None and start < last[1]:
-            layers[-1].part = View((last[0], max(last[1], stop)), use.weight[1].transposed)
-            layers[-1].uses.append(use)
-        else:
-            part = View((start, stop), use.weight[1].transposed)
-            layers.append(Layer(name, bias, [use], part, 0, looked_up))
-    return layers
-
-
-def _span(use: Use) -> tuple[int, int]:
-    name, view = use.weight
-    whole = View(None, view.transposed)(use.tape.parameters[name])
-    return view.rows or (0, len(whole))
-
-
-def _looked_up(name: str, seen: Seen) -> Tensor | None:
-    tokens = seen.rows.get(name)
-    return None if tokens is None else torch.unique(torch.cat([t.reshape(-1) for t in tokens]))
-
-
-def _moving_bias(name: str, uses: list[Use], seen: Seen) -> str | None:
-    """The bias moves with its weight when the two are always used together, row by row."""
-    names = {use.bias[0] if use.bias else None for use in uses}
-    bias = names.pop()
-    if names or bias is None or bias in seen.others or bias in seen.rows:
-        return None
-    partners = {use.weight[0] for use in seen.uses if use.bias and use.bias[0] == bias}
-    matched = all(use.bias is not None and use.bias[1].rows == use.weight[1].rows for use in uses)
-    return bias if partners == {name} and matched else None
+def groups_of(use: Use) -> int:
+    """Into how many groups of rows the operator of a use cuts its weight."""
+    return len(use.operator.rows(use.part(use.tape.parameters)))

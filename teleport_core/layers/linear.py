@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 
 from teleport_core import products
-from teleport_core.layers.operator import Operator
-from teleport_core.layers.uses import is_weight, use
+from teleport_core.layers.operator import Operator, is_weight, use
 
 
 class Linear(Operator):

@@ -1,10 +1,16 @@
-"""What it takes for a weight to move: a map that is linear in its input and in its weight."""
+"""What it takes for a weight to move: a map that is linear in its input and in its weight.
+
+Adapters speak in two words; outside a watched forward pass they mean nothing special.
+``use(operator, x, weight, bias)`` says: here the weight meets an input through this operator.
+``is_weight(tensor)`` asks whether a tensor is a parameter, or a view of one, that is watched.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
 import torch
 from torch import Tensor
+from torch.overrides import wrap_torch_function
 
 
 class Operator(ABC):
@@ -74,3 +80,16 @@ class Operator(ABC):
         """G summed over everything but the channel."""
         axis = self.channel % g.dim()
         return g.sum([i for i in range(g.dim()) if i != axis]) if g.dim() > 1 else g
+
+
+@wrap_torch_function(lambda operator, x, weight, bias=None: (x, weight, bias))
+def use(operator: Operator, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Z = A(x, weight) + bias, a use of the weight in which it may move."""
+    return operator.forward(x, weight, bias)
+
+
+@wrap_torch_function(lambda tensor: (tensor,))
+def is_weight(tensor: Tensor) -> bool:
+    """Whether ``tensor`` is a watched parameter or a view of one."""
+    del tensor
+    return False

@@ -8,10 +8,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from teleport_core.layers import recurrent
-from teleport_core.layers.attention import multi_head_attention
 from teleport_core.layers.convolution import convolve
 from teleport_core.layers.linear import addmm, linear, matmul, reversed_matmul
 from teleport_core.layers.transposed import convolve_transposed
+from teleport_core.torch_private import multi_head_attention
 
 Adapter = Callable[..., Any]
 

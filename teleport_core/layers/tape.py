@@ -19,6 +19,7 @@ from teleport_core.layers.operator import Operator
 from teleport_core.layers.view import View
 from teleport_core.problem import Parameters
 from teleport_core.products import product
+from teleport_core.torch_private import without_base
 
 
 @dataclass(eq=False)
@@ -95,7 +96,7 @@ class Use:
         z: Tensor = self.operator.forward(self.x, self.part(values), self.bias_part(values))
         self.columns = self.operator.places(z)
         # A view must not be written in place, and activations after it do that.
-        return torch.ops.aten._unsafe_view(z, z.shape) if z._is_view() else z
+        return without_base(z) if z._is_view() else z
 
     def take(self, D: Tensor) -> None:
         """Add this use's share to the gradients of weight and bias."""

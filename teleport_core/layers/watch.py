@@ -6,25 +6,23 @@ linear uses; views and reads of a shape are no use; whatever else makes a tensor
 parameter fixed.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
-from torch.utils._pytree import tree_leaves
 
 from teleport_core.errors import ModelError
-from teleport_core.layers.operator import Operator
+from teleport_core.layers.differentiable_twice import twice_differentiable
+from teleport_core.layers.operator import Operator, is_weight, use
 from teleport_core.layers.registry import ONCE_DIFFERENTIABLE, Adapter, adapter_of
 from teleport_core.layers.tape import Kept, Tape, Use
-from teleport_core.layers.uses import is_weight, use
 from teleport_core.layers.view import View, view_of
 from teleport_core.problem import Parameters, Problem
+from teleport_core.torch_private import tensor_property, tree_leaves
 from teleport_core.verification.model_checks import refuse_autocast
 
 _VIEWS = {
@@ -33,7 +31,7 @@ _VIEWS = {
     Tensor.split, Tensor.chunk, Tensor.unbind, Tensor.narrow, Tensor.t, Tensor.transpose,
     Tensor.squeeze, Tensor.unsqueeze, Tensor.flatten, Tensor.select, Tensor.permute,
     Tensor.view, Tensor.reshape, Tensor.__getitem__,
-    *(vars(torch._C.TensorBase)[name].__get__ for name in ("T", "mT")),
+    *map(tensor_property, ("T", "mT")),
 }  # fmt: skip
 
 
@@ -226,32 +224,3 @@ def watch(problem: Problem) -> Seen:
             mode.seen.others.setdefault(name, "the forward pass, which overwrites it")
     mode.seen.output = output
     return mode.seen
-
-
-class _Unfused(TorchFunctionMode):
-    """Takes apart the calls that cannot be differentiated twice, and watches nothing."""
-
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Any,
-        args: tuple[Any, ...] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        adapter = adapter_of(func) if func in ONCE_DIFFERENTIABLE else None
-        return (adapter or func)(*args, **dict(kwargs or {}))
-
-
-@contextmanager
-def twice_differentiable(*, fused: bool = False) -> Iterator[None]:
-    """Attention that has a second derivative, and no fused shortcut around its layers.
-
-    With ``fused`` recurrent layers are run step by step too.
-    """
-    shortcut = torch.backends.mha.get_fastpath_enabled()
-    try:
-        torch.backends.mha.set_fastpath_enabled(False)
-        with sdpa_kernel(SDPBackend.MATH), _Unfused() if fused else nullcontext():
-            yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(shortcut)

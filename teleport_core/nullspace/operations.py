@@ -1,9 +1,8 @@
 """Operation counts of the null-space engines; see ``teleport_core.operations`` for what counts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from itertools import pairwise
-from typing import Any
 
 from teleport_core.nullspace.half_hvp.projection import projects_product
 from teleport_core.operations import (
@@ -17,24 +16,8 @@ from teleport_core.operations import (
     svd,
     total,
 )
-from teleport_core.rank import resolve_rule
 
 _FLOAT64 = 8
-
-
-def engine_operations(
-    options: Mapping[str, Any], widths: Sequence[int], n: int, bias: bool, itemsize: int
-) -> Phases | None:
-    """Counts of the engine that these options choose on a stack of linear layers.
-
-    None with ``max_drift``: how many points it tries depends on the loss.
-    """
-    if options.get("max_drift") is not None:
-        return None
-    engine = options.get("engine", "auto")
-    rule = resolve_rule(options.get("rank_rule"), options.get("tau", 1.0))
-    fast = engine == "half_hvp" or (engine == "auto" and rule == "numerical")
-    return (half_hvp if fast else textbook)(widths, n, bias, itemsize)
 
 
 def textbook(widths: Sequence[int], n: int, bias: bool, itemsize: int) -> Phases:

@@ -1,38 +1,27 @@
 """The null-space method as users see it: options, engines, guarantee."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import inf
-from typing import ClassVar
+from typing import ClassVar, Self
 
-from teleport_core.ascent import Ascent
+from teleport_core.ascent import Ascent, nowhere
 from teleport_core.errors import ModelError, OptionError
-from teleport_core.interface import (
-    Guarantee,
-    Status,
-    Teleporter,
-    TeleportResult,
-    require_choice,
-    require_int,
-    require_positive,
-)
-from teleport_core.nullspace import textbook
-from teleport_core.nullspace.cap.overshoot import stop_at_cap
-from teleport_core.nullspace.drift import nested_spaces, search
-from teleport_core.nullspace.drift.nested_spaces import DriftState
+from teleport_core.interface import Guarantee, Status, Teleporter, TeleportResult
+from teleport_core.nullspace import operations, textbook
+from teleport_core.nullspace.drift import engine as drift
+from teleport_core.nullspace.engine import Climb, Engine, EngineState
 from teleport_core.nullspace.half_hvp import engine as half_hvp
-from teleport_core.nullspace.half_hvp.cuda_graph import recordings_of
-from teleport_core.nullspace.half_hvp.engine import Climb, HalfHvpState
-from teleport_core.nullspace.textbook import TextbookState
 from teleport_core.nullspace.traced import engine as traced
-from teleport_core.nullspace.traced.engine import TracedState
-from teleport_core.problem import Parameters, Problem
+from teleport_core.operations import Phases
+from teleport_core.option_checks import require_choice, require_int, require_positive
+from teleport_core.problem import Problem
 from teleport_core.rank import resolve_rule
-from teleport_core.stack import Stack, read_stack
 
 ENGINES = ("auto", "half_hvp", "textbook")
 
-FixedState = HalfHvpState | TracedState | TextbookState
-NullSpaceState = FixedState | DriftState
+# The first that applies prepares and climbs; the last always does.
+_ORDER: tuple[Engine, ...] = (drift, textbook, half_hvp, traced)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +44,7 @@ class NullSpaceTeleporter(Teleporter):
     """
 
     name: ClassVar[str] = "nullspace"
+    threshold: ClassVar[str | None] = "tau"
 
     tau: float = 1.0
     rank_rule: str | None = None
@@ -99,14 +89,16 @@ class NullSpaceTeleporter(Teleporter):
         """The rank rule in force."""
         return resolve_rule(self.rank_rule, self.tau)
 
-    def prepare(self, problem: Problem) -> NullSpaceState:
+    def prepare(self, problem: Problem) -> EngineState:
         """Find the movable layers and the bases of their inputs.
 
         Raises:
             ModelError: no weight can move.
         """
-        state = self._prepared(problem)
-        if not isinstance(state, HalfHvpState) and not state.layers:
+        climb = self._climb()
+        prepared = (engine.prepare(problem, climb) for engine in _ORDER)
+        state = next(state for state in prepared if state is not None)
+        if not state.layers:
             reasons = "; ".join(f"{name} is {why}" for name, why in state.held.items())
             raise ModelError(
                 f"expected a weight that is linear in its input and nothing else; "
@@ -115,75 +107,63 @@ class NullSpaceTeleporter(Teleporter):
             )
         return state
 
-    def _prepared(self, problem: Problem) -> NullSpaceState:
-        if self.max_drift is not None:
-            return nested_spaces.prepare(problem, self.chunk_columns)
-        if self.engine == "textbook" or self.rule != "numerical":
-            return textbook.prepare(problem, self.rule, self.tau, self.chunk_columns)
-        stack = read_stack(problem)
-        if isinstance(stack, Stack):
-            recordings = recordings_of(problem.model)
-            return half_hvp.prepare(problem, stack, self._climb(), recordings)
-        return traced.prepare(problem, self.chunk_columns)
-
-    def advance(self, problem: Problem, state: NullSpaceState) -> TeleportResult:
+    def advance(self, problem: Problem, state: EngineState) -> TeleportResult:
         """Take all steps and write the parameters."""
-        if isinstance(state, DriftState):
-            return self._drift(problem, state)
-        if self.overshoot or self.cap == inf:
-            return self._climbed(problem, state)
-        return stop_at_cap(problem, state, self.cap, lambda: self._climbed(problem, state))
-
-    def _climbed(self, problem: Problem, state: FixedState) -> TeleportResult:
-        """The steps of an engine."""
         if not state.something_free():
-            return self._result(_nowhere(Status.NO_NULL_SPACE), state)
-        if isinstance(state, TextbookState):
-            ascent = textbook.advance(problem, state, self.lr, self.steps, self.cap)
-            if ascent.parameters is not None:
-                state.write(problem, _moved(ascent.parameters, state))
-            if ascent.previous is not None:
-                state.previous = _moved(ascent.previous, state)
-            return self._result(ascent, state)
-        if not state.moving:
-            return self._result(_nowhere(Status.NO_ASCENT_DIRECTION), state)
-        if isinstance(state, HalfHvpState):
-            ascent = half_hvp.advance(state, self._climb())
-        else:
-            ascent = traced.advance(problem, state, self.lr, self.steps, self.cap)
-        return self._result(ascent, state)
+            return self._result(nowhere(Status.NO_NULL_SPACE), state)
+        if not state.something_moves():
+            return self._result(nowhere(Status.NO_ASCENT_DIRECTION), state)
+        may_pass = self.overshoot or self.cap == inf
+        advance = state.advance if may_pass else state.advance_to_cap
+        return self._result(advance(problem, self._climb()), state)
 
-    def _drift(self, problem: Problem, state: DriftState) -> TeleportResult:
-        """The steps that max_drift allows."""
-        assert self.max_drift is not None
-        if not state.something_free():
-            return self._result(_nowhere(Status.NO_NULL_SPACE), state.tightest)
-        found = search.advance(problem, state, self._climb(), self.max_drift)
-        if not self.overshoot:
-            found = search.below_cap(problem, found, self.cap, self.max_drift)
-        place = found.place
-        if place.previous is not None:
-            state.write(problem, _moved(place.parameters, state.tightest))
-            state.previous = _moved(place.previous, state.tightest)
-        # Below tau = 1 spaces are not exact; the loosest of those in use holds the others.
-        loosest = min(place.taus, default=1.0)
-        ascent = Ascent(found.status, place.steps, None, None, [*place.loss], [*place.grad_norm_sq])
-        whole = all(length == 1.0 for length in place.lengths)
-        return replace(
-            self._result(ascent, state.level(loosest), exact=loosest == 1.0),
-            taus=[*place.taus],
-            lengths=[] if whole else [*place.lengths],
-        )
+    @property
+    def chooses_threshold(self) -> bool:
+        """With max_drift."""
+        return self.max_drift is not None
+
+    @property
+    def steps_are_one_call(self) -> bool:
+        """Below tau = 1 nothing is kept between steps but bases; only a shortened step looks on."""
+        return self.tau == 1.0 or not self.overshoot
+
+    def unbounded(self) -> Self:
+        """Without cap and max_drift."""
+        return replace(self, cap=inf, max_drift=None, overshoot=True)
+
+    def rank_rule_at(self, threshold: float) -> str:
+        """The rank rule in force at a tau."""
+        return resolve_rule(self.rank_rule, threshold)
+
+    def operations(
+        self, widths: Sequence[int], n: int, *, bias: bool, itemsize: int
+    ) -> Phases | None:
+        """Those of the engine that is chosen on a stack of linear layers.
+
+        None with ``max_drift``: how many points it tries depends on the loss.
+        """
+        if self.max_drift is not None:
+            return None
+        published = self.engine == "textbook" or self.rule != "numerical"
+        count = operations.textbook if published else operations.half_hvp
+        return count(widths, n, bias, itemsize)
 
     def _climb(self) -> Climb:
-        return Climb(self.lr, self.steps, self.cap)
+        return Climb(
+            lr=self.lr,
+            steps=self.steps,
+            cap=self.cap,
+            rule=self.rule,
+            tau=self.tau,
+            max_drift=self.max_drift,
+            published=self.engine == "textbook",
+            limit=self.chunk_columns,
+        )
 
-    def _result(
-        self, ascent: Ascent, state: FixedState, *, exact: bool | None = None
-    ) -> TeleportResult:
-        """``exact``: whether all steps were; default by tau and rank rule."""
-        if exact is None:
-            exact = self.tau == 1.0 and self.rule in ("numerical", "energy")
+    def _result(self, ascent: Ascent, state: EngineState) -> TeleportResult:
+        # Below tau = 1 spaces are not exact; the loosest of those in use holds the others.
+        loosest = min(ascent.taus, default=self.tau)
+        exact = loosest == 1.0 and self.rule in ("numerical", "energy")
         return TeleportResult(
             status=ascent.status,
             steps_done=ascent.steps_done,
@@ -192,10 +172,12 @@ class NullSpaceTeleporter(Teleporter):
             null_dims=_null_dims(state, exact=exact),
             guarantee=Guarantee.EXACT_ON_BATCH if exact else Guarantee.APPROXIMATE,
             held=state.held,
+            taus=ascent.taus,
+            lengths=ascent.lengths,
         )
 
 
-def _null_dims(state: FixedState, *, exact: bool) -> dict[str, list[int] | None]:
+def _null_dims(state: EngineState, *, exact: bool) -> dict[str, list[int] | None]:
     # At exact rank a block fed by data alone has a zero projection (R{X} = 0): it never moves.
     blocks: dict[str, list[int | None]] = {}
     for name, data_fed, free in state.freedoms():
@@ -204,13 +186,3 @@ def _null_dims(state: FixedState, *, exact: bool) -> dict[str, list[int] | None]
         name: None if all(n is None for n in each) else [n or 0 for n in each]
         for name, each in blocks.items()
     }
-
-
-def _nowhere(status: Status) -> Ascent:
-    nan = float("nan")
-    return Ascent(status, 0, None, None, [nan], [nan])
-
-
-def _moved(parameters: Parameters, state: TextbookState) -> Parameters:
-    names = [name for layer in state.layers for name in layer.names()]
-    return {name: parameters[name] for name in names}

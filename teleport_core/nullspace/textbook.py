@@ -11,22 +11,22 @@ from dataclasses import dataclass
 import torch
 
 from teleport_core.ascent import Ascent, Point, ascend
-from teleport_core.interface import State
 from teleport_core.layers import Layer, find_layers
-from teleport_core.layers.watch import twice_differentiable
-from teleport_core.objective import gradient_at, objective_gradient, squared_norm
+from teleport_core.layers.differentiable_twice import twice_differentiable
+from teleport_core.norms import squared_norm
+from teleport_core.nullspace.engine import Climb, EngineState
+from teleport_core.objective import gradient_at, objective_gradient
 from teleport_core.phases import BACKWARD, BASIS, CAPTURE, PROJECTION, UPDATE
 from teleport_core.problem import Parameters, Problem
 from teleport_core.projection import Basis, basis_of_pieces, is_rounding, project
 
 
 @dataclass
-class TextbookState(State):
-    """Layers and bases of one batch, in the same order; what stays -> why; fused calls or none."""
+class TextbookState(EngineState):
+    """Layers and bases of one batch, in the same order; fused calls or none."""
 
     layers: list[Layer]
     bases: list[Basis]
-    held: dict[str, str]
     fused: bool
 
     def freedoms(self) -> Iterator[tuple[str, bool, int]]:
@@ -34,28 +34,43 @@ class TextbookState(State):
         for layer, basis in zip(self.layers, self.bases, strict=True):
             yield layer.weight, layer.data_fed, basis.free
 
-    def something_free(self) -> bool:
-        """Whether any layer has a free direction, used or not."""
-        return any(free for _, _, free in self.freedoms())
+    def something_moves(self) -> bool:
+        """Only the projected gradient tells."""
+        return True
+
+    def advance(self, problem: Problem, climb: Climb) -> Ascent:
+        """Algorithm 1, lines 5-11."""
+        ascent = climbed(problem, self, climb)
+        if ascent.parameters is not None:
+            self.write(problem, self.moved(ascent.parameters))
+        if ascent.previous is not None:
+            self.previous = self.moved(ascent.previous)
+        return ascent
+
+    def moved(self, parameters: Parameters) -> Parameters:
+        """Of all parameters those that may move."""
+        return {name: parameters[name] for name in moving_names(self.layers)}
 
 
-def prepare(problem: Problem, rank_rule: str, tau: float, limit: int = 2**62) -> TextbookState:
-    """Bases (Step 2 of the paper) of the inputs (Eq. 8), of which ``limit`` columns are held."""
+def prepare(problem: Problem, climb: Climb) -> TextbookState | None:
+    """Bases (Step 2 of the paper) of the inputs (Eq. 8); None where nobody asks for them."""
+    if not climb.published and climb.rule == "numerical":
+        return None
     with CAPTURE:
         found = find_layers(problem)
     with BASIS:
         bases = [
-            basis_of_pieces(layer.columns(limit), rank_rule, tau, limit=limit)
+            basis_of_pieces(layer.columns(climb.limit), climb.rule, climb.tau, limit=climb.limit)
             for layer in found.layers
         ]
     found.seen.drop_graph()
-    return TextbookState(found.layers, bases, found.held, found.seen.fused)
+    return TextbookState(found.layers, bases, found.seen.fused, held=found.held)
 
 
-def advance(problem: Problem, state: TextbookState, lr: float, steps: int, cap: float) -> Ascent:
-    """Algorithm 1, lines 5-11; nothing is written to the model."""
+def climbed(problem: Problem, state: TextbookState, climb: Climb) -> Ascent:
+    """Where the steps lead; nothing is written to the model."""
     with UPDATE:
-        start = {name: value.clone() for name, value in problem.detached().items()}
+        start = problem.copy()
 
     def visit(parameters: Parameters) -> Point:
         counted = problem.counted()
@@ -64,20 +79,22 @@ def advance(problem: Problem, state: TextbookState, lr: float, steps: int, cap: 
         }
         loss, gradient = gradient_at(problem, leaves, counted, differentiable=True)
         with BACKWARD:
-            norm_sq = squared_norm(gradient)
+            norm_sq = squared_norm(gradient.values())
 
         def move() -> Parameters | None:
             updates = projected_objective_gradient(state, leaves, gradient)
             if not updates:
                 return None
             with UPDATE:
-                moved = {name: parameters[name] + lr * updates.pop(name) for name in [*updates]}
+                moved = {
+                    name: parameters[name] + climb.lr * updates.pop(name) for name in [*updates]
+                }
             return parameters | moved  # Eq. 5
 
         return Point(loss.detach(), norm_sq.detach(), move)
 
     with torch.enable_grad(), twice_differentiable(fused=state.fused):
-        return ascend(start, visit, steps, cap)
+        return ascend(start, visit, climb.steps, climb.cap)
 
 
 def projected_objective_gradient(

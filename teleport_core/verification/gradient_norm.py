@@ -10,8 +10,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-# Entries that are squared at a time.
-_PIECE = 2**17
+from teleport_core.norms import square_sum
+from teleport_core.torch_private import current_pass
 
 
 def gradient_norm_sq(loss: Tensor, leaves: Sequence[Tensor]) -> Tensor:
@@ -24,25 +24,6 @@ def gradient_norm_sq(loss: Tensor, leaves: Sequence[Tensor]) -> Tensor:
             norms.taken[place] = square_sum(gradient)
     found = [norms.taken[place] for place in sorted(norms.taken)]
     return torch.stack(found).sum() if found else loss.new_zeros(())
-
-
-def square_sum(values: Tensor) -> Tensor:
-    """The sum of squares, some rows at a time."""
-    if values.is_sparse:
-        values = values.coalesce().values()
-    if values.numel() <= _PIECE:
-        return values.square().sum()
-    rows = max(1, _PIECE * len(values) // values.numel())
-    return torch.stack([piece.square().sum() for piece in torch.split(values, rows)]).sum()
-
-
-def distance(a: Tensor, b: Tensor) -> float:
-    """||a - b||, some rows at a time."""
-    if a.numel() <= _PIECE:
-        return float((a - b).norm())
-    rows = max(1, _PIECE * len(a) // a.numel())
-    pairs = zip(torch.split(a, rows), torch.split(b, rows), strict=True)
-    return float(torch.stack([(x - y).norm() for x, y in pairs]).norm())
 
 
 class _Norms:
@@ -59,13 +40,13 @@ class _Norms:
     def begin(self, _: Tensor) -> None:
         """The loss is where a pass begins."""
         if self._pass is None:
-            self._pass = torch._C._current_graph_task_id()
+            self._pass = current_pass()
 
     def taker(self, place: int) -> Callable[[Tensor | None], Tensor | None]:
         """The hook of one leaf; torch calls it with None where a function gave no gradient."""
 
         def take(gradient: Tensor | None) -> Tensor | None:
-            ours = torch._C._current_graph_task_id() == self._pass
+            ours = current_pass() == self._pass
             if gradient is None or gradient.layout is not torch.strided or not ours:
                 return None
             self.taken[place] = square_sum(gradient)

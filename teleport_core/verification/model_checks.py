@@ -2,11 +2,11 @@
 
 import torch
 from torch import nn
-from torch.nn.modules.dropout import _DropoutNd
 from torch.nn.parameter import is_lazy
 
 from teleport_core.errors import ModelError
 from teleport_core.problem import Problem
+from teleport_core.torch_private import DropoutNd
 from teleport_core.verification.overlap import overlapping
 
 
@@ -97,7 +97,7 @@ def _refuse_sealed(name: str, module: nn.Module) -> None:
 def _active_dropout(module: nn.Module) -> float:
     if not module.training:
         return 0.0
-    if isinstance(module, _DropoutNd):
+    if isinstance(module, DropoutNd):
         return float(module.p)
     if isinstance(module, (nn.MultiheadAttention, nn.RNNBase)):
         return float(module.dropout)

@@ -1,28 +1,15 @@
-"""The model as it is, by a real forward and backward pass: what a method's own words are held to.
-
-A method knows what its steps do to what it has seen of the model. Where a parameter is used in a
-way that nobody can see, or the dtype cannot hold what the method promises, only the model's own
-outputs and gradients tell.
-"""
+"""The model as it is, by a real forward and backward pass: loss, ||g||^2 and outputs."""
 
 import math
-import warnings
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_leaves, tree_map
 
-from teleport_core.errors import UNSEEN_USE, ModelError, ProblemError, TeleportWarning
-from teleport_core.interface import Guarantee, State
+from teleport_core.errors import ProblemError
 from teleport_core.problem import Parameters, Problem
-from teleport_core.verification.gradient_norm import distance, gradient_norm_sq
-
-# Outputs computed twice differ by so many eps at the most, whatever the weights in between.
-_ROUNDING_EPS = 1000
-# Perturbed by so many eps, a gradient that is no more than rounding shows it.
-_PERTURBED_EPS = 4
-_PERTURBATIONS = 3
+from teleport_core.torch_private import tree_leaves
+from teleport_core.verification.gradient_norm import gradient_norm_sq
 
 
 class Look(NamedTuple):
@@ -46,12 +33,12 @@ def look(problem: Problem, parameters: Parameters | None = None) -> Look:
     """
     if parameters is None and any(p._backward_hooks for p in problem.parameters().values()):
         # A hook changes what arrives, not what the gradient is.
-        parameters = _leaves(problem, problem.detached())
+        parameters = leaves_of(problem, problem.detached())
     values: Parameters = dict(problem.parameters()) if parameters is None else parameters
     wanted = [values[name] for name in problem.counted()]
     with torch.enable_grad():
         output = problem.output(parameters)
-        outputs = [leaf.detach().clone() for leaf in tree_leaves(output) if _is_number(leaf)]
+        outputs = [leaf.detach().clone() for leaf in tree_leaves(output) if is_number(leaf)]
         loss = problem.loss_fn(output, problem.targets)
         outputs = outputs or [loss.detach().clone()]
         if not loss.requires_grad:
@@ -61,57 +48,6 @@ def look(problem: Problem, parameters: Parameters | None = None) -> Look:
             )
         norm_sq = gradient_norm_sq(loss, wanted)
     return Look(float(loss.detach()), float(norm_sq), outputs)
-
-
-def require_gradient(problem: Problem, seen: Look, grad_norm_sq: float) -> None:
-    """Refuse a method's ||g||^2 that is not the model's; NaN says that it has none.
-
-    Raises:
-        ModelError: they differ by more than rounding.
-    """
-    off, size = abs(grad_norm_sq - seen.grad_norm_sq), max(grad_norm_sq, seen.grad_norm_sq)
-    if not off > 10 * _eps(problem) ** 0.5 * size:
-        return
-    if off <= 10 * _range_of_norms(problem) or off <= 10 * _error_of_loss(problem) * size:
-        return
-    raise ModelError(
-        f"expected ||g||^2 = {seen.grad_norm_sq:.6g}, as the model's own backward pass gives; the "
-        f"method found {grad_norm_sq:.6g}: {UNSEEN_USE}"
-    )
-
-
-def upheld(
-    problem: Problem, state: State, before: Look, after: Look, guarantee: Guarantee
-) -> Guarantee:
-    """What is left of a guarantee: APPROXIMATE where outputs changed that were to stay.
-
-    What steps add to rounding is in proportion to how far they move the weights; but an output
-    that changed by more than eps^(1/4) did not stay, however far.
-    """
-    exact = guarantee in (Guarantee.EXACT_EVERYWHERE, Guarantee.EXACT_ON_BATCH)
-    eps, root = _eps(problem), _eps(problem) ** 0.5
-    allowed = min(_ROUNDING_EPS * eps, root) + min(root * _movement(problem, state), eps**0.25)
-    change = output_change(before, after)
-    if not exact or not change > allowed or change <= 100 * _unsure(problem, state, before):
-        return guarantee
-    return Guarantee.APPROXIMATE
-
-
-def warn_of_change(problem: Problem, state: State, before: Look, after: Look) -> None:
-    """Say to the caller of ``teleport`` that outputs changed which were to stay.
-
-    Warns:
-        TeleportWarning: always.
-    """
-    warnings.warn(
-        f"the outputs on the batch were to stay, and changed by {output_change(before, after):.2g} "
-        f"of their size while weights moved by {_movement(problem, state):.2g} of theirs; the "
-        "result is marked APPROXIMATE: either a parameter is used where nobody can see it, or "
-        f"{_dtype(problem)} cannot hold so long a step or features of such different size: try "
-        "float64, and a smaller lr",
-        TeleportWarning,
-        stacklevel=4,
-    )
 
 
 def output_change(before: Look, after: Look) -> float:
@@ -127,90 +63,12 @@ def output_change(before: Look, after: Look) -> float:
     return max(changes, default=math.nan)
 
 
-def _movement(problem: Problem, state: State) -> float:
-    """||W' - W|| / ||W||, of all weights the largest."""
-    own = problem.detached()
-    moves = [0.0]
-    for name, old in state.before.items():
-        off, size = distance(own[name], old), float(old.norm())
-        moves.append(off / size if size else float(off > 0))
-    return max(moves)
-
-
-def _range_of_norms(problem: Problem) -> float:
-    """The range of ||g||^2 where parameters change by a few eps."""
-    found = [each.grad_norm_sq for each in _shaken(problem, problem.detached())]
-    return max(found) - min(found)
-
-
-def _unsure(problem: Problem, state: State, before: Look) -> float:
-    """How much outputs change, relative to themselves, where the start changes by a few eps.
-
-    Much, where an output is a small difference of large numbers.
-    """
-    looks = _shaken(problem, problem.detached() | state.before)
-    return max(output_change(before, each) for each in looks)
-
-
-def _shaken(problem: Problem, parameters: Parameters) -> list[Look]:
-    eps = _PERTURBED_EPS * _eps(problem)
-    generator = torch.Generator().manual_seed(0)
-    found = []
-    for _ in range(_PERTURBATIONS):
-        moved = {n: v * (1 + eps * _normal(v, generator)) for n, v in parameters.items()}
-        found.append(look(problem, _leaves(problem, moved)))
-    return found
-
-
-def _leaves(problem: Problem, parameters: Parameters) -> Parameters:
+def leaves_of(problem: Problem, parameters: Parameters) -> Parameters:
+    """Parameters of which those that count have a gradient, and none a hook."""
     counted = set(problem.counted())
     return {n: v.detach().requires_grad_(n in counted) for n, v in parameters.items()}
 
 
-def _error_of_loss(problem: Problem) -> float:
-    """The error of dL/do in the model's dtype beside float64, relative to dL/do.
-
-    Softmax minus one-hot is a difference of nearly equal numbers where a net fits its batch.
-    """
-    found = []
-    for dtype in (None, torch.float64):
-        leaves: list[Tensor] = []
-
-        def leaf(
-            value: Any, dtype: torch.dtype | None = dtype, leaves: list[Tensor] = leaves
-        ) -> Any:
-            if not _is_number(value):
-                return value
-            precise = torch.complex128 if value.is_complex() else dtype
-            leaves.append(value.detach().to(precise if dtype else value.dtype).requires_grad_(True))
-            return leaves[-1]
-
-        output = tree_map(leaf, problem.output())
-        try:
-            with torch.enable_grad():
-                loss = problem.loss_fn(output, problem.targets)
-            gradients = torch.autograd.grad(loss, leaves, allow_unused=True, materialize_grads=True)
-        except (RuntimeError, ValueError):  # a loss for one dtype, outputs that nobody can read
-            return 0.0
-        found.append(torch.cat([g.detach().abs().double().flatten() for g in gradients]))
-    if not len(found[1]):
-        return 0.0
-    size = float(found[1].norm())
-    return float((found[0] - found[1]).norm()) / size if size else math.inf
-
-
-def _normal(like: Tensor, generator: torch.Generator) -> Tensor:
-    return torch.randn(like.shape, generator=generator).to(like)
-
-
-def _is_number(leaf: object) -> bool:
+def is_number(leaf: object) -> bool:
+    """Whether a leaf of an output can be compared with another: a tensor, floating or complex."""
     return isinstance(leaf, Tensor) and (leaf.is_floating_point() or leaf.is_complex())
-
-
-def _dtype(problem: Problem) -> torch.dtype:
-    """The coarsest of the parameters."""
-    return max((p.dtype for p in problem.detached().values()), key=lambda d: torch.finfo(d).eps)
-
-
-def _eps(problem: Problem) -> float:
-    return torch.finfo(_dtype(problem)).eps

@@ -15,7 +15,8 @@ from baselines.symmetry.actions import pseudo_inverse, sweep_activations, sweep_
 from baselines.symmetry.extraction import extract
 from baselines.symmetry.mlp import with_ones
 from teleport_core import Guarantee, Problem, Status, TeleportResult
-from teleport_core.objective import loss_and_gradient, squared_norm
+from teleport_core.norms import squared_norm
+from teleport_core.objective import loss_and_gradient
 
 PRE, ACT = "preactivations", "activations"
 WIDTHS = [20, 16, 12, 5]
@@ -129,7 +130,7 @@ def _derivative_sq(problem: Problem, acts_on: str) -> float:
             ).matrices
         values = mlp.split(dict(zip(matrices, moved, strict=True)))
         return 0.5 * float(
-            squared_norm(loss_and_gradient(problem, values, differentiable=False)[1])
+            squared_norm(loss_and_gradient(problem, values, differentiable=False)[1].values())
         )
 
     total = 0.0

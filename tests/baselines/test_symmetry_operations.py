@@ -9,7 +9,7 @@ from small_problems import classification
 from torch import nn
 
 from teleport_core import make
-from teleport_core.operations import NOTHING, count, pinv, solve
+from teleport_core.operations import NOTHING, pinv, solve
 
 WIDTHS = [[9, 13, 11], [20, 16, 12, 5], [7, 11, 13, 17, 4], [10, 14, 12, 12, 15, 6]]
 ACTIONS = ("preactivations", "activations")
@@ -20,7 +20,7 @@ def leaky() -> nn.Module:
 
 
 def counted(widths: list[int], n: int, bias: bool = False, **options: Any) -> Any:
-    return count("symmetry", options, widths, n, bias=bias, itemsize=8)
+    return make("symmetry", **options).operations(widths, n, bias=bias, itemsize=8)
 
 
 @pytest.mark.parametrize("acts_on", ACTIONS)

@@ -1,5 +1,6 @@
 """The closed forms against torch's own counter on real calls; products agree to the last one."""
 
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -9,9 +10,11 @@ from flop_counting import flops, measured
 from small_problems import classification
 from torch import nn
 
-from bench.timing.rounds import sgd_call
+from baselines.identity import IdentityTeleporter
+from bench.costs.closed_forms import Shape, phases_of
 from teleport_core import Problem, Status, make
-from teleport_core.operations import NOTHING, Operations, count, eigh, pinv, product, solve, svd
+from teleport_core.interface import Teleporter
+from teleport_core.operations import NOTHING, Operations, eigh, pinv, product, solve, svd
 from teleport_core.products import gains
 
 WIDTHS = [[9, 13, 11], [20, 16, 12, 5], [7, 11, 13, 17, 4], [10, 14, 12, 12, 15, 6]]
@@ -22,7 +25,7 @@ def leaky() -> nn.Module:
 
 
 def counted(widths: list[int], n: int, bias: bool, itemsize: int = 8, **options: Any) -> Any:
-    return count("nullspace", options, widths, n, bias=bias, itemsize=itemsize)
+    return make("nullspace", **options).operations(widths, n, bias=bias, itemsize=itemsize)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -130,30 +133,6 @@ def test_textbook_where_nothing_moves_looks_once(widths: list[int]) -> None:
     assert found == steps * counted(widths, 12, bias=True, engine="textbook")["step"].products
 
 
-@pytest.mark.parametrize("bias", [False, True])
-@pytest.mark.parametrize("widths", [[6, 4], *WIDTHS])
-@pytest.mark.parametrize("n", [1, 8, 40])
-def test_sgd(widths: list[int], n: int, bias: bool) -> None:
-    problem = classification(widths, n, leaky, bias=bias)
-
-    phases = count("sgd", {}, widths, n, bias=bias, itemsize=8)
-
-    assert phases is not None
-    assert phases["prepare"] == NOTHING
-    for steps in (1, 3):
-        found = flops(lambda t=steps: sgd_call([problem], t, []))
-        assert found == steps * phases["step"].products
-
-
-def test_sgd_by_hand() -> None:
-    """Widths 3, 4, 2 and five samples: weights of 12 and 8 entries."""
-    phases = count("sgd", {}, [3, 4, 2], 5, bias=False, itemsize=4)
-
-    assert phases is not None
-    assert phases["step"].products == 5 * (4 * 12 + 6 * 8)
-    assert phases["step"].bytes == 4 * (2 * (12 + 15 + 20) + 3 * (8 + 20 + 10))
-
-
 @pytest.mark.parametrize(
     ("options", "engine"),
     [
@@ -172,17 +151,21 @@ def test_the_engine_that_the_options_choose_is_counted(
     assert counted(widths, 8, True, **options) == counted(widths, 8, True, engine=engine)
 
 
-def test_identity_does_nothing_and_others_say_nothing() -> None:
+def test_identity_does_nothing() -> None:
     kept = {"prepare": NOTHING, "step": NOTHING}
 
-    assert count("identity", {}, [4, 4, 4], 3, bias=False, itemsize=4) == kept
-    assert count("no-such-method", {}, [4, 4, 4], 3, bias=False, itemsize=4) is None
+    assert make("identity").operations([4, 4, 4], 3, bias=False, itemsize=4) == kept
 
 
-def test_a_method_without_counts_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("teleport_core.operations._COUNTERS", {})
+@dataclass(frozen=True, kw_only=True)
+class Silent(IdentityTeleporter):
+    """A method that does not say what it does."""
 
-    assert count("identity", {}, [4, 4, 4], 3, bias=False, itemsize=4) is None
+    operations = Teleporter.operations
+
+
+def test_a_method_that_does_not_say_has_no_counts() -> None:
+    assert Silent().operations([4, 4, 4], 3, bias=False, itemsize=4) is None
 
 
 @pytest.mark.parametrize("engine", ["half_hvp", "textbook"])
@@ -202,7 +185,7 @@ def test_leading_costs_of_wide_layers() -> None:
     """Products of W alone, for three layers with n << d: what is left of the formulas."""
     widths, n = [100_000] * 4, 8
     weight = product(100_000, 100_000, n, 4).products
-    sgd = count("sgd", {}, widths, n, bias=False, itemsize=4)
+    sgd = phases_of("sgd", Shape(tuple(widths), n, False, 4))
     fast = counted(widths, n, False, 4, engine="half_hvp")["step"].products
     slow = counted(widths, n, False, 4, engine="textbook")["step"].products
 
@@ -245,4 +228,4 @@ def test_sums_and_multiples() -> None:
 
 
 def test_a_search_does_not_say_what_it_will_do() -> None:
-    assert count("nullspace", {"max_drift": 0.1}, (8, 8, 4), 4, bias=False, itemsize=8) is None
+    assert counted([8, 8, 4], 4, False, max_drift=0.1) is None

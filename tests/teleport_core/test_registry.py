@@ -1,5 +1,9 @@
+import tomllib
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -36,11 +40,41 @@ def test_two_packages_with_one_name_are_refused(entry_points: list[EntryPoint]) 
         available()
 
 
-def test_names_of_the_installed_package_are_the_built_in_ones() -> None:
-    """pyproject.toml and the table here must say the same."""
-    import tomllib
-    from pathlib import Path
+def test_ours_are_those_of_pyproject_toml_and_no_module_of_core_names_a_baseline() -> None:
+    root = Path(__file__).parents[2]
+    project = tomllib.loads((root / "pyproject.toml").read_text())
 
-    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+    assert (
+        registry._of_checkout(registry._PROJECT)
+        == project["project"]["entry-points"][registry.GROUP]
+    )
+    assert not [p for p in (root / "teleport_core").rglob("*.py") if "baselines" in p.read_text()]
 
-    assert project["project"]["entry-points"][registry.GROUP] == registry._OURS
+
+def test_installed_the_metadata_alone_tell_the_methods(
+    entry_points: list[EntryPoint], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Beside an installed package lies no pyproject.toml, or that of something else."""
+    monkeypatch.setattr(registry, "_PROJECT", tmp_path / "pyproject.toml")
+    address = "baselines.identity:IdentityTeleporter"
+    entry_points.append(EntryPoint("identity", address, registry.GROUP))
+
+    assert available() == ["identity"]
+
+    registry._addresses.cache_clear()
+    other = f'[project]\nname = "x"\n[project.entry-points."{registry.GROUP}"]\ny = "z:Y"\n'
+    (tmp_path / "pyproject.toml").write_text(other)
+    assert available() == ["identity"]
+
+
+class _OldInstallation:
+    """An entry point as an installed package of ours left it, from before a method moved."""
+
+    name, value = "nullspace", "teleport_core.where_it_was:NullSpaceTeleporter"
+    dist = SimpleNamespace(name="teleport-bench")
+
+
+def test_a_checkout_outdoes_an_older_installation_of_ours(entry_points: list[Any]) -> None:
+    entry_points.append(_OldInstallation())
+
+    assert make("nullspace").name == "nullspace"

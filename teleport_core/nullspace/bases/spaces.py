@@ -2,9 +2,9 @@
 
 With at most as many columns as features the inputs themselves are small enough. With more,
 K = X^T X is summed in float64. Where Cholesky's factor proves that K has full rank nothing is free,
-and no eigenvectors are asked for; else those of the smallest eigenvalues span what is free. A Gram
-matrix in float64 cannot tell sigma / sigma_1 below 1e-7 from nothing; where the rank depends on
-such values a QR factorisation, merged piece by piece, decides.
+and no eigenvectors are asked for; else those of the smallest eigenvalues span what is free. Where
+the rank depends on singular values that K cannot resolve a QR factorisation, merged piece by piece,
+decides.
 """
 
 from collections.abc import Iterator
@@ -16,13 +16,12 @@ from torch import Tensor
 
 from teleport_core.layers import Layer
 from teleport_core.nullspace.bases.gram import gram_basis
+from teleport_core.nullspace.bases.resolution import SURE, sigma_of, surely_full, undecided
 from teleport_core.phases import BASIS
 from teleport_core.products import product
 from teleport_core.projection import basis_of_pieces, require_finite
 from teleport_core.rank import numerical_cut
 
-# Below this share of sigma_1 an eigenvalue of a float64 Gram matrix is rounding.
-_RESOLUTION = 1e-7
 # Columns of a panel of K; only panels on and below the diagonal are summed.
 _PANEL = 256
 
@@ -114,13 +113,12 @@ def _of_gram(gram: Tensor, columns: int, dtype: torch.dtype) -> Space | None:
     """The space by its Gram matrix, or None where that cannot tell."""
     features = len(gram)
     cut = numerical_cut((features, columns), dtype)
-    if _surely_full(gram, max(cut, 10 * _RESOLUTION)):
+    if surely_full(gram, max(cut, SURE)):
         return Space(features, 0)
     require_finite(gram)
     values, vectors = torch.linalg.eigh(gram)
-    share = values.clamp_min(0).sqrt()
-    share = share / share[-1].clamp_min(torch.finfo(torch.float64).tiny)
-    if cut < 10 * _RESOLUTION and bool((share < 10 * _RESOLUTION).any()):
+    _, share = sigma_of(values)
+    if undecided(share, cut):
         return None
     free = int((share <= cut).sum())
     basis = vectors.to(dtype)
@@ -129,20 +127,6 @@ def _of_gram(gram: Tensor, columns: int, dtype: torch.dtype) -> Space | None:
     if 2 * free <= features:
         return Space(features, free, rest=basis[:, :free].contiguous())
     return Space(features, free, span=basis[:, free:].contiguous())
-
-
-def _surely_full(gram: Tensor, share: float) -> bool:
-    """Whether Cholesky's factor proves sigma_min > share * sigma_1.
-
-    sigma_min >= 1 / ||L^-1||_F and sigma_1^2 <= ||K||_F.
-    """
-    factor, info = torch.linalg.cholesky_ex(gram)
-    if int(info):
-        return False
-    identity = torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
-    inverse = torch.linalg.solve_triangular(factor, identity, upper=False)
-    bound = 1 / (torch.linalg.vector_norm(inverse) * torch.linalg.vector_norm(gram).sqrt())
-    return bool(bound > share)
 
 
 def _by_qr(layer: Layer, group: int, limit: int) -> Space:

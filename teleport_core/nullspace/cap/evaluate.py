@@ -8,7 +8,8 @@ import torch
 
 from teleport_core.ascent import all_finite
 from teleport_core.interface import Status
-from teleport_core.objective import gradient_of, squared_norm
+from teleport_core.norms import squared_norm
+from teleport_core.objective import gradient_of
 from teleport_core.phases import FORWARD
 from teleport_core.problem import Parameters, Problem
 
@@ -49,5 +50,6 @@ def visit(
             return Status.NON_FINITE
         if not allowed(value):
             return Status.DRIFTED
-        norm_sq = float(squared_norm(gradient_of(loss, leaves, counted, differentiable=False)))
+        gradient = gradient_of(loss, leaves, counted, differentiable=False)
+        norm_sq = float(squared_norm(gradient.values()))
     return Visited(value, norm_sq) if math.isfinite(norm_sq) else Status.NON_FINITE

@@ -3,21 +3,20 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from teleport_core.interface import State, Status, TeleportResult
+from teleport_core.ascent import Ascent
+from teleport_core.interface import State, Status
 from teleport_core.nullspace.cap.evaluate import anything, visit
 from teleport_core.nullspace.cap.shorten import shorten
-from teleport_core.problem import Parameters, Problem
+from teleport_core.problem import Problem
 
 
-def stop_at_cap(
-    problem: Problem, state: State, cap: float, climb: Callable[[], TeleportResult]
-) -> TeleportResult:
+def stop_at_cap(problem: Problem, state: State, cap: float, climb: Callable[[], Ascent]) -> Ascent:
     """Run ``climb``, and shorten its last step if that passed ``cap``.
 
     Costs one gradient, and some ten more where a step is shortened. After an exception the
     parameters are as before.
     """
-    start = _copy(problem)
+    start = problem.copy()
     try:
         result = climb()
         if result.steps_done and result.status in (Status.DONE, Status.CAPPED):
@@ -28,16 +27,14 @@ def stop_at_cap(
     return result
 
 
-def _shortened(
-    problem: Problem, state: State, cap: float, result: TeleportResult
-) -> TeleportResult:
+def _shortened(problem: Problem, state: State, cap: float, result: Ascent) -> Ascent:
     seen = visit(problem, problem.detached())
     if isinstance(seen, Status) or seen.grad_norm_sq <= cap:
         return result  # a point that is not finite is given up by whoever looks at the end
-    after = _copy(problem)
+    after = problem.copy()
     if not state.step_back(problem):
         return result
-    share, there = shorten(problem, _copy(problem), after, cap, anything)
+    share, there = shorten(problem, problem.copy(), after, cap, anything)
     problem.write(there)
     end = visit(problem, there)
     assert not isinstance(end, Status)
@@ -48,7 +45,3 @@ def _shortened(
         grad_norm_sq=[*result.grad_norm_sq[:-1], end.grad_norm_sq],
         lengths=[*[1.0] * (result.steps_done - 1), share],
     )
-
-
-def _copy(problem: Problem) -> Parameters:
-    return {name: value.clone() for name, value in problem.detached().items()}

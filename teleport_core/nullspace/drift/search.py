@@ -21,12 +21,11 @@ from dataclasses import dataclass, replace
 import torch
 
 from teleport_core.interface import Status
-from teleport_core.layers.watch import twice_differentiable
+from teleport_core.layers.differentiable_twice import twice_differentiable
 from teleport_core.nullspace.cap.evaluate import Allowed, Visited, visit, within
 from teleport_core.nullspace.cap.shorten import shorten
-from teleport_core.nullspace.drift.nested_spaces import DriftState
-from teleport_core.nullspace.half_hvp.engine import Climb
-from teleport_core.nullspace.textbook import free_part, moving_names
+from teleport_core.nullspace.engine import Climb
+from teleport_core.nullspace.textbook import TextbookState, free_part, moving_names
 from teleport_core.objective import gradient_at, objective_gradient
 from teleport_core.phases import UPDATE
 from teleport_core.problem import Parameters, Problem
@@ -35,6 +34,10 @@ from teleport_core.problem import Parameters, Problem
 _HALVINGS = 10
 # Norms that differ by less than this many eps are equal: a longer path to it is as good.
 _ROUNDING_EPS = 64
+
+
+# The spaces of each tau, tightest first.
+Levels = dict[float, TextbookState]
 
 
 @dataclass(frozen=True)
@@ -71,17 +74,17 @@ class Found:
     status: Status
 
 
-def advance(problem: Problem, state: DriftState, climb: Climb, max_drift: float) -> Found:
+def highest(problem: Problem, levels: Levels, climb: Climb, max_drift: float) -> Found:
     """The search; nothing is written to the model. No step is taken once ||g||^2 reached the cap.
 
     Memory: the parameters of up to ``2 len(TAUS)`` points.
     """
-    start = {name: value.clone() for name, value in problem.detached().items()}
+    start = problem.copy()
     seen = visit(problem, start)
     if isinstance(seen, Status):
         nan = (math.nan,)
         return Found(Place(start, None, nan, nan), seen)
-    search = _Search(problem, state, climb, within(seen.loss, max_drift))
+    search = _Search(problem, levels, climb, within(seen.loss, max_drift))
     return search.run(Place(start, None, (seen.loss,), (seen.grad_norm_sq,)))
 
 
@@ -113,9 +116,9 @@ Branch = tuple[Place, list[int]]
 class _Search:
     """Runs under all ceilings, step by step together."""
 
-    def __init__(self, problem: Problem, state: DriftState, climb: Climb, allowed: Allowed) -> None:
+    def __init__(self, problem: Problem, levels: Levels, climb: Climb, allowed: Allowed) -> None:
         self._problem = problem
-        self._levels = list(state.levels.items())
+        self._levels = list(levels.items())
         self._climb, self._allowed = climb, allowed
 
     def run(self, start: Place) -> Found:
@@ -135,9 +138,9 @@ class _Search:
             if not grown:
                 break
             front = grown
-            highest = self._best_of([place for place, _ in front])
-            if _as_high(highest, best):
-                best, why = highest, Status.DRIFTED
+            top = self._best_of([place for place, _ in front])
+            if _as_high(top, best):
+                best, why = top, Status.DRIFTED
         return Found(best, Status.DONE if best.steps == steps else why)
 
     def _best_of(self, places: list[Place]) -> Place:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from teleport_core.nullspace.half_hvp.cap_rule import DeviceDecision, HostDecision, Outcome
-from teleport_core.nullspace.half_hvp.projection import Alike
+from teleport_core.nullspace.half_hvp.projection import TogetherProjected
 from teleport_core.nullspace.half_hvp.schedule import Schedule
 from teleport_core.phases import GRAPH
 
@@ -130,7 +130,7 @@ def _values(schedule: Schedule) -> list[Tensor]:
         found.append(layer.slope)
         found += [layer.inputs if layer.gram is None else layer.gram]
     for mover in schedule.movers:
-        if isinstance(mover, Alike):
+        if isinstance(mover, TogetherProjected):
             found += [mover.bases] + ([] if mover.last_rows is None else [mover.last_rows])
         elif mover.layer.basis is not None:
             found.append(mover.layer.basis)

@@ -23,38 +23,30 @@ moving layer depend on the weights these steps write.
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from teleport_core.ascent import Ascent
-from teleport_core.interface import State, Status
-from teleport_core.nullspace.half_hvp.cuda_graph import Loop, Recordings
+from teleport_core.interface import Status
+from teleport_core.nullspace.engine import Climb, EngineState
+from teleport_core.nullspace.half_hvp.cuda_graph import Loop, recordings_of
 from teleport_core.nullspace.half_hvp.forward import freeze
 from teleport_core.nullspace.half_hvp.layer import FrozenLayer
 from teleport_core.nullspace.half_hvp.projection import Movers, movers
 from teleport_core.nullspace.half_hvp.schedule import Schedule
 from teleport_core.phases import BASIS, CAPTURE, UPDATE
 from teleport_core.problem import Problem
-from teleport_core.stack import Stack
-
-
-class Climb(NamedTuple):
-    """How the steps are to be taken: learning rate, number, and the bound on ||g||^2."""
-
-    lr: float
-    steps: int
-    cap: float
+from teleport_core.stack import Stack, read_stack
+from teleport_core.torch_private import copy_all
 
 
 @dataclass
-class HalfHvpState(State):
+class HalfHvpState(EngineState):
     """The frozen forward pass of one batch, and the loop that takes its steps."""
 
     layers: list[FrozenLayer]
     loss: Tensor
-    held: dict[str, str] = field(default_factory=dict)
     loop: Loop | None = None
     start: "Start | None" = None
     taken: int = field(default=0)
@@ -74,12 +66,43 @@ class HalfHvpState(State):
                 free = layer.features - layer.basis.shape[1] if layer.basis is not None else 0
                 yield layer.name, layer.data_fed, free
 
+    def something_moves(self) -> bool:
+        """Whether any layer has something free and something beneath it that moves."""
+        return bool(self.moving)
+
     def something_free(self) -> bool:
         """Whether any layer has a free direction, used or not."""
         if self.moving:
             return True
         fed_by_data = (layer for layer in self.layers if layer.counts[0] and layer.data_fed)
         return any(layer.has_free_inputs() for layer in fed_by_data)
+
+    def advance(self, problem: Problem, climb: Climb) -> Ascent:
+        """All steps, written into the model as they are taken; undone bit for bit if it fails."""
+        del problem  # the layers hold its weights
+        assert self.loop is not None
+        assert self.start is not None
+        with torch.no_grad():
+            with UPDATE:
+                self.start.renew()
+            try:
+                outcome = self.loop.run(climb.steps)
+                if outcome.status is Status.NON_FINITE:
+                    _again(self.loop, self.start, outcome.steps_done)
+            except BaseException:
+                self.start.restore()
+                raise
+        self.taken, norms = outcome.steps_done, outcome.norms
+        whole = outcome.status is Status.DONE
+        unknown = [math.nan] * (len(norms) - 1 + whole)
+        return Ascent(
+            status=outcome.status,
+            steps_done=outcome.steps_done,
+            parameters=None,
+            previous=None,
+            loss=[float(self.loss), *unknown],
+            grad_norm_sq=[*norms, math.nan] if whole else norms or [math.nan],
+        )
 
     def step_back(self, problem: Problem) -> bool:
         """Take the last step back: from the start again, with one step less."""
@@ -112,19 +135,25 @@ class Start:
     def renew(self) -> None:
         """Copy again what was written since."""
         if self._versions != self._present():
-            torch._foreach_copy_(self._copies, self._weights)
+            copy_all(self._copies, self._weights)
             self._versions = self._present()
 
     def restore(self) -> None:
         """Put the weights back."""
-        torch._foreach_copy_(self._weights, self._copies)
+        copy_all(self._weights, self._copies)
 
     def _present(self) -> list[int]:
         return [weight._version for weight in self._weights]
 
 
-def prepare(problem: Problem, stack: Stack, climb: Climb, recordings: Recordings) -> HalfHvpState:
-    """One forward pass, the gradient at the last layer, slopes, Gram matrices and bases."""
+def prepare(problem: Problem, climb: Climb) -> HalfHvpState | None:
+    """One forward pass, the gradient at the last layer, slopes, Gram matrices and bases.
+
+    None for a model that is no stack.
+    """
+    stack = read_stack(problem)
+    if not isinstance(stack, Stack):
+        return None
     with CAPTURE:
         layers, loss, top = freeze(problem, stack)
     with torch.no_grad():
@@ -133,10 +162,10 @@ def prepare(problem: Problem, stack: Stack, climb: Climb, recordings: Recordings
         last.D_before = last.D  # it never changes
         with BASIS:
             moving = movers(layers)
-        state = HalfHvpState(layers, loss, _held(stack, layers))
+        state = HalfHvpState(layers, loss, held=_held(stack, layers))
         if moving:
             schedule = Schedule(layers, moving, last.gradient_norm_sq(), climb.lr, climb.steps)
-            state.loop = recordings.loop_for(schedule, climb.cap, state)
+            state.loop = recordings_of(problem.model).loop_for(schedule, climb.cap, state)
             with UPDATE:
                 state.start = Start(moving)
             state.before = state.start.values
@@ -150,33 +179,6 @@ def _held(stack: Stack, layers: list[FrozenLayer]) -> dict[str, str]:
         for own, layer in zip(stack.layers, layers, strict=True)
         if own.bias is not None and layer.counts == (False, True)
     }
-
-
-def advance(state: HalfHvpState, climb: Climb) -> Ascent:
-    """All steps, written into the model as they are taken; undone bit for bit by an exception."""
-    assert state.loop is not None
-    assert state.start is not None
-    with torch.no_grad():
-        with UPDATE:
-            state.start.renew()
-        try:
-            outcome = state.loop.run(climb.steps)
-            if outcome.status is Status.NON_FINITE:
-                _again(state.loop, state.start, outcome.steps_done)
-        except BaseException:
-            state.start.restore()
-            raise
-    state.taken, norms = outcome.steps_done, outcome.norms
-    whole = outcome.status is Status.DONE
-    unknown = [math.nan] * (len(norms) - 1 + whole)
-    return Ascent(
-        status=outcome.status,
-        steps_done=outcome.steps_done,
-        parameters=None,
-        previous=None,
-        loss=[float(state.loss), *unknown],
-        grad_norm_sq=[*norms, math.nan] if whole else norms or [math.nan],
-    )
 
 
 def _again(loop: Loop, start: Start, steps: int) -> None:

@@ -10,7 +10,7 @@ from teleport_core.nullspace.bases.gram import gram_bases
 from teleport_core.nullspace.half_hvp.layer import FrozenLayer, empty
 from teleport_core.phases import BASIS
 from teleport_core.problem import Problem
-from teleport_core.stack import Elementwise, Stack
+from teleport_core.stack import Sigma, Stack
 
 
 @dataclass
@@ -96,9 +96,9 @@ def _linear(x: Tensor, weight: Tensor, bias: Tensor | None, *, columns: bool) ->
     return z if bias is None else z.add_(bias[:, None])
 
 
-def _through(z: Tensor, activations: tuple[Elementwise, ...]) -> Tensor:
+def _through(z: Tensor, activations: list[Sigma]) -> Tensor:
     for sigma in activations:
-        z = sigma(z)
+        z = sigma.forward(z)
     return z
 
 

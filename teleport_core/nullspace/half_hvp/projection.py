@@ -21,7 +21,7 @@ _FEW = 2**25
 
 
 @dataclass
-class Alike:
+class TogetherProjected:
     """Layers whose tangents have one shape; they are projected together, before they are used.
 
     Attributes:
@@ -39,7 +39,7 @@ class Alike:
     coefficients: Tensor
 
     def form(self) -> None:
-        """What is projected is there already."""
+        """Do nothing: R{X}, which is projected, was written by the pass up."""
 
     def project(self) -> None:
         """R{X} <- R{X} - Q Q^T R{X}."""
@@ -73,11 +73,11 @@ class Alike:
 
 
 @dataclass
-class Thin:
+class ProductProjected:
     """One layer with fewer outputs than samples: D R{X}^T [out, in] is projected.
 
     Attributes:
-        layer: it.
+        layer: the one that is projected by itself.
         update: D R{X}^T, then its free part.
         coefficients: D R{X}^T Q [out, k].
     """
@@ -116,7 +116,7 @@ class Thin:
             layer.bias.sub_(admit(self.coefficients @ layer.basis[-1]), alpha=lr)
 
 
-Movers = list[Alike | Thin]
+Movers = list[TogetherProjected | ProductProjected]
 
 
 def projects_product(features: int, out: int, n: int, rank: int) -> bool:
@@ -135,13 +135,13 @@ def movers(layers: Sequence[FrozenLayer]) -> Movers:
         rank, out = layer.basis.shape[1], layer.weight.shape[0]
         if projects_product(features, out, n, rank):
             new = layer.inputs.new_empty
-            found.append(Thin(layer, new(out, features), new(out, rank)))
+            found.append(ProductProjected(layer, new(out, features), new(out, rank)))
         else:
             alike.setdefault((features, layer.bias is not None), []).append(layer)
     return found + [_together(same) for same in alike.values()]
 
 
-def _together(layers: list[FrozenLayer]) -> Alike:
+def _together(layers: list[FrozenLayer]) -> TogetherProjected:
     features, n = layers[0].inputs.shape
     vectors = [layer.basis.T for layer in layers if layer.basis is not None]
     most = max(own.shape[0] for own in vectors)
@@ -152,7 +152,7 @@ def _together(layers: list[FrozenLayer]) -> Alike:
     tangents = empty(Q, len(layers), features, n, columns=layers[0].columns)
     for layer, tangent in zip(layers, tangents, strict=True):
         layer.tangent = tangent
-    return Alike(
+    return TogetherProjected(
         layers=layers,
         bases=Q,
         last_rows=torch.stack([own[:, -1] for own in vectors]) if biased else None,

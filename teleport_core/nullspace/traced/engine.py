@@ -17,12 +17,12 @@ import torch
 from torch import Tensor
 
 from teleport_core.ascent import Ascent
-from teleport_core.errors import UNSEEN_USE, ModelError
-from teleport_core.interface import State, Status
-from teleport_core.layers.layer import Layer, Layers, find_layers
-from teleport_core.layers.tape import Tape
-from teleport_core.layers.watch import twice_differentiable
+from teleport_core.interface import Status
+from teleport_core.layers import Layer, Layers, find_layers
+from teleport_core.layers.differentiable_twice import twice_differentiable
 from teleport_core.nullspace.bases.spaces import Space, spaces
+from teleport_core.nullspace.engine import Climb, EngineState
+from teleport_core.nullspace.traced.kept_pass import KeptPass, transpose
 from teleport_core.nullspace.traced.updates import Order, Update, cheapest, free_update
 from teleport_core.phases import BACKWARD, CAPTURE, CHECK, PROJECTION, TANGENT, UPDATE
 from teleport_core.problem import Parameters, Problem
@@ -61,37 +61,31 @@ class Moving:
 
 
 @dataclass
-class TracedState(State):
+class TracedState(EngineState):
     """The kept forward pass of one batch.
 
     Attributes:
         layers: what may move.
-        held: what stays -> why.
         free: free dimensions by layer; 0 for one that data alone feeds.
         moving: the layers that do move.
-        loss: with its graph.
-        others: counted parameters that take part other than by uses, by name.
-        tape: what the uses share.
-        inputs: u, one for each distinct input of a layer that moves.
-        transposed: (name, E) for s ("") and every one of ``others`` on which an input depends.
+        kept: its graph.
         limit: columns held at a time.
     """
 
     layers: list[Layer]
-    held: dict[str, str]
     free: list[int]
     moving: list[Moving]
-    loss: Tensor
-    others: Parameters
-    tape: Tape
-    inputs: list[Tensor]
-    transposed: list[tuple[str, Tensor]]
+    kept: KeptPass
     limit: int
 
     def freedoms(self) -> Iterator[tuple[str, bool, int]]:
         """(weight, fed by data alone, free dimensions) of every layer that may move."""
         for layer, free in zip(self.layers, self.free, strict=True):
             yield layer.weight, layer.data_fed, free
+
+    def something_moves(self) -> bool:
+        """Whether any layer has something free and something beneath it that moves."""
+        return bool(self.moving)
 
     def something_free(self) -> bool:
         """Whether any layer has a free direction, used or not."""
@@ -100,14 +94,25 @@ class TracedState(State):
         fed = [layer for layer in self.layers if layer.data_fed]
         return any(spaces([layer], self.limit)[0].free for layer in fed)
 
+    def advance(self, problem: Problem, climb: Climb) -> Ascent:
+        """All steps, written into the model as they are taken; undone bit for bit if it fails."""
+        with UPDATE:
+            self.before = _copy(self)
+        try:
+            with torch.no_grad():
+                return _advance(problem, self, climb)
+        except BaseException:
+            self.restore(problem)
+            raise
 
-def prepare(problem: Problem, limit: int) -> TracedState:
+
+def prepare(problem: Problem, climb: Climb) -> TracedState:
     """One forward pass, watched and kept; Gram matrices and bases; the graph of the tangents."""
     with CAPTURE:
         found = find_layers(problem)
     seen = found.seen
     fed = [layer for layer in found.layers if not layer.data_fed]
-    of = dict(zip(map(id, fed), spaces(fed, limit), strict=True))
+    of = dict(zip(map(id, fed), spaces(fed, climb.limit), strict=True))
     free = [_free(layer, of.get(id(layer))) for layer in found.layers]
     names = [n for n in problem.counted() if n in seen.others or n in seen.rows]
     others = {name: seen.leaves[name] for name in names}
@@ -117,14 +122,13 @@ def prepare(problem: Problem, limit: int) -> TracedState:
         movers = [layer for layer, n in zip(found.layers, free, strict=True) if n]
         roots, places = _roots(found, movers)
         with TANGENT:
-            inputs, transposed = _transpose(seen.tape, roots, others)
+            inputs, transposed = transpose(seen.tape, roots, others)
     moving = [Moving(x, of[id(x)], cheapest(x, of[id(x)]), places[id(x)]) for x in movers]
     for use in (use for layer in movers for use in layer.uses):
         use.keeps = True
     seen.drop_graph()
-    return TracedState(
-        found.layers, found.held, free, moving, loss, others, seen.tape, inputs, transposed, limit
-    )
+    kept = KeptPass(loss, others, seen.tape, inputs, transposed)
+    return TracedState(found.layers, free, moving, kept, climb.limit, held=found.held)
 
 
 def _free(layer: Layer, space: Space | None) -> int:
@@ -148,53 +152,22 @@ def _roots(found: Layers, movers: list[Layer]) -> tuple[list[Tensor], dict[int, 
     }
 
 
-def _transpose(
-    tape: Tape, roots: list[Tensor], others: Parameters
-) -> tuple[list[Tensor], list[tuple[str, Tensor]]]:
-    """u, and E(u): the gradient of <u, X> with respect to s and the other parameters."""
-    if not roots:
-        return [], []
-    inputs = [x.detach().new_zeros(()).expand_as(x).requires_grad_(True) for x in roots]
-    wanted = {"": tape.along} | others
-    tape.transposing = True
-    try:
-        found = torch.autograd.grad(
-            roots, list(wanted.values()), inputs, create_graph=True, allow_unused=True
-        )
-    finally:
-        tape.transposing = False
-    pairs = zip(wanted, found, strict=True)
-    return inputs, [(name, E) for name, E in pairs if E is not None and E.requires_grad]
-
-
-def advance(problem: Problem, state: TracedState, lr: float, steps: int, cap: float) -> Ascent:
-    """All steps, written into the model as they are taken; undone bit for bit by an exception."""
-    with UPDATE:
-        state.before = _copy(state)
-    try:
-        with torch.no_grad():
-            return _advance(problem, state, lr, steps, cap)
-    except BaseException:
-        state.restore(problem)
-        raise
-
-
-def _advance(problem: Problem, state: TracedState, lr: float, steps: int, cap: float) -> Ascent:
+def _advance(problem: Problem, state: TracedState, climb: Climb) -> Ascent:
     norms: list[float] = []
     status, taken = Status.DONE, 0
-    for step in range(steps):
+    for step in range(climb.steps):
         with BACKWARD:
-            norm_sq = gradients(state)
+            norm_sq = state.kept.gradients()
         if not math.isfinite(norm_sq):
             status = Status.NON_FINITE
             taken -= bool(taken) and state.step_back(problem)
             break
         norms.append(norm_sq)
-        if norm_sq >= cap:
+        if norm_sq >= climb.cap:
             status = Status.CAPPED
             break
         with TANGENT:
-            found = tangents(state)
+            found = state.kept.tangents()
         with PROJECTION:
             updates = [each.update(found) for each in state.moving]
         with CHECK:
@@ -205,7 +178,7 @@ def _advance(problem: Problem, state: TracedState, lr: float, steps: int, cap: f
         with UPDATE:
             state.previous = _copy(state)
             for each, update in zip(state.moving, updates, strict=True):
-                update.write(each.layer, state.tape.parameters, lr)
+                update.write(each.layer, state.kept.tape.parameters, climb.lr)
         taken += 1
     unknown = [math.nan] * (len(norms) - 1 + (status is Status.DONE))
     return Ascent(
@@ -213,50 +186,8 @@ def _advance(problem: Problem, state: TracedState, lr: float, steps: int, cap: f
         steps_done=taken,
         parameters=None,
         previous=None,
-        loss=[float(state.loss), *unknown],
+        loss=[float(state.kept.loss), *unknown],
         grad_norm_sq=[*norms, math.nan] if status is Status.DONE else norms or [math.nan],
-    )
-
-
-def gradients(state: TracedState) -> float:
-    """D where it is kept, dL/dW everywhere, at the present weights; ||g||^2."""
-    tape = state.tape
-    tape.gradients.clear()
-    tape.norm_sq.clear()
-    try:
-        found = torch.autograd.grad(
-            state.loss,
-            [tape.along, *state.others.values()],
-            retain_graph=True,
-            allow_unused=True,
-        )
-    except RuntimeError as error:
-        if "modified by an inplace operation" not in str(error):
-            raise
-        # The weights that moved are in the graph of the model's own operations.
-        raise ModelError(f"expected to see every use of every weight; {UNSEEN_USE}") from error
-    for name, gradient in zip(state.others, found[1:], strict=True):
-        if gradient is not None:
-            known, dense = tape.gradients.get(name), gradient.to_dense()
-            tape.gradients[name] = dense if known is None else known + dense
-    squares = [torch.linalg.vector_norm(g).square() for g in tape.gradients.values()]
-    return float(torch.stack([*squares, *tape.norm_sq]).sum()) if squares or tape.norm_sq else 0.0
-
-
-def tangents(state: TracedState) -> list[Tensor | None]:
-    """R{x} of the distinct inputs of layers that move, after ``gradients``."""
-    if not state.transposed:
-        return [None] * len(state.inputs)
-    along = {"": torch.ones_like(state.tape.along)} | state.tape.gradients
-    known = [(E, along[name]) for name, E in state.transposed if name in along]
-    return list(
-        torch.autograd.grad(
-            [E for E, _ in known],
-            state.inputs,
-            [direction for _, direction in known],
-            retain_graph=True,
-            allow_unused=True,
-        )
     )
 
 
@@ -270,4 +201,4 @@ def _nothing_left(state: TracedState, updates: list[Update], found: list[Tensor 
 
 def _copy(state: TracedState) -> Parameters:
     names = {name for each in state.moving for name in each.layer.names()}
-    return {name: state.tape.parameters[name].clone() for name in names}
+    return {name: state.kept.tape.parameters[name].clone() for name in names}

@@ -5,38 +5,38 @@ from typing import Any
 import pytest
 import torch
 from finished_cells import finished_cells
+from flop_counting import flops
 from small_problems import classification, residual
 from torch import nn
 
-from bench.costs.closed_forms import Shape, sample_counts, stack_shape
+from bench.costs.closed_forms import Shape, phases_of, sample_counts, stack_shape
 from bench.plan.points import Point
+from bench.timing.rounds import sgd_call
 from teleport_core import Problem
-from teleport_core.operations import count
+from teleport_core.operations import NOTHING
 
 NONE = {"operations": None, "bytes": None}
 
 
-def phases(method: str, options: dict[str, Any], n: int = 4) -> Any:
-    return count(method, options, [6, 8, 3], n, bias=True, itemsize=8)
+def phases(variant: str, n: int = 4) -> Any:
+    return phases_of(variant, Shape((6, 8, 3), n, True, 8))
 
 
 @pytest.mark.parametrize(
-    ("variant", "method", "options"),
+    "variant",
     [
-        ("sgd", "sgd", {}),
-        ("nullspace", "nullspace", {}),
-        ("nullspace:engine=textbook,tau=0.9", "nullspace", {"engine": "textbook", "tau": 0.9}),
-        ("symmetry:acts_on=activations", "symmetry", {"acts_on": "activations"}),
+        "sgd",
+        "nullspace",
+        "nullspace:engine=textbook,tau=0.9",
+        "symmetry:acts_on=activations",
     ],
 )
-def test_a_sample_is_every_batch_prepared_and_stepped(
-    variant: str, method: str, options: dict[str, Any]
-) -> None:
+def test_a_sample_is_every_batch_prepared_and_stepped(variant: str) -> None:
     problems = [classification([6, 8, 3], 4)] * 5
 
     found = sample_counts(variant, problems, 7)
 
-    one = phases(method, options)
+    one = phases(variant)
     prepare = one["prepare"].products + one["prepare"].factorisations
     step = one["step"].products + one["step"].factorisations
     assert found["operations"] == 5 * (prepare + 7 * step)
@@ -44,12 +44,36 @@ def test_a_sample_is_every_batch_prepared_and_stepped(
     assert {type(value) for value in found.values()} == {int}
 
 
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("widths", [[6, 4], [9, 13, 11], [20, 16, 12, 5], [7, 11, 13, 17, 4]])
+@pytest.mark.parametrize("n", [1, 8, 40])
+def test_sgd(widths: list[int], n: int, bias: bool) -> None:
+    problem = classification(widths, n, bias=bias)
+
+    phases = phases_of("sgd", Shape(tuple(widths), n, bias, 8))
+
+    assert phases is not None
+    assert phases["prepare"] == NOTHING
+    for steps in (1, 3):
+        found = flops(lambda t=steps: sgd_call([problem], t, []))
+        assert found == steps * phases["step"].products
+
+
+def test_sgd_by_hand() -> None:
+    """Widths 3, 4, 2 and five samples: weights of 12 and 8 entries."""
+    phases = phases_of("sgd", Shape((3, 4, 2), 5, False, 4))
+
+    assert phases is not None
+    assert phases["step"].products == 5 * (4 * 12 + 6 * 8)
+    assert phases["step"].bytes == 4 * (2 * (12 + 15 + 20) + 3 * (8 + 20 + 10))
+
+
 def test_batches_of_different_size_are_counted_each() -> None:
     first, second = classification([6, 8, 3], 4), classification([6, 8, 3], 9)
 
     both = sample_counts("sgd", [first, second], 1)["operations"]
 
-    assert both == phases("sgd", {}, 4)["step"].products + phases("sgd", {}, 9)["step"].products
+    assert both == phases("sgd", 4)["step"].products + phases("sgd", 9)["step"].products
 
 
 def test_identity_does_nothing() -> None:
@@ -106,7 +130,7 @@ def test_every_finished_cell_carries_its_counts() -> None:
     cells = finished_cells(point, variants, bias=False)
 
     for variant in variants:
-        one = count(variant, {}, [64, 16, 16, 10], 4, bias=False, itemsize=4)
+        one = phases_of(variant, Shape((64, 16, 16, 10), 4, False, 4))
         assert one is not None
         whole = (one["prepare"] + one["step"] * 3) * 2
         assert cells[variant]["status"] == "ok"

@@ -1,7 +1,7 @@
 """Loss preservation, measured on small problems whose answer is known."""
 
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -9,21 +9,22 @@ from oracles import loss_and_grad_norm_sq, output_change
 from small_problems import batch, classification
 from torch import nn
 
+from baselines.identity import IdentityTeleporter
 from bench.measurements.units import make_units
 from bench.plan.points import Point, make_plan
 from bench.preservation.learning_rate import find_lr
 from bench.preservation.spectra import spectra
-from bench.preservation.starting_point import advance, subject, takes_tau
+from bench.preservation.starting_point import advance, at_threshold, subject
 from bench.preservation.trajectory import trajectory
 from bench.problems.build import Built, build
 from bench.spec.preservation import Preservation
 from bench.spec.preset import load_preset
 from bench.spec.variants import parse_variant
 from bench.worker.untimed import run_preservation
-from teleport_core import ModelError
+from teleport_core import ModelError, make
 from teleport_core.nullspace.bases.bounds import layer_inputs, preactivation_bound
 
-NULLSPACE = parse_variant("nullspace")
+NULLSPACE = make("nullspace")
 
 
 @pytest.fixture
@@ -65,7 +66,9 @@ def test_a_guarantee_that_outputs_do_not_bear_out_is_not_recorded(built: Built) 
 
 @pytest.mark.parametrize("text", ["nullspace", "identity"])
 def test_only_some_methods_know_tau(text: str) -> None:
-    assert takes_tau(parse_variant(text)) == (text == "nullspace")
+    expected = make(text, tau=0.5) if text == "nullspace" else make(text)
+
+    assert at_threshold(make(text), 0.5) == expected
 
 
 @pytest.mark.parametrize("growth", [1.5, 4.0, 50.0])
@@ -149,13 +152,13 @@ def _inputs_of_linear_layers(model: torch.nn.Module, x: torch.Tensor) -> list[to
 
 def test_with_max_drift_the_points_are_the_ends_of_calls(built: Built) -> None:
     where = subject(built, "init")
-    variant = parse_variant("nullspace:max_drift=1e-3")
+    method = make("nullspace", max_drift=1e-3)
 
-    record = trajectory(where, variant, 4, 0.3, 1.0)
+    record = trajectory(where, method, 4, 0.3, 1.0)
 
     ends = []
     for steps in range(1, 5):
-        advance(where, variant, steps, lr=0.3)
+        advance(where, method, steps, lr=0.3)
         ends.append(loss_and_grad_norm_sq(where.problem)[1])
     assert [row["grad_norm_sq"] for row in record["rows"][1:]] == ends
     assert all(row["drift_float64"] <= 1e-3 for row in record["rows"])
@@ -168,9 +171,9 @@ def test_with_max_drift_the_points_are_the_ends_of_calls(built: Built) -> None:
 def test_without_overshoot_the_points_are_the_ends_of_calls(built: Built) -> None:
     where = subject(built, "init")
     cap = 1.2 * loss_and_grad_norm_sq(where.problem)[1]
-    variant = parse_variant(f"nullspace:cap={cap},overshoot=false")
+    method = make("nullspace", cap=cap, overshoot=False)
 
-    record = trajectory(where, variant, 8, 0.3, 0.9)
+    record = trajectory(where, method, 8, 0.3, 0.9)
 
     assert record["teleport_status"] == "CAPPED"
     assert 0.999 * cap <= record["rows"][-1]["grad_norm_sq"] <= cap
@@ -179,10 +182,10 @@ def test_without_overshoot_the_points_are_the_ends_of_calls(built: Built) -> Non
 
 def test_the_learning_rate_is_that_of_the_method_without_bounds(built: Built) -> None:
     where = subject(built, "init")
-    bounded = parse_variant("nullspace:max_drift=1e-9,overshoot=false,cap=1e-3")
+    bounded = make("nullspace", max_drift=1e-9, overshoot=False, cap=1e-3)
 
     assert find_lr(where, bounded, 4, 4.0) == find_lr(where, NULLSPACE, 4, 4.0)
-    assert not takes_tau(bounded)
+    assert at_threshold(bounded, 0.5) is bounded
 
 
 def test_everything_is_put_back(built: Built) -> None:
@@ -210,7 +213,7 @@ def test_steps_that_stop_early_end_the_rows(built: Built) -> None:
     where = subject(built, "init")
     cap = 1.5 * loss_and_grad_norm_sq(where.problem)[1]
 
-    record = trajectory(where, parse_variant(f"nullspace:cap={cap}"), 8, 0.5, 1.0)
+    record = trajectory(where, make("nullspace", cap=cap), 8, 0.5, 1.0)
 
     assert 1 < len(record["rows"]) < 9
     assert record["teleport_status"] == "CAPPED"
@@ -264,3 +267,40 @@ def test_a_variant_that_chooses_its_tau_is_followed_once(
     assert [record["tau"] for record in records] == taus
     assert all(record["of"] == len(taus) and record["status"] == "ok" for record in records)
     assert all(row["preactivation_change"] is not None for r in records for row in r["rows"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sloppy(IdentityTeleporter):
+    """A method from elsewhere whose threshold goes by another name."""
+
+    threshold: ClassVar[str | None] = "share"
+
+    share: float = 1.0
+
+
+@pytest.mark.parametrize(
+    ("text", "taus"), [("sloppy:lr=.1", [1.0, 0.9]), ("sloppy:lr=.1,share=.25", [0.25])]
+)
+def test_a_threshold_of_any_name_is_swept(
+    monkeypatch: pytest.MonkeyPatch, text: str, taus: list[float]
+) -> None:
+    address = f"{__name__}:Sloppy"
+    monkeypatch.setattr("teleport_core.registry._addresses", lambda: {"sloppy": address})
+    seen: list[Any] = []
+
+    def noted(where: Any, method: Any, *_: Any) -> dict[str, Any]:
+        seen.append(method)
+        return {}
+
+    monkeypatch.setattr("bench.preservation.trajectory.trajectory", noted)
+    section = Preservation(variants=(parse_variant(text),), taus=(1.0, 0.9), steps=2, d=16, n=6)
+    spec = load_preset("smoke").with_overrides(preservation=section, device="cpu", threads=1)
+    unit = next(u for u in make_units(make_plan(spec), []) if u.command["do"] == "preservation")
+    events: list[dict[str, Any]] = []
+
+    run_preservation(unit.command, events.append)
+
+    records = [event["record"] for event in events if event["event"] == "record"]
+    assert [record["tau"] for record in records] == taus
+    assert len({record["cell_id"] for record in records}) == len(taus)
+    assert seen[0].threshold == "share"

@@ -120,8 +120,8 @@ def test_phases_outside_the_profiler_add_up_to_the_call(
     from small_problems import classification
     from torch import nn
 
-    from bench.timing.clock import clock
     from teleport_core import make
+    from teleport_core.wall_clock import wall_clock
 
     here = classification(
         [784, 512, 512, 10], 32, lambda: nn.LeakyReLU(0.1), bias=False, dtype=torch.float32
@@ -129,7 +129,7 @@ def test_phases_outside_the_profiler_add_up_to_the_call(
     teleporter = make(method, **options, steps=8, lr=1e-6)
     call = Call(lambda: teleporter.prepare(here), lambda state: teleporter.advance(here, state))
 
-    watched = watch(call, clock("cpu"), repeats=15)
+    watched = watch(call, wall_clock("cpu"), repeats=15)
 
     named = sum(p.self_s for name, p in watched.phases.items() if name != "other")
     assert named == pytest.approx(watched.seconds, rel=0.1)

@@ -13,7 +13,7 @@ from small_problems import classification, regression
 from torch import nn
 
 from teleport_core import Problem, Status, TeleportResult, teleport
-from teleport_core.nullspace import teleporter as teleporter_module
+from teleport_core.nullspace.half_hvp import engine as half_hvp
 from teleport_core.nullspace.half_hvp.cap_rule import HostDecision
 from teleport_core.nullspace.half_hvp.cuda_graph import Eager, Recorded, Recordings, recordings_of
 from teleport_core.nullspace.half_hvp.engine import HalfHvpState
@@ -48,7 +48,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         found.append(1)
         return record(body)
 
-    monkeypatch.setattr(teleporter_module, "recordings_of", recorder_of(counting))
+    monkeypatch.setattr(half_hvp, "recordings_of", recorder_of(counting))
     return found
 
 
@@ -63,7 +63,7 @@ def run(problem: Problem, teleporter: NullSpaceTeleporter) -> TeleportResult:
 def step_by_step(problem: Problem, **options: Any) -> TeleportResult:
     """Without a recording, whatever a test has set."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(teleporter_module, "recordings_of", recordings_of)
+        patch.setattr(half_hvp, "recordings_of", recordings_of)
         return run(problem, made(**options))
 
 
@@ -232,7 +232,7 @@ def test_a_loss_that_only_overflows_at_the_end_is_taken_back(
     finite = run(reference, made(lr=50.0, steps=50)).steps_done
     ends = []
     for recordings in (recordings_of, recorder_of(record)):
-        monkeypatch.setattr(teleporter_module, "recordings_of", recordings)
+        monkeypatch.setattr(half_hvp, "recordings_of", recordings)
         problem = regression([6, 9, 9, 2], 4, nn.Softplus)
         batch = (problem.inputs, problem.targets)
         result = teleport(problem.model, problem.loss_fn, batch, lr=50.0, steps=finite + 1)

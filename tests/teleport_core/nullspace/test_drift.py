@@ -11,8 +11,7 @@ from oracles import identical, loss_and_grad_norm_sq, output_change, snapshot
 from small_problems import CASES, classification
 
 from teleport_core import Guarantee, OptionError, Problem, Status, TeleportResult, make, teleport
-from teleport_core.nullspace.drift import nested_spaces
-from teleport_core.nullspace.drift.nested_spaces import TAUS
+from teleport_core.nullspace.drift.nested_spaces import TAUS, nested_spaces
 from teleport_core.rank import RULES
 
 pytestmark = [
@@ -219,14 +218,14 @@ def test_the_same_call_ends_at_the_same_bits() -> None:
 
 def test_spaces_of_equal_size_are_tried_once() -> None:
     problem = relu()
-    state = nested_spaces.prepare(problem, limit=4096)
-    free = [tuple(n for *_, n in level.freedoms()) for level in state.levels.values()]
+    levels = nested_spaces(problem, limit=4096)
+    free = [tuple(n for *_, n in level.freedoms()) for level in levels.values()]
 
     assert len(set(free)) == len(free) <= len(TAUS)
-    assert next(iter(state.levels)) == 1.0
-    for layer, *bases in zip(state.layers, *(x.bases for x in state.levels.values()), strict=True):
+    assert next(iter(levels)) == 1.0
+    for layer, *bases in zip(levels[1.0].layers, *(x.bases for x in levels.values()), strict=True):
         R = layer.representation()
-        for tau, basis in zip(state.levels, bases, strict=True):
+        for tau, basis in zip(levels, bases, strict=True):
             rule = RULES["numerical" if tau == 1.0 else "energy"]
             k = rule(torch.linalg.svdvals(R), (R.shape[0], R.shape[1]), R.dtype, tau)
             assert basis.vectors.shape == (R.shape[0], k)

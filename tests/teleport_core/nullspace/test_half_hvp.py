@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from teleport_core import OptionError, Problem, Status, TeleportResult, make
 from teleport_core.layers import linear_layers
-from teleport_core.nullspace.bases.gram import Basis
+from teleport_core.nullspace.bases.gram import GramBasis
 from teleport_core.nullspace.half_hvp import forward
 from teleport_core.nullspace.half_hvp import layer as frozen
 from teleport_core.nullspace.half_hvp.cap_rule import Decision
@@ -77,7 +77,7 @@ def scale_of_step(problem: Problem) -> dict[str, float]:
     }
 
 
-def shared_bases(problem: Problem) -> Callable[..., list[Basis]]:
+def shared_bases(problem: Problem) -> Callable[..., list[GramBasis]]:
     """Stands in for ``gram_bases`` and hands out the textbook engine's bases, layer by layer.
 
     Where a spectrum decays through the cut, the singular vectors next to it are noise, and each
@@ -95,8 +95,8 @@ def shared_bases(problem: Problem) -> Callable[..., list[Basis]]:
                 return vectors
         return svd_basis(x, ones=ones)  # a layer fed by data alone, whose status needs a look
 
-    def shared(inputs: Sequence[torch.Tensor], *, ones: bool) -> list[Basis]:
-        return [Basis(basis_of_same(x, ones=ones), None) for x in inputs]
+    def shared(inputs: Sequence[torch.Tensor], *, ones: bool) -> list[GramBasis]:
+        return [GramBasis(basis_of_same(x, ones=ones), None) for x in inputs]
 
     return shared
 
@@ -316,9 +316,15 @@ def test_auto_takes_the_fast_engine_exactly_where_it_applies(
     from teleport_core.nullspace.traced import engine as traced
 
     used: list[str] = []
-    stack, any_model = half_hvp.prepare, traced.prepare
-    monkeypatch.setattr(half_hvp, "prepare", lambda *a: used.append("half") or stack(*a))
-    monkeypatch.setattr(traced, "prepare", lambda *a: used.append("traced") or any_model(*a))
+    for name, engine in {"half": half_hvp, "traced": traced}.items():
+
+        def prepare(*args: Any, name: str = name, wrapped: Any = engine.prepare) -> Any:
+            state = wrapped(*args)
+            if state is not None:
+                used.append(name)
+            return state
+
+        monkeypatch.setattr(engine, "prepare", prepare)
 
     run(classification([9, 8, 7, 4], 5), "auto")
     run(residual(), "auto", lr=1e-3)

@@ -12,6 +12,7 @@ from zoo import ZOO, build
 from teleport_core import Problem, Status
 from teleport_core.layers import Layer, linear_layers
 from teleport_core.nullspace.bases import spaces as module
+from teleport_core.nullspace.bases.resolution import surely_full
 from teleport_core.nullspace.bases.spaces import Space, spaces
 from teleport_core.projection import basis_of
 
@@ -82,7 +83,7 @@ def test_full_rank_is_proved_without_eigenvectors(monkeypatch: pytest.MonkeyPatc
 def test_the_bound_that_proves_full_rank_is_one() -> None:
     for smallest in (0.5, 1e-2, 1e-4, 1e-6):
         K = with_values(30, [1.0, 0.7, 0.3, smallest])
-        assert not module._surely_full(K.T @ K, 1.01 * smallest)
+        assert not surely_full(K.T @ K, 1.01 * smallest)
 
 
 def test_both_halves_of_a_space_project_alike() -> None:

@@ -11,8 +11,10 @@ from torch.nn import functional as F
 
 from teleport_core import Guarantee, Problem, Status, make
 from teleport_core.layers import linear_layers
+from teleport_core.norms import squared_norm
 from teleport_core.nullspace import textbook
-from teleport_core.objective import gradient_at, loss_and_gradient, objective_gradient, squared_norm
+from teleport_core.nullspace.engine import Climb
+from teleport_core.objective import gradient_at, loss_and_gradient, objective_gradient
 
 BUILDERS = {
     "relu": lambda: classification([9, 8, 7, 4], 5),
@@ -84,16 +86,16 @@ def test_first_layer_does_not_move(problem: Problem) -> None:
 def test_objective_rises_at_the_rate_of_the_projected_gradient() -> None:
     """d ||g||^2 = 2 lr ||pi(Hg)||^2 to first order (algorithms, oracle 3)."""
     problem = classification([9, 8, 7, 4], 5, nn.Tanh)
-    state = textbook.prepare(problem, "numerical", 1.0)
+    state = textbook.prepare(problem, Climb(published=True))
     counted = problem.counted()
     leaves = {k: v.clone().requires_grad_(True) for k, v in problem.detached().items()}
     _, gradient = gradient_at(problem, leaves, counted, differentiable=True)
     uphill = textbook.projected_objective_gradient(state, leaves, gradient)
-    slope = 2 * squared_norm(uphill)
+    slope = 2 * squared_norm(uphill.values())
 
     def objective(lr: float) -> torch.Tensor:
         moved = problem.detached() | {k: problem.detached()[k] + lr * v for k, v in uphill.items()}
-        return squared_norm(loss_and_gradient(problem, moved, differentiable=False)[1])
+        return squared_norm(loss_and_gradient(problem, moved, differentiable=False)[1].values())
 
     lr = 1e-4
     measured = (objective(lr) - objective(-lr)) / (2 * lr)
@@ -206,7 +208,9 @@ def test_frozen_parameters_neither_move_nor_count() -> None:
         differentiable=False,
     )[1]
     assert "2.weight" not in gradient
-    assert result.grad_norm_sq[0] == pytest.approx(float(squared_norm(gradient)), rel=1e-12)
+    assert result.grad_norm_sq[0] == pytest.approx(
+        float(squared_norm(gradient.values())), rel=1e-12
+    )
     assert torch.equal(problem.detached()["2.weight"], before["2.weight"])
     assert not torch.equal(problem.detached()["4.weight"], before["4.weight"])
 

@@ -8,8 +8,9 @@ import torch
 from memory_counting import peak_bytes
 from torch import Tensor, nn
 
-from teleport_core.verification import gradient_norm
-from teleport_core.verification.gradient_norm import distance, gradient_norm_sq, square_sum
+from teleport_core import norms
+from teleport_core.norms import distance, square_sum
+from teleport_core.verification.gradient_norm import gradient_norm_sq
 
 
 def net(width: int = 300) -> nn.Sequential:
@@ -173,7 +174,7 @@ def test_a_loss_that_is_a_parameter_itself() -> None:
 def test_sums_by_pieces_are_those_of_the_whole(
     shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gradient_norm, "_PIECE", 8)
+    monkeypatch.setattr(norms, "_PIECE", 8)
     torch.manual_seed(2)
     a, b = torch.randn(2, *shape, dtype=torch.float64)
     assert float(square_sum(a)) == pytest.approx(float((a * a).sum()), rel=1e-13)
@@ -182,7 +183,7 @@ def test_sums_by_pieces_are_those_of_the_whole(
 
 
 def test_one_number_that_is_not_finite_makes_the_sum_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gradient_norm, "_PIECE", 8)
+    monkeypatch.setattr(norms, "_PIECE", 8)
     values = torch.ones(40, 3)
     values[17, 1] = math.nan
     assert math.isnan(float(square_sum(values)))

@@ -22,7 +22,8 @@ from teleport_core import (
     TeleportWarning,
     teleport,
 )
-from teleport_core.verification.reference import look, output_change, require_gradient
+from teleport_core.verification.guarantee import require_gradient
+from teleport_core.verification.reference import look, output_change
 
 
 class Net(nn.Module):

@@ -1,0 +1,37 @@
+"""Squared norms and distances of large tensors.
+
+Torch's own norm of a float32 tensor on a CPU sums one after the other: of ten million numbers it is
+off by 7e-4. ``sum`` adds up pairs of sums, and is not.
+"""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+# Entries that are squared at a time.
+_PIECE = 2**17
+
+
+def squared_norm(tensors: Iterable[Tensor]) -> Tensor:
+    """||g||^2 of a gradient in parts, as a scalar tensor that can be differentiated."""
+    return torch.stack([part.square().sum() for part in tensors]).sum()
+
+
+def square_sum(values: Tensor) -> Tensor:
+    """The sum of squares, some rows at a time, so that next to no memory is taken."""
+    if values.is_sparse:
+        values = values.coalesce().values()
+    if values.numel() <= _PIECE:
+        return values.square().sum()
+    rows = max(1, _PIECE * len(values) // values.numel())
+    return torch.stack([piece.square().sum() for piece in torch.split(values, rows)]).sum()
+
+
+def distance(a: Tensor, b: Tensor) -> float:
+    """||a - b||, some rows at a time."""
+    if a.numel() <= _PIECE:
+        return float((a - b).norm())
+    rows = max(1, _PIECE * len(a) // a.numel())
+    pairs = zip(torch.split(a, rows), torch.split(b, rows), strict=True)
+    return float(torch.stack([(x - y).norm() for x, y in pairs]).norm())

@@ -1,0 +1,87 @@
+"""What a way of computing steps looks like to the method: asked, it prepares a batch and climbs.
+
+An engine is a module with a function ``prepare``. The method asks one after the other, and the
+first that applies answers with what it found out about the batch; that is what climbs.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from math import inf
+from typing import NamedTuple, Protocol
+
+from teleport_core.ascent import Ascent
+from teleport_core.interface import State
+from teleport_core.nullspace.cap.overshoot import stop_at_cap
+from teleport_core.problem import Problem
+
+
+class Climb(NamedTuple):
+    """What is asked of an engine.
+
+    Attributes:
+        lr: learning rate of the ascent.
+        steps: at most so many.
+        cap: no step is taken once ||g||^2 has reached it.
+        rule: the rank rule of the free spaces.
+        tau: its threshold; 1 is exact.
+        max_drift: instead of both, how far the loss may drift.
+        published: the published double backward is asked for.
+        limit: columns of a layer's input that are laid out in float64 at a time.
+    """
+
+    lr: float = 0.01
+    steps: int = 8
+    cap: float = inf
+    rule: str = "numerical"
+    tau: float = 1.0
+    max_drift: float | None = None
+    published: bool = False
+    limit: int = 4096
+
+
+@dataclass
+class EngineState(State, ABC):
+    """What an engine found out about one batch, and how it climbs there.
+
+    Attributes:
+        layers: of the model; empty where no weight can move.
+        held: parameters that count in the gradient and stay -> why.
+    """
+
+    layers: Sequence[object]
+    held: dict[str, str] = field(default_factory=dict, kw_only=True)
+
+    @abstractmethod
+    def freedoms(self) -> Iterator[tuple[str, bool, int]]:
+        """(weight, fed by data alone, free dimensions) of every layer that may move."""
+
+    @abstractmethod
+    def something_moves(self) -> bool:
+        """Whether any layer can move uphill, as far as is known before the first step."""
+
+    def something_free(self) -> bool:
+        """Whether any layer has a free direction, used or not."""
+        return any(free for _, _, free in self.freedoms())
+
+    @abstractmethod
+    def advance(self, problem: Problem, climb: Climb) -> Ascent:
+        """Take all steps and write the parameters; after an exception they are as before.
+
+        It is asked for only where something moves. Parameters and the point before the last step
+        need not be in what is returned.
+        """
+
+    def advance_to_cap(self, problem: Problem, climb: Climb) -> Ascent:
+        """The same, its last step shortened where it would pass the cap."""
+        return stop_at_cap(problem, self, climb.cap, lambda: self.advance(problem, climb))
+
+
+class Engine(Protocol):
+    """One way of computing steps."""
+
+    def prepare(self, problem: Problem, climb: Climb) -> EngineState | None:
+        """Do what is done once per batch; None where the engine does not apply.
+
+        Asking and preparing are one, as both read the model.
+        """

@@ -1,0 +1,80 @@
+"""What this package uses of torch that torch does not promise to keep: to be read with a new torch.
+
+Beside the names below these attributes are read where they are needed: ``_version``, ``_base``,
+``_is_view`` and ``_backward_hooks`` of tensors; ``_modules``, ``_parameters``, ``_forward_hooks``,
+``_forward_pre_hooks`` and ``_backward_hooks`` of modules; ``_orig_mod`` of compiled ones.
+"""
+
+from types import FunctionType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.modules.dropout import _DropoutNd as DropoutNd
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves, tree_map
+
+__all__ = [
+    "TRIED",
+    "DropoutNd",
+    "TorchDispatchMode",
+    "copy_all",
+    "current_pass",
+    "fill_flat_weights",
+    "linear_plus_pointwise",
+    "linear_pointwise",
+    "multi_head_attention",
+    "tensor_property",
+    "tree_leaves",
+    "tree_map",
+    "without_base",
+]
+
+TRIED = ("2.8", "2.11", "2.13")
+"""Versions of torch on which all of this was tried."""
+
+linear_pointwise: Any = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
+"""``(x, w, None, "none", [], "")`` -> x w^T by oneDNN; None where torch was built without."""
+
+linear_plus_pointwise: Any = getattr(linear_pointwise, "binary", None)
+"""``(x, c, w, None, "add")`` -> c + x w^T, likewise."""
+
+current_pass = torch._C._current_graph_task_id
+"""A number of the backward pass that is running."""
+
+copy_all = torch._foreach_copy_
+"""``(targets, sources)``: copy many tensors in one call."""
+
+
+def tensor_property(name: str) -> Any:
+    """What a TorchFunctionMode is told to be called where a property of a tensor is read."""
+    return vars(torch._C.TensorBase)[name].__get__
+
+
+def without_base(view: Tensor) -> Tensor:
+    """The same memory as a tensor that autograd does not take for a view."""
+    found: Tensor = torch.ops.aten._unsafe_view(view, view.shape)
+    return found
+
+
+def fill_flat_weights(module: nn.RNNBase) -> None:
+    """Have a recurrent layer look up its weights by name again."""
+    module._init_flat_weights()
+
+
+_attention: Any = F.multi_head_attention_forward
+
+# The function hands itself over whole to whoever watches, so that nobody sees what happens inside.
+# This is the same function; only, it does not ask.
+_attention_body = FunctionType(
+    _attention.__code__,
+    {**_attention.__globals__, "has_torch_function": lambda _: False},
+    _attention.__name__,
+    _attention.__defaults__,
+)
+
+
+def multi_head_attention(*args: Any, **kwargs: Any) -> Any:
+    """``F.multi_head_attention_forward``, packed or not, with its projections made visible."""
+    return _attention_body(*args, **kwargs)
