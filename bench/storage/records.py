@@ -85,6 +85,7 @@ class CellRecord(Record, kw_only=True, tag="cell"):
         block_id: of the point.
         session: one attempt at a block in one process; rounds pair up only within it.
         health: lowest and highest of what the machine said of itself.
+        train_samples: what one epoch of a training on this data set goes through.
     """
 
     cell_id: str
@@ -111,6 +112,7 @@ class CellRecord(Record, kw_only=True, tag="cell"):
     health: dict[str, Any] = {}
     warmup: Warmup | None = None
     stop: Stop | None = None
+    train_samples: Whole | None = None
     samples: Annotated[list[Sample], Meta(max_length=_MOST_SAMPLES)] = []
 
 
