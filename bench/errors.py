@@ -2,6 +2,7 @@
 
 BenchError
 ├── SpecError      a command line, axis, variant, preset or spec file that cannot be run
+├── RegistrationError   an entry point whose name is taken, or that leads nowhere
 ├── DataError      a data set that is absent, truncated or corrupt; names file and byte
 ├── JournalError   a journal that is damaged, of another schema or of another spec
 ├── RunError       a run that could not be carried out
@@ -19,6 +20,10 @@ class BenchError(Exception):
 
 class SpecError(BenchError):
     """A command line, axis, variant, preset or spec file that cannot be run."""
+
+
+class RegistrationError(BenchError):
+    """An entry point whose name another package uses too, or that cannot be imported."""
 
 
 class DataError(BenchError):
