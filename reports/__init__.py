@@ -1,5 +1,5 @@
 """How a run looks: CSV tables and one HTML page, made from a run directory."""
 
-from reports.report import write_report
+from reports.report import tables_of, write_report
 
-__all__ = ["write_report"]
+__all__ = ["tables_of", "write_report"]

@@ -12,7 +12,7 @@ from bench.errors import RegistrationError
 from bench.files import write_whole
 from reports import page
 from reports.large_runs import excerpt
-from reports.run.run import Run, load
+from reports.run.run import load
 from reports.sections import summary
 from reports.sections.registered import sections
 from reports.sections.section import Section, Shown
@@ -51,9 +51,15 @@ def write_report(run_dir: Path, history: Path | None = None) -> Path:
     return target
 
 
-def tables(run: Run) -> dict[str, pd.DataFrame]:
-    """Every table of a run, by the name of its CSV file."""
-    return _tables(analysed(run), sections())
+def tables_of(run_dir: Path) -> dict[str, pd.DataFrame]:
+    """The tables that ``write_report`` would write, by the names of their files.
+
+    Raises:
+        bench.errors.JournalError: the journal is missing or damaged.
+        bench.errors.RegistrationError: a section of another package cannot be used.
+    """
+    with _uncollected():
+        return _tables(analysed(load(run_dir)), sections())
 
 
 @contextmanager

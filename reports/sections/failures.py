@@ -74,4 +74,5 @@ def _name(record: Record) -> str:
         return f"preservation of {record.variant}{tau}{at}"
     if isinstance(record, (CellRecord, ProfileRecord)):
         return f"{record.variant}{at}"
-    return f"{type(record).__struct_config__.tag} of {record.model} on {record.dataset}{at}"
+    of = f" of {record.model} on {record.dataset}" if record.model else ""
+    return f"{type(record).__struct_config__.tag}{of}{at}"

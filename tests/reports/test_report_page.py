@@ -309,9 +309,9 @@ def test_numeric_columns_sort_by_their_exact_values(page, read):
 
 def test_a_report_needs_neither_torch_nor_a_display(tmp_path):
     code = (
-        "import sys; from pathlib import Path; from reports.run.run import load; "
-        "from reports.report import tables, write_report; directory = Path(sys.argv[1]); "
-        "tables(load(directory)); write_report(directory); sys.exit('torch' in sys.modules)"
+        "import sys; from pathlib import Path; "
+        "from reports import tables_of, write_report; directory = Path(sys.argv[1]); "
+        "tables_of(directory); write_report(directory); sys.exit('torch' in sys.modules)"
     )
     directory = synthetic.write(tmp_path / "run", synthetic.records())
     done = subprocess.run([sys.executable, "-c", code, str(directory)], check=False, timeout=60)
