@@ -4,25 +4,19 @@ A row states numbers and how to read them. Whether a claim holds is left to the 
 covers one machine, one implementation and the levels it swept.
 """
 
-import pandas as pd
 from markupsafe import Markup
 
 from reports.claims import error, runtime, tau_one
 from reports.claims.claim import Claim, Evidence
-from reports.sections.section import TEMPLATES, Fill, Shown
-from reports.tables.analysis import Analysis
+from reports.sections.section import TEMPLATES, Fill, Section, Shown
 
 NOT_MEASURED = "not measured in this run"
 
 
-class Claims:
+class Claims(Section):
     """A row per claim."""
 
     name, title, order = "claims", "Claims", 70
-
-    def tables(self, found: Analysis) -> dict[str, pd.DataFrame]:
-        """None: every number is in the table of its own section."""
-        return {}
 
     def render(self, shown: Shown, fill: Fill) -> Markup | None:
         """One table; nothing of a run that only profiles."""

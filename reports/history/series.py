@@ -7,15 +7,13 @@ from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
-import pandas as pd
 from markupsafe import Markup
 
 from bench.comparison.history import Series, load, series_of
 from bench.statistics.change_points import change_points
 from reports.history.figures import draw
 from reports.run.harmless import shortened
-from reports.sections.section import TEMPLATES, Fill, Shown
-from reports.tables.analysis import Analysis
+from reports.sections.section import TEMPLATES, Fill, Section, Shown
 from reports.text import html_tables as html
 from reports.text.canvas import Drawing
 from reports.text.formatting import percent
@@ -55,14 +53,10 @@ class Shifts:
     undrawn: int
 
 
-class History:
+class History(Section):
     """Every cell's times over the gates; of a run with a file of gate results."""
 
     name, title, order = "history", "History", 100
-
-    def tables(self, found: Analysis) -> dict[str, pd.DataFrame]:
-        """None: the file holds the numbers."""
-        return {}
 
     def render(self, shown: Shown, fill: Fill) -> Markup | None:
         """A table and panels."""

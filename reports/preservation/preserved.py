@@ -11,7 +11,7 @@ from reports.preservation.curve_figures import preservation_groups
 from reports.preservation.curves import curve_order, gain, largest
 from reports.preservation.error_tables import PreservationRow, preservation_rows
 from reports.run.run import as_float
-from reports.sections.section import TEMPLATES, Fill, Shown
+from reports.sections.section import TEMPLATES, Fill, Section, Shown
 from reports.tables.analysis import Analysis
 from reports.tables.columns import frame
 from reports.text import html_tables as html
@@ -19,7 +19,7 @@ from reports.text.formatting import tau
 from reports.text.html_tables import Cell, Column, Table
 
 
-class Preserved:
+class Preserved(Section):
     """Figure 6b, and a row per curve."""
 
     name, title, order = "preservation", "Preservation", 40

@@ -16,14 +16,14 @@ from reports.preservation.spectrum_figures import (
     spectrum_legend,
     spectrum_overview,
 )
-from reports.sections.section import TEMPLATES, Fill, Shown
+from reports.sections.section import TEMPLATES, Fill, Section, Shown
 from reports.tables.analysis import Analysis
 from reports.tables.columns import frame
 from reports.text import html_tables as html
 from reports.text.html_tables import Table
 
 
-class Spectrum:
+class Spectrum(Section):
     """Figure 6a, and the dimensions that each rank rule leaves free."""
 
     name, title, order = "spectrum", "Spectrum", 50

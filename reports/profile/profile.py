@@ -20,7 +20,7 @@ from reports.profile.tables import (
 )
 from reports.run.run import as_float
 from reports.run.setting import setting_of
-from reports.sections.section import TEMPLATES, Fill, Shown
+from reports.sections.section import TEMPLATES, Fill, Section, Shown
 from reports.tables.analysis import Analysis
 from reports.tables.columns import frame
 from reports.tables.roofline import Roof, roof_of, sentence, share
@@ -94,7 +94,7 @@ class ProfileText(NamedTuple):
     command: str
 
 
-class Profile:
+class Profile(Section):
     """Bars and tables of every point that was profiled."""
 
     name, title, order = "profile", "Profile", 80

@@ -4,25 +4,13 @@ from msgspec import UNSET
 
 from bench.storage.records import PhaseTime, ProfileRecord, Usage
 from reports.run.run import as_float
-from reports.tables.columns import Row
+from reports.tables.columns import AtPoint, CellPart
 from reports.tables.roofline import Roof, share
 
 
-class ProfileRow(Row, frozen=True):
+class ProfileRow(AtPoint, frozen=True):
     """A cell in ``profile.csv``; ``seconds`` is a call (one batch) while its phases are timed."""
 
-    cell_id: str
-    method: str
-    variant: str
-    model: str
-    dataset: str
-    device: str
-    dtype: str
-    t: int | None
-    d: int | None
-    n: int | None
-    l: int | None  # noqa: E741  (the letter of the papers)
-    b: int | None
     status: str
     reason: str
     seconds: float | None
@@ -44,16 +32,13 @@ class ProfileRow(Row, frozen=True):
     note: str
 
 
-class PhaseRow(Row, frozen=True):
+class PhaseRow(CellPart, frozen=True):
     """A phase of a cell in ``profile_phases.csv``; times of one call.
 
     ``self_s`` leaves out the phases within, ``total_s`` does not; both are wall times outside the
     profiler. What begins with ``traced`` or ``device`` is from the trace.
     """
 
-    cell_id: str
-    method: str
-    variant: str
     phase: str
     calls: float
     self_s: float
@@ -65,12 +50,9 @@ class PhaseRow(Row, frozen=True):
     device_total_s: float | None
 
 
-class OperatorRow(Row, frozen=True):
+class OperatorRow(CellPart, frozen=True):
     """An operator in a phase of a cell in ``profile_operators.csv``; of one call in the trace."""
 
-    cell_id: str
-    method: str
-    variant: str
     phase: str
     operator: str
     calls: float

@@ -2,26 +2,20 @@
 
 from collections.abc import Sequence
 
-import pandas as pd
 from markupsafe import Markup
 
 from bench.spec.axes import AXES
 from reports.run.setting import setting_of
-from reports.sections.section import TEMPLATES, Fill, Shown
-from reports.tables.analysis import Analysis
+from reports.sections.section import TEMPLATES, Fill, Section, Shown
 from reports.tables.runtime import CellRow
 from reports.text import html_tables as html
 from reports.text.html_tables import Cell, Column, Table
 
 
-class Cells:
+class Cells(Section):
     """Every cell, failed ones included."""
 
     name, title, order = "cells", "Cells", 90
-
-    def tables(self, found: Analysis) -> dict[str, pd.DataFrame]:
-        """None: they are in ``runtime.csv``."""
-        return {}
 
     def render(self, shown: Shown, fill: Fill) -> Markup | None:
         """One table; nothing of a run that only profiles."""

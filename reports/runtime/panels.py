@@ -8,7 +8,7 @@ from markupsafe import Markup
 from reports.run.run import SGD
 from reports.run.setting import Setting, settings
 from reports.runtime import figures
-from reports.sections.section import TEMPLATES, Fill, Shown
+from reports.sections.section import TEMPLATES, Fill, Section, Shown
 from reports.tables.analysis import Analysis
 from reports.tables.columns import frame
 from reports.tables.runtime import CellRow, samples
@@ -36,7 +36,7 @@ class Figure(NamedTuple):
     failures: list[figures.Failure]
 
 
-class Panels:
+class Panels(Section):
     """Time of a call against t, d, n, l and b."""
 
     name, title, order = "runtime", "Runtime", 10

@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from reports.run.run import as_float
 from reports.run.setting import is_at, setting_of
-from reports.sections.section import TEMPLATES, Fill, Shown
+from reports.sections.section import TEMPLATES, Fill, Section, Shown
 from reports.tables.analysis import Analysis
 from reports.tables.columns import frame
 from reports.tables.crossings import Crossed, CrossingRow, crossing_row
@@ -16,7 +16,7 @@ from reports.text import html_tables as html
 from reports.text.html_tables import Column, Table
 
 
-class Ratios:
+class Ratios(Section):
     """Times over those of null-space teleport in the same round, and where which is faster."""
 
     name, title, order = "ratios", "Ratios", 20

@@ -6,7 +6,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from reports.run.setting import Setting
-from reports.sections.section import TEMPLATES, Fill, Shown
+from reports.sections.section import TEMPLATES, Fill, Section, Shown
 from reports.tables.analysis import Analysis
 from reports.tables.columns import frame
 from reports.tables.growth import MEMORY, SGD_PHASE, Grown, ScalingRow, scaling_row
@@ -18,7 +18,7 @@ from reports.text.html_tables import Cell, Column, Table
 Place = tuple[Setting, str, str]
 
 
-class Scaling:
+class Scaling(Section):
     """Slopes, exponents, laws and verdicts."""
 
     name, title, order = "scaling", "Scaling", 30

@@ -2,11 +2,9 @@
 
 from typing import NamedTuple
 
-import pandas as pd
 from markupsafe import Markup
 
-from reports.sections.section import TEMPLATES, Fill, Shown
-from reports.tables.analysis import Analysis
+from reports.sections.section import TEMPLATES, Fill, Section, Shown
 from reports.tables.schedule import CostTable
 from reports.text import formatting
 from reports.text import html_tables as html
@@ -23,14 +21,10 @@ class Costs(NamedTuple):
     remarks: list[str]
 
 
-class Schedule:
+class Schedule(Section):
     """Time of all teleports as a share of the time of all SGD steps."""
 
     name, title, order = "schedule", "Schedule", 60
-
-    def tables(self, found: Analysis) -> dict[str, pd.DataFrame]:
-        """None: the numbers follow from ``samples.csv``."""
-        return {}
 
     def render(self, shown: Shown, fill: Fill) -> Markup | None:
         """Bars and a table for each setting; nothing of a run that only profiles."""

@@ -2,24 +2,18 @@
 
 from typing import Any
 
-import pandas as pd
 from markupsafe import Markup
 
-from reports.sections.section import TEMPLATES, Fill, Shown
-from reports.tables.analysis import Analysis
+from reports.sections.section import TEMPLATES, Fill, Section, Shown
 from reports.text import html_tables as html
 from reports.text.formatting import DASH
 from reports.text.html_tables import Table
 
 
-class Environment:
+class Environment(Section):
     """What ``environment.json`` holds."""
 
     name, title, order = "environment", "Environment", 110
-
-    def tables(self, found: Analysis) -> dict[str, pd.DataFrame]:
-        """None."""
-        return {}
 
     def render(self, shown: Shown, fill: Fill) -> Markup | None:
         """One table."""

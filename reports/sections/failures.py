@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import pandas as pd
 from markupsafe import Markup
 
 from bench.spec.axes import AXES
@@ -15,8 +14,7 @@ from bench.storage.records import (
     SpectrumRecord,
 )
 from reports.run.harmless import shortened
-from reports.sections.section import TEMPLATES, Fill, Shown
-from reports.tables.analysis import Analysis
+from reports.sections.section import TEMPLATES, Fill, Section, Shown
 from reports.text import formatting
 
 _MOST_FAILURES = 50
@@ -31,14 +29,10 @@ class Failed(NamedTuple):
     what: list[str]
 
 
-class Failures:
+class Failures(Section):
     """Records of any kind that are not ok."""
 
     name, title, order = "failures", "Failures", 120
-
-    def tables(self, found: Analysis) -> dict[str, pd.DataFrame]:
-        """None: status and reason are in the tables of each kind."""
-        return {}
 
     def render(self, shown: Shown, fill: Fill) -> Markup | None:
         """A list for each status and reason."""

@@ -61,7 +61,7 @@ class Fill(Protocol):
 
 
 class Section(Protocol):
-    """One section of the page.
+    """One section of the page; a class of its own that inherits has no tables unless it says so.
 
     Attributes:
         name: its id on the page; one word.
@@ -74,10 +74,10 @@ class Section(Protocol):
     title: str
     order: int
 
-    def tables(self, found: Analysis) -> dict[str, pd.DataFrame]:
+    def tables(self, found: Analysis, /) -> dict[str, pd.DataFrame]:
         """Its tables, by the names of their CSV files, from the whole run."""
-        ...
+        return {}
 
-    def render(self, shown: Shown, fill: Fill) -> Markup | None:
+    def render(self, shown: Shown, fill: Fill, /) -> Markup | None:
         """What stands between its ``<section>`` tags; None leaves section and link out."""
         ...

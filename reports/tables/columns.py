@@ -29,6 +29,28 @@ class Row(Struct, frozen=True, kw_only=True):
     """
 
 
+class CellPart(Row, frozen=True):
+    """A row of a table that says of which cell it is."""
+
+    cell_id: str
+    method: str
+    variant: str
+
+
+class AtPoint(CellPart, frozen=True):
+    """A row of a table with a cell a row: where it was measured."""
+
+    model: str
+    dataset: str
+    device: str
+    dtype: str
+    t: int | None
+    d: int | None
+    n: int | None
+    l: int | None  # noqa: E741  (the letter of the papers)
+    b: int | None
+
+
 def frame(rows: Sequence[Row], kind: type[Row]) -> pd.DataFrame:
     """The rows as a table with the columns that ``kind`` declares."""
     names = kind.__struct_fields__

@@ -15,7 +15,7 @@ from bench.spec.axes import AXES
 from bench.statistics.medians import LEVEL, Estimate, median_interval, paired_ratio
 from bench.storage.records import CellRecord, Sample
 from reports.run.run import SGD, as_float
-from reports.tables.columns import Row, from_columns
+from reports.tables.columns import AtPoint, Row, from_columns
 from reports.tables.roofline import Roof, share
 
 WALL = "wall"
@@ -23,25 +23,13 @@ WALL = "wall"
 Seconds = Callable[[Sample], float]
 
 
-class CellRow(Row, frozen=True):
+class CellRow(AtPoint, frozen=True):
     """A cell in ``runtime.csv``; the numbers of one that is not ok are unknown.
 
     ``operations_share`` and ``bytes_share`` are what a call achieves of the rates of the machine: a
     large square product and a large copy. Above 1 the data stayed in a cache.
     """
 
-    cell_id: str
-    method: str
-    variant: str
-    model: str
-    dataset: str
-    device: str
-    dtype: str
-    t: int | None
-    d: int | None
-    n: int | None
-    l: int | None  # noqa: E741  (the letter of the papers)
-    b: int | None
     status: str
     reason: str
     steps_done: int

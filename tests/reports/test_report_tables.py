@@ -9,10 +9,12 @@ import synthetic_run as synthetic
 from msgspec.structs import replace
 
 from bench.storage.records import SpectrumRecord
+from reports import tables_of
 from reports.preservation.eigenvalues import eigenvectors_for
 from reports.preservation.preserved import preservation_table
 from reports.run.run import load
 from reports.run.setting import base_point
+from reports.sections.registered import sections
 from reports.tables.columns import Row, frame, from_columns
 from reports.tables.growth import sweep
 from reports.tables.roofline import roof_of
@@ -282,14 +284,23 @@ def test_a_declared_column_that_no_row_sets_is_an_error():
         Entry(name="x", value=1.0, size=1)
 
 
-def every_row_type():
-    return [kind for kind in Row.__subclasses__() if kind.__module__.startswith("reports.")]
+def every_row_type(base=Row):
+    sections()  # imports them all
+    found = [kind for kind in base.__subclasses__() if kind.__module__.startswith("reports.")]
+    return [*found, *(below for kind in found for below in every_row_type(kind))]
 
 
 @pytest.mark.parametrize("kind", every_row_type())
 def test_no_column_has_a_default_and_every_column_has_a_type(kind):
     assert kind.__struct_defaults__ == ()
     assert list(frame([], kind).columns) == list(kind.__struct_fields__)
+
+
+def test_every_table_of_a_report_is_of_a_row_type(run_dir):
+    declared = {kind.__struct_fields__ for kind in every_row_type()}
+    found = tables_of(run_dir)
+    assert len(found) == 8
+    assert {tuple(table.columns) for table in found.values()} <= declared
 
 
 def test_csv_texts_are_no_formulas(report_of):
