@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import re
 
 import pytest
@@ -309,6 +310,15 @@ def test_rates_of_another_dtype_or_device_are_not_compared_with(change):
 
     assert share(roof_of(ROOF), cell, "operations_share", 1.0) == pytest.approx(0.1)
     assert share(roof_of({**ROOF, **change}), cell, "operations_share", 1.0) != pytest.approx(0.1)
+
+
+def test_a_rate_of_nothing_is_no_rate():
+    (cell,) = synthetic.structs(synthetic.cells()[:1])
+    cell = replace(cell, bytes=4_000_000_000)
+
+    found = share(roof_of({**ROOF, "copy_bytes_per_s": 0}), cell, "bytes_share", 1.0)
+
+    assert math.isnan(found)
 
 
 def test_a_machine_that_was_not_measured_leaves_the_columns_empty(tmp_path):
