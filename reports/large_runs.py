@@ -6,10 +6,13 @@ The CSV files hold everything. Of an ordinary run nothing is left out.
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
-from reports.run.run import AXES, SGD, Record, Run
-from reports.tables.growth import Setting, setting_of, unfinished
+from bench.spec.axes import AXES
+from bench.storage.records import CellRecord
+from reports.run.run import SGD, Run
+from reports.run.setting import Setting, setting_of, unfinished
+from reports.tables.analysis import Analysis
+from reports.tables.runtime import CellRow
 from reports.text.formatting import whole
 
 # Cells up to which every one is shown, and how many of more of them.
@@ -36,16 +39,17 @@ class Excerpt:
     """A run as a page shows it.
 
     Attributes:
-        run: with the cells, curves and spectra that are drawn, and a note on what is left out.
-        rows: ids of the cells that get a row in the table of all cells.
+        analysis: of the cells, curves and spectra that are drawn; its notes say what is left out.
+        listed: the cells that get a row in the table of all cells.
     """
 
-    run: Run
-    rows: set[str]
+    analysis: Analysis
+    listed: Sequence[CellRow]
 
 
-def excerpt(run: Run, base: dict[str, int]) -> Excerpt:
+def excerpt(found: Analysis) -> Excerpt:
     """The part of a run that its page shows; the same run gives the same part."""
+    run, base = found.run, found.base
     limits = _ORDINARY if len(run.cells) <= MOST_CELLS else _LARGE
     kept = _cells(run, base, limits)
     rows = _rows(run.cells, kept)
@@ -63,7 +67,21 @@ def excerpt(run: Run, base: dict[str, int]) -> Excerpt:
         spectrum=spectrum,
         notes=[*run.notes, *_unfinished(run), *notes],
     )
-    return Excerpt(shown, rows)
+    return Excerpt(_drawn(found, shown), [row for row in found.cells if row.cell_id in rows])
+
+
+def _drawn(found: Analysis, shown: Run) -> Analysis:
+    """What was derived from the cells and variants that are drawn."""
+    ids = {cell.cell_id for cell in shown.cells}
+    variants = {(setting_of(cell), cell.variant) for cell in shown.cells}
+    return Analysis(
+        run=shown,
+        base=found.base,
+        cells=[row for row in found.cells if row.cell_id in ids],
+        growth=[each for each in found.growth if (each.setting, each.variant) in variants],
+        ratios=[row for row in found.ratios if row.cell_id in ids],
+        crossings=[each for each in found.crossings if (each.setting, each.variant) in variants],
+    )
 
 
 def _note(what: str, how: str, shown: int, count: int, file: str) -> list[str]:
@@ -80,52 +98,52 @@ def _unfinished(run: Run) -> list[str]:
     return [] if run.profiles and not run.cells else unfinished(run.cells, run.spec)
 
 
-def _cells(run: Run, base: dict[str, int], limits: Limits) -> list[Record]:
+def _cells(run: Run, base: dict[str, int], limits: Limits) -> list[CellRecord]:
     """The settings with most cells, their first variants, and levels spread over each axis."""
     settings = _most_common((setting_of(cell) for cell in run.cells), limits.settings)
     variants = {SGD, *_variants(run, limits.variants)}
-    chosen = [c for c in run.cells if setting_of(c) in settings and c["variant"] in variants]
+    chosen = [c for c in run.cells if setting_of(c) in settings and c.variant in variants]
     levels = _levels(chosen, base, limits.levels)
     return [
         cell
         for cell in chosen
-        if all(cell.get(axis) in levels[setting_of(cell), axis] for axis in AXES)
+        if all(getattr(cell, axis) in levels[setting_of(cell), axis] for axis in AXES)
     ]
 
 
 def _variants(run: Run, most: int) -> list[str]:
     """Those of the spec in its order, then the others by name."""
-    found = {cell["variant"] for cell in run.cells if cell["method"] != SGD}
+    found = {cell.variant for cell in run.cells if cell.method != SGD}
     asked = [name for name in (run.spec or {}).get("methods") or [] if name in found]
     return [*asked, *sorted(found - set(asked))][:most]
 
 
 def _levels(
-    cells: Iterable[Record], base: dict[str, int], most: int
-) -> dict[tuple[Setting, str], set[Any]]:
+    cells: Iterable[CellRecord], base: dict[str, int], most: int
+) -> dict[tuple[Setting, str], set[int | None]]:
     """Levels of every axis in every setting, thinned where there are too many."""
-    found: dict[tuple[Setting, str], set[Any]] = {}
+    found: dict[tuple[Setting, str], set[int | None]] = {}
     for cell in cells:
         for axis in AXES:
-            found.setdefault((setting_of(cell), axis), set()).add(cell.get(axis))
+            found.setdefault((setting_of(cell), axis), set()).add(getattr(cell, axis))
     return {
         (setting, axis): levels if len(levels) <= most else _spread(levels, most) | {base[axis]}
         for (setting, axis), levels in found.items()
     }
 
 
-def _spread(levels: set[Any], most: int) -> set[Any]:
+def _spread(levels: set[int | None], most: int) -> set[int | None]:
     """The lowest, the highest, and evenly many in between."""
     ordered = sorted(level for level in levels if level is not None)
     return {ordered[round(i * (len(ordered) - 1) / (most - 1))] for i in range(most)}
 
 
-def _rows(cells: Sequence[Record], drawn: Sequence[Record]) -> set[str]:
+def _rows(cells: Sequence[CellRecord], drawn: Sequence[CellRecord]) -> set[str]:
     """Every cell of an ordinary run; of a large one those that failed first, then those drawn."""
     if len(cells) <= MOST_CELLS:
-        return {cell["cell_id"] for cell in cells}
-    failed = [cell["cell_id"] for cell in cells if cell["status"] != "ok"][: _MOST_ROWS // 2]
-    rest = [cell["cell_id"] for cell in drawn if cell["status"] == "ok"]
+        return {cell.cell_id for cell in cells}
+    failed = [cell.cell_id for cell in cells if cell.status != "ok"][: _MOST_ROWS // 2]
+    rest = [cell.cell_id for cell in drawn if cell.status == "ok"]
     return {*failed, *rest[: _MOST_ROWS - len(failed)]}
 
 

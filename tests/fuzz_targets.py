@@ -35,10 +35,12 @@ from bench.spec.preset import load_preset
 from bench.spec.variants import parse_variant
 from bench.storage.journal import load as load_journal
 from bench.storage.run_directory import RunDirectory, differences, read_environment, read_spec
-from reports.report import derive
+from reports import tables_of
 from reports.run import harmless
-from reports.run.run import load as load_run
+from reports.sections.registered import sections
 from reports.text.csv_files import csv as to_csv
+
+sections()  # what draws writes a cache of fonts when it is first imported
 
 FORMULAS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 PLAN = make_plan(load_preset("smoke").with_overrides(device="cpu"))
@@ -82,7 +84,7 @@ def resume(data, folder):
 def journal(data, folder):
     """What a report makes of the journal, up to its CSV files."""
     (folder / "journal.jsonl").write_bytes(data)
-    for table in vars(derive(load_run(folder))).values():
+    for table in tables_of(folder).values():
         check_harmless(to_csv(table))
 
 

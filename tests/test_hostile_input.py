@@ -44,20 +44,7 @@ RECORDS = [
     *synthetic_run.cells()[:2],
     synthetic_run.preservation("nullspace", 1.0, 1e-7, 4.0),
     synthetic_run.spectrum("0.weight", 1, 8, 0.5),
-    dict(
-        zip(
-            ("t", "d", "n", "l", "batch_size", "samples_per_epoch", "epochs", "teleport_epochs"),
-            (2, 8, 4, 3, 4, 60, 3, 1),
-            strict=True,
-        ),
-        schema=1,
-        kind="training",
-        teleport_batches=2,
-        model="mlp",
-        dataset="digits",
-        device="cpu",
-        dtype="float32",
-    ),
+    {"schema": 1, "kind": "unheard of", "model": "mlp", "reason": "x", "rows": [{"step": 0}]},
 ]
 
 

@@ -11,6 +11,7 @@ from bench.plain_text import plain
 from bench.plan.units import Unit
 from bench.runner.progress import Progress, QuietProgress
 from bench.storage.records import Record
+from bench.times import duration
 
 _PLAIN_SECONDS = 10.0
 
@@ -18,15 +19,6 @@ _PLAIN_SECONDS = 10.0
 def estimate_left(seconds: list[float], left: int) -> float:
     """Remaining seconds: the mean of what is done, for what is left."""
     return sum(seconds) / len(seconds) * left if seconds else float("nan")
-
-
-def spoken(seconds: float) -> str:
-    """A duration in words: 45 s, 12 min, 1.5 h."""
-    if seconds != seconds:  # noqa: PLR0124  (NaN: nothing is known yet)
-        return "unknown"
-    if seconds < 90:
-        return f"{max(seconds, 1):.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def outcome(records: Sequence[Record]) -> str:
@@ -54,7 +46,7 @@ class PlainProgress:
             self._line(f"{unit.label}: {name}: {record.status}: {record.reason}")
         if done == self._count or monotonic() - self._last >= _PLAIN_SECONDS:
             self._last = monotonic()
-            left = spoken(estimate_left(self._seconds, self._count - done))
+            left = duration(estimate_left(self._seconds, self._count - done))
             self._line(f"[{done}/{self._count}] {unit.label}: {outcome(records)}; {left} left")
 
     def end(self) -> None:
@@ -92,7 +84,7 @@ class TerminalProgress:
         from rich.markup import escape
 
         self._seconds.append(seconds)
-        left = spoken(estimate_left(self._seconds, self._count - len(self._seconds)))
+        left = duration(estimate_left(self._seconds, self._count - len(self._seconds)))
         for record in records:
             if record.status != "ok":
                 text = f"{unit.label}: {getattr(record, 'variant', '')}: {record.reason}"

@@ -3,6 +3,7 @@
 from bench.plan.points import Plan
 from bench.spec.axes import AXES, MEANINGS
 from bench.spec.spec import Spec
+from bench.times import duration
 
 START_SECONDS = 10.0  # starting the worker, measuring the spectrum, writing the report
 PER_BLOCK_SECONDS = 0.5  # building the model, drawing batches, evaluating off the clock
@@ -17,7 +18,7 @@ def describe(plan: Plan) -> str:
         f"preset {spec.preset}: {what}device {spec.device}, dtype {spec.dtype}, seed {spec.seed}",
         *(_sweep(plan) if spec.variants else ["nothing is timed"]),
         *_preservation(spec),
-        f"estimated time: {_duration(plan_seconds(plan))} (a rough guess{_a_block(plan)})",
+        f"estimated time: about {duration(plan_seconds(plan))} (a rough guess{_a_block(plan)})",
     ]
     crowded = sum(block.point.n >= block.point.d for block in plan.blocks)
     if crowded and spec.model == "mlp":
@@ -82,11 +83,3 @@ def _a_block(plan: Plan) -> str:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"about {max(round(seconds), 1)} s"
-    if seconds < 90 * 60:
-        return f"about {round(seconds / 60)} min"
-    return f"about {seconds / 3600:.1f} h"

@@ -4,12 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from reports.run.run import Record
-from reports.runtime.schedule import CostTable
-from reports.tables.growth import Setting
-
-NULLSPACE = "nullspace"
-SYMMETRY = "symmetry"
+from bench.storage.records import PreservationRecord, SpectrumRecord
+from reports.run.setting import Setting
+from reports.tables.growth import Grown
+from reports.tables.schedule import CostTable
 
 
 class Claim(NamedTuple):
@@ -23,14 +21,14 @@ class Claim(NamedTuple):
 
 @dataclass(frozen=True)
 class Evidence:
-    """The derived tables of a run; ``scaling`` row by row, the others as they were recorded."""
+    """What of a run speaks to the claims."""
 
-    scaling: Sequence[Record]
-    preservation: Sequence[Record]
-    spectrum: Sequence[Record]
+    growth: Sequence[Grown]
+    preservation: Sequence[PreservationRecord]
+    spectrum: Sequence[SpectrumRecord]
     costs: Sequence[CostTable]
 
     def where(self, variant: str, setting: Setting) -> str:
         """The variant, with its setting where the run has several."""
-        known = {tuple(row[name] for name in Setting._fields) for row in self.scaling}
+        known = {grown.setting for grown in self.growth}
         return variant if len(known) < 2 else f"{variant} ({', '.join(setting)})"

@@ -4,10 +4,27 @@ A row states numbers and how to read them. Whether a claim holds is left to the 
 covers one machine, one implementation and the levels it swept.
 """
 
+from markupsafe import Markup
+
 from reports.claims import error, runtime, tau_one
 from reports.claims.claim import Claim, Evidence
+from reports.sections.section import TEMPLATES, Fill, Section, Shown
 
 NOT_MEASURED = "not measured in this run"
+
+
+class Claims(Section):
+    """A row per claim."""
+
+    name, title, order = "claims", "Claims", 70
+
+    def render(self, shown: Shown, fill: Fill) -> Markup | None:
+        """One table; nothing of a run that only profiles."""
+        if shown.profiles_alone:
+            return None
+        run, (costs, _) = shown.run, shown.analysis.costs
+        evidence = Evidence(shown.analysis.growth, run.preservation, run.spectrum, costs)
+        return fill(TEMPLATES / "claims.html.j2", claims=claims(evidence))
 
 
 def claims(evidence: Evidence) -> list[Claim]:

@@ -3,11 +3,11 @@
 import math
 from itertools import groupby
 
-from reports.claims.claim import NULLSPACE, SYMMETRY, Claim, Evidence
-from reports.preservation.error_tables import curve_order, eigenvectors_for
-from reports.preservation.figures import SECOND_LAYER, step_line
-from reports.run.run import Record
-from reports.run.run import number as as_float
+from bench.storage.records import PreservationRecord, SpectrumRecord
+from reports.claims.claim import Claim, Evidence
+from reports.preservation.curves import curve_order, followed, gain, largest, step_line
+from reports.preservation.eigenvalues import SECOND_LAYER, eigenvectors_for, height
+from reports.run.run import NULLSPACE, SYMMETRY, as_float
 from reports.text.formatting import listed, number, small, tau
 
 _SHARES = (0.5, 0.9, 0.99)
@@ -15,7 +15,7 @@ _SHARES = (0.5, 0.9, 0.99)
 
 def preserved(evidence: Evidence) -> Claim:
     """Drift of the loss in the exact null space."""
-    chosen = [r for r in _followed(evidence, NULLSPACE) if as_float(r.get("tau")) == 1.0]
+    chosen = [r for r in followed(evidence.preservation, NULLSPACE) if r.tau == 1.0]
     return Claim(
         "In the exact null space (τ = 1) the loss stays constant while the gradient norm rises.",
         "Section 4.4, Figure 6b",
@@ -27,11 +27,13 @@ def preserved(evidence: Evidence) -> Claim:
 
 def above_99(evidence: Evidence) -> Claim:
     """Drift of the loss where the null space is approximate but small."""
-    chosen = [r for r in _followed(evidence, NULLSPACE) if 0.99 <= as_float(r.get("tau")) < 1.0]
+    chosen = [
+        r for r in followed(evidence.preservation, NULLSPACE) if 0.99 <= as_float(r.tau) < 1.0
+    ]
     return Claim(
         "The loss remains constant for τ above 0.99.",
         "Figure 6 (caption); Section 4.4 says so of τ = 0.99 itself",
-        [f"{_name(r, evidence)}, τ = {tau(r['tau'])}: {_drift_words(r)}" for r in chosen],
+        [f"{_name(r, evidence)}, τ = {tau(as_float(r.tau))}: {_drift_words(r)}" for r in chosen],
         "The paper followed a transformer on sMNIST; this run followed what its headings name.",
     )
 
@@ -39,11 +41,12 @@ def above_99(evidence: Evidence) -> Claim:
 def gradient(evidence: Evidence) -> Claim:
     """Growth of the squared gradient norm by tau, at one learning rate."""
 
-    def same_but_tau(record: Record) -> tuple[str, ...]:
-        keys = ("model", "dataset", "start", "variant", "lr")
-        return tuple(str(record.get(key)) for key in keys)
+    def same_but_tau(record: PreservationRecord) -> tuple[str, ...]:
+        return (record.model, record.dataset, record.start, record.variant, str(record.lr))
 
-    chosen = sorted(_followed(evidence, NULLSPACE), key=lambda r: (same_but_tau(r), curve_order(r)))
+    chosen = sorted(
+        followed(evidence.preservation, NULLSPACE), key=lambda r: (same_but_tau(r), curve_order(r))
+    )
     families = [list(family) for _, family in groupby(chosen, same_but_tau)]
     return Claim(
         "The gradient norm grows faster for smaller τ.",
@@ -55,7 +58,7 @@ def gradient(evidence: Evidence) -> Claim:
 
 def variance(evidence: Evidence) -> Claim:
     """How few eigenvectors hold the variance of the second layer's input."""
-    second = [r for r in evidence.spectrum if r.get("position") == SECOND_LAYER]
+    second = [r for r in evidence.spectrum if r.position == SECOND_LAYER]
     return Claim(
         "A majority of the input variance lies in relatively few eigenvectors.",
         "Section 4.4, Figure 6a",
@@ -70,66 +73,45 @@ def symmetry_preserves(evidence: Evidence) -> Claim:
     return Claim(
         "Symmetry teleport leaves the loss unchanged.",
         "Zhao et al. 2022 and 2023, the published code",
-        [f"{_name(r, evidence)}: {_drift_words(r)}" for r in _followed(evidence, SYMMETRY)],
+        [
+            f"{_name(r, evidence)}: {_drift_words(r)}"
+            for r in followed(evidence.preservation, SYMMETRY)
+        ],
         "Variants with published=true repeat the released code step for step; the others use the "
         "group action of the text.",
     )
 
 
-def _followed(evidence: Evidence, method: str) -> list[Record]:
-    chosen = [
-        record
-        for record in evidence.preservation
-        if record["method"] == method and record["status"] == "ok" and len(record["rows"]) > 1
-    ]
-    return sorted(chosen, key=curve_order)
-
-
-def _name(record: Record, evidence: Evidence) -> str:
+def _name(record: PreservationRecord, evidence: Evidence) -> str:
     """Variant and start; model and data set too where the run has several."""
-    places = {(r["model"], r["dataset"]) for r in evidence.preservation}
-    where = f"{record['model']} on {record['dataset']}" if len(places) > 1 else ""
-    parts = (where, str(record["variant"]), str(record.get("start") or ""))
-    return ", ".join(part for part in parts if part)
+    places = {(r.model, r.dataset) for r in evidence.preservation}
+    where = f"{record.model} on {record.dataset}" if len(places) > 1 else ""
+    return ", ".join(part for part in (where, record.variant, record.start) if part)
 
 
-def _drift_words(record: Record) -> str:
+def _drift_words(record: PreservationRecord) -> str:
     single, double = (largest(record, key) for key in ("drift_float32", "drift_float64"))
-    dtype = record.get("dtype") or "float32"
+    dtype = record.dtype or "float32"
     words = f"loss drift at most {small(single)} in {dtype}"
     if math.isfinite(double) and dtype != "float64":
         words += f", {small(double)} in float64"
-    return f"{words}, {len(record['rows']) - 1} steps"
+    return f"{words}, {len(record.rows) - 1} steps"
 
 
-def largest(record: Record, key: str) -> float:
-    """The largest value along a curve; NaN where nothing is known."""
-    return max(step_line(record, key)[1], default=math.nan)
-
-
-def gain(record: Record, step: int | None = None) -> float:
-    """Squared gradient norm at ``step`` (the last by default) over that before the first step."""
-    values = dict(zip(*step_line(record, "grad_norm_sq"), strict=True))
-    last = max(values, default=0) if step is None else step
-    before = values.get(0, math.nan)
-    return values.get(last, math.nan) / before if before > 0 else math.nan
-
-
-def _gain(record: Record) -> str:
+def _gain(record: PreservationRecord) -> str:
     return f"grew {number(gain(record))}-fold"
 
 
-def _family_words(family: list[Record], evidence: Evidence) -> str:
+def _family_words(family: list[PreservationRecord], evidence: Evidence) -> str:
     last = min(max(step_line(record, "grad_norm_sq")[0], default=0) for record in family)
-    parts = [f"{number(gain(r, last))}-fold at τ = {tau(as_float(r.get('tau')))}" for r in family]
+    parts = [f"{number(gain(r, last))}-fold at τ = {tau(as_float(r.tau))}" for r in family]
     return f"{_name(family[0], evidence)}, after {last} steps: {listed(parts)}"
 
 
-def _variance_words(record: Record) -> str:
+def _variance_words(record: SpectrumRecord) -> str:
     counts = [(share, eigenvectors_for(record, share)) for share in _SHARES]
     parts = [f"{100 * share:g} % in {count}" for share, count in counts if count]
-    rows = record.get("rows") or len(record["eigenvalues"])
     return (
-        f"{record['model']} on {record['dataset']}, {record['layer']}: {listed(parts)} of "
-        f"{len(record['eigenvalues'])} eigenvectors (input dimensions: {rows})"
+        f"{record.model} on {record.dataset}, {record.layer}: {listed(parts)} of "
+        f"{len(record.eigenvalues)} eigenvectors (input dimensions: {height(record)})"
     )

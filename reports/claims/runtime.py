@@ -2,15 +2,17 @@
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
+from bench.spec.axes import AXES
 from bench.statistics.growth import TOLERANCE
 from bench.statistics.growth_verdicts import grows_faster
-from reports.claims.claim import NULLSPACE, SYMMETRY, Claim, Evidence
-from reports.run.run import AXES, Record
-from reports.tables.growth import Setting, growth_of
+from reports.claims.claim import Claim, Evidence
+from reports.run.run import NULLSPACE, SYMMETRY
+from reports.tables.growth import Grown
 from reports.text.formatting import levels, percent_interval, slope_interval
 
-Words = Callable[[Record], str]
+Words = Callable[[Grown], str]
 
 
 def near_constant(evidence: Evidence) -> Claim:
@@ -55,7 +57,7 @@ def faster(evidence: Evidence) -> Claim:
     both = [
         axis
         for axis in AXES
-        if all(_rows(evidence, method, axis, "total") for method in (NULLSPACE, SYMMETRY))
+        if all(_grown(evidence, method, axis, "total") for method in (NULLSPACE, SYMMETRY))
     ]
     return Claim(
         "The runtime of symmetry teleport grows faster in every one of t, d, n, l and b.",
@@ -96,46 +98,51 @@ def _lines(
     """A line per axis and range of levels, with every variant that has times over it."""
     lines: dict[str, list[str]] = {}
     for axis in axes:
-        for row in (row for method in methods for row in _rows(evidence, method, axis, phase)):
-            over = levels(axis, row["lowest"], row["highest"])
-            lines.setdefault(over, []).append(f"{_where(evidence, row)} {words(row)}")
+        for grown in (g for method in methods for g in _grown(evidence, method, axis, phase)):
+            over = levels(axis, grown.lowest, grown.highest)
+            lines.setdefault(over, []).append(f"{_where(evidence, grown)} {words(grown)}")
     return [f"{over}: {'; '.join(parts)}" for over, parts in lines.items()]
 
 
-def _rows(evidence: Evidence, method: str, axis: str, phase: str) -> list[Record]:
+def _grown(evidence: Evidence, method: str, axis: str, phase: str) -> list[Grown]:
     return [
-        row
-        for row in evidence.scaling
-        if (row["method"], row["axis"], row["phase"]) == (method, axis, phase)
-        and math.isfinite(row["slope"])
+        grown
+        for grown in evidence.growth
+        if (grown.method, grown.axis, grown.phase) == (method, axis, phase)
+        and math.isfinite(grown.growth.slope)
     ]
 
 
-def _where(evidence: Evidence, row: Record) -> str:
-    return evidence.where(row["variant"], Setting(*(row[name] for name in Setting._fields)))
+def _where(evidence: Evidence, grown: Grown) -> str:
+    return evidence.where(grown.variant, grown.setting)
 
 
 def _judged(words: Words) -> Words:
-    """The numbers of a row with the verdict on the claim that its axis is held against."""
-    return lambda row: f"{words(row)} ({row['verdict']})" if row["verdict"] else words(row)
+    """The numbers of a growth with the verdict on the claim that its axis is held against."""
+    return lambda grown: f"{words(grown)} ({grown.verdict})" if grown.verdict else words(grown)
 
 
 def _compared(evidence: Evidence, axis: str) -> str:
     """Verdicts on the first null-space variant and every symmetry variant over the same levels."""
     found = []
-    for ours in _rows(evidence, NULLSPACE, axis, "total"):
-        for theirs in _rows(evidence, SYMMETRY, axis, "total"):
-            same = all(ours[k] == theirs[k] for k in (*Setting._fields, "lowest", "highest"))
-            if same and ours["variant"] == NULLSPACE:
-                finding = grows_faster(growth_of(ours), growth_of(theirs))
+    for ours in _grown(evidence, NULLSPACE, axis, "total"):
+        for theirs in _grown(evidence, SYMMETRY, axis, "total"):
+            if _range(ours) == _range(theirs) and ours.variant == NULLSPACE:
+                finding = grows_faster(ours.growth, theirs.growth)
                 found.append(f"{_where(evidence, theirs)} {finding}")
     return f" (grows faster: {'; '.join(found)})" if found else ""
 
 
-def _slope(row: Record) -> str:
-    return f"slope {slope_interval(row['slope'], row['slope_low'], row['slope_high'])}"
+def _range(grown: Grown) -> tuple[Any, ...]:
+    return (grown.setting, grown.lowest, grown.highest)
 
 
-def _exponent(row: Record) -> str:
-    exponent = slope_interval(row["exponent"], row["ci_low"], row["ci_high"])
-    return f"exponent {exponent}, {_slope(row)}"
+def _slope(grown: Grown) -> str:
+    growth = grown.growth
+    return f"slope {slope_interval(growth.slope, growth.slope_low, growth.slope_high)}"
+
+
+def _exponent(grown: Grown) -> str:
+    growth = grown.growth
+    exponent = slope_interval(growth.exponent, growth.ci_low, growth.ci_high)
+    return f"exponent {exponent}, {_slope(grown)}"

@@ -10,12 +10,11 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import NamedTuple
 
-from reports.claims.claim import NULLSPACE, Claim, Evidence
-from reports.claims.error import gain
-from reports.preservation.figures import step_line
-from reports.preservation.null_dimensions import NUMERICAL, free
-from reports.run.run import Record
-from reports.run.run import number as as_float
+from bench.storage.records import PreservationRecord, SpectrumRecord
+from reports.claims.claim import Claim, Evidence
+from reports.preservation.curves import gain, step_line
+from reports.preservation.null_dimensions import NUMERICAL, free_dimensions
+from reports.run.run import NULLSPACE, as_float
 from reports.text.formatting import DASH, number, tau
 
 TOLERATED_DRIFT = 1e-3
@@ -51,27 +50,31 @@ class Finding(NamedTuple):
 HOLDS, FAILS, UNKNOWN = "holds", "does not hold", "cannot be told"
 
 
-def findings(spectrum: Sequence[Record], preservation: Sequence[Record]) -> list[Finding]:
+def findings(
+    spectrum: Sequence[SpectrumRecord], preservation: Sequence[PreservationRecord]
+) -> list[Finding]:
     """One for each network and data set that has both kinds of records, in the order of names."""
 
-    def place(record: Record) -> tuple[str, str]:
-        return (record["model"], record["dataset"])
+    def place(record: SpectrumRecord | PreservationRecord) -> tuple[str, str]:
+        return (record.model, record.dataset)
 
     followed = [
         record
         for record in preservation
-        if record["method"] == NULLSPACE and record["variant"] == NULLSPACE and record["rows"]
+        if record.method == NULLSPACE and record.variant == NULLSPACE and record.rows
     ]
     layers = {key: list(g) for key, g in groupby(sorted(spectrum, key=place), place)}
     curves = {key: list(g) for key, g in groupby(sorted(followed, key=place), place)}
     return [_finding(key, layers[key], curves[key]) for key in sorted(layers) if key in curves]
 
 
-def _finding(place: tuple[str, str], layers: list[Record], curves: list[Record]) -> Finding:
-    known = [free(record, NUMERICAL, 1.0) for record in layers if not record.get("data_fed")]
+def _finding(
+    place: tuple[str, str], layers: list[SpectrumRecord], curves: list[PreservationRecord]
+) -> Finding:
+    known = [free_dimensions(layer, NUMERICAL, 1.0) for layer in layers if not layer.data_fed]
     counts = [count for count in known if count is not None]
-    exact = _best([record for record in curves if as_float(record.get("tau")) == 1.0])
-    best = _best([record for record in curves if as_float(record.get("tau")) < 1.0])
+    exact = _best([record for record in curves if record.tau == 1.0])
+    best = _best([record for record in curves if as_float(record.tau) < 1.0])
     free_layers = sum(count > 0 for count in counts)
     verdict = _verdict(len(counts), free_layers, exact, best)
     return Finding(*place, verdict, len(counts), free_layers, exact, best)
@@ -87,10 +90,10 @@ def _verdict(layers: int, layers_free: int, exact: Reached | None, best: Reached
     return HOLDS if math.log(exact.growth) >= _HALF * math.log(best.growth) else FAILS
 
 
-def _best(curves: list[Record]) -> Reached | None:
+def _best(curves: list[PreservationRecord]) -> Reached | None:
     """The largest growth that any of the curves reaches within the tolerated drift."""
     reached = [
-        Reached(gain(record, step), as_float(record.get("tau")))
+        Reached(gain(record, step), as_float(record.tau))
         for record in curves
         for step in _tolerable(record)
     ]
@@ -98,7 +101,7 @@ def _best(curves: list[Record]) -> Reached | None:
     return max(known, key=lambda each: each.growth, default=None)
 
 
-def _tolerable(record: Record) -> list[int]:
+def _tolerable(record: PreservationRecord) -> list[int]:
     """Steps up to the first at which the loss has drifted too far."""
     steps = []
     for step, drift in zip(*step_line(record, "drift_float64"), strict=True):

@@ -7,10 +7,13 @@ from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
+from markupsafe import Markup
+
 from bench.comparison.history import Series, load, series_of
 from bench.statistics.change_points import change_points
 from reports.history.figures import draw
 from reports.run.harmless import shortened
+from reports.sections.section import TEMPLATES, Fill, Section, Shown
 from reports.text import html_tables as html
 from reports.text.canvas import Drawing
 from reports.text.formatting import percent
@@ -41,7 +44,7 @@ class Levelled:
 
 
 @dataclass(frozen=True)
-class HistorySection:
+class Shifts:
     """What the page shows of a history."""
 
     gates: int
@@ -50,8 +53,20 @@ class HistorySection:
     undrawn: int
 
 
-def section(path: Path) -> HistorySection:
-    """The section of a history's file.
+class History(Section):
+    """Every cell's times over the gates; of a run with a file of gate results."""
+
+    name, title, order = "history", "History", 100
+
+    def render(self, shown: Shown, fill: Fill) -> Markup | None:
+        """A table and panels."""
+        if shown.history is None:
+            return None
+        return fill(TEMPLATES / "history.html.j2", history=shifts(shown.history))
+
+
+def shifts(path: Path) -> Shifts:
+    """The series of a history's file.
 
     Raises:
         bench.errors.JournalError: there is no such file, or it is damaged.
@@ -59,7 +74,7 @@ def section(path: Path) -> HistorySection:
     entries = load(path)
     found = sorted(map(levelled, series_of(entries)), key=lambda each: -abs(each.last_step))
     drawn = found[:MOST_DRAWN]
-    return HistorySection(
+    return Shifts(
         gates=len(entries),
         table=_table(found),
         figures=[(shortened(each.series.label), _drawing(each)) for each in drawn],

@@ -2,18 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 
-import pandas as pd
-
-from reports.run.run import Record, number
-from reports.tables.runtime import frame
+from bench.storage.records import SpectrumRecord
+from reports.tables.columns import Row
 from reports.text import html_tables as html
 from reports.text.formatting import DASH, percent, tau, whole
 from reports.text.html_tables import Cell, Table
 
-COLUMNS = (
-    *("model", "dataset", "layer", "position", "rows", "columns", "data_fed"),
-    *("rule", "tau", "dimensions"),
-)
 NUMERICAL = "numerical"
 # The rules that say something else at tau = 1, in the order of the table.
 _EXACT = {
@@ -25,29 +19,58 @@ _EXACT = {
 _BELOW = "energy"
 
 
-def null_dimensions(spectrum: Iterable[Record]) -> pd.DataFrame:
-    """A row per layer, rule and threshold, ``COLUMNS``; dimensions out of ``rows``."""
-    rows = [{**record, **entry} for record in spectrum for entry in record.get("free") or []]
-    return frame(rows, COLUMNS)
+class NullDimensionsRow(Row, frozen=True):
+    """A layer, rule and threshold in ``null_dimensions.csv``; dimensions out of ``rows``."""
+
+    model: str
+    dataset: str
+    layer: str
+    position: int | None
+    rows: int | None
+    columns: int | None
+    data_fed: bool | None
+    rule: str
+    tau: float
+    dimensions: float
 
 
-def free(record: Record, rule: str, threshold: float) -> int | None:
+def null_dimensions(spectrum: Iterable[SpectrumRecord]) -> list[NullDimensionsRow]:
+    """A row per layer, rule and threshold."""
+    return [
+        NullDimensionsRow(
+            model=record.model,
+            dataset=record.dataset,
+            layer=record.layer,
+            position=record.position,
+            rows=record.rows,
+            columns=record.columns,
+            data_fed=record.data_fed,
+            rule=free.rule,
+            tau=free.tau,
+            dimensions=float(free.dimensions),
+        )
+        for record in spectrum
+        for free in record.free
+    ]
+
+
+def free_dimensions(record: SpectrumRecord, rule: str, threshold: float) -> int | None:
     """Free dimensions of one layer, or None where they were not counted."""
-    for entry in record.get("free") or []:
-        if entry["rule"] == rule and number(entry["tau"]) == threshold:
-            return int(entry["dimensions"])
+    for free in record.free:
+        if free.rule == rule and free.tau == threshold:
+            return free.dimensions
     return None
 
 
-def table(spectrum: Sequence[Record]) -> Table:
+def table(spectrum: Sequence[SpectrumRecord]) -> Table:
     """A row per layer: every rule at tau = 1, then energy at the thresholds below."""
-    counted = [record for record in spectrum if record.get("free")]
+    counted = [record for record in spectrum if record.free]
     below = sorted(
         {
-            number(entry["tau"])
+            free.tau
             for record in counted
-            for entry in record["free"]
-            if entry["rule"] == _BELOW and number(entry["tau"]) < 1.0
+            for free in record.free
+            if free.rule == _BELOW and free.tau < 1.0
         },
         reverse=True,
     )
@@ -56,12 +79,13 @@ def table(spectrum: Sequence[Record]) -> Table:
     numeric += [f"τ = {tau(threshold)}" for threshold in below]
     rows = [
         [
-            *(html.words(record[key]) for key in ("model", "dataset")),
-            html.words(record["layer"])._replace(
-                remark="fed by data alone" if record.get("data_fed") else ""
+            html.words(record.model),
+            html.words(record.dataset),
+            html.words(record.layer)._replace(
+                remark="fed by data alone" if record.data_fed else ""
             ),
-            html.whole(record.get("rows")),
-            html.whole(record.get("columns")),
+            html.whole(record.rows),
+            html.whole(record.columns),
             *(_count(record, rule, 1.0) for rule in _EXACT),
             *(_count(record, _BELOW, threshold) for threshold in below),
         ]
@@ -72,9 +96,9 @@ def table(spectrum: Sequence[Record]) -> Table:
     return found.with_common_in_caption(("model", "data", "columns"))
 
 
-def _count(record: Record, rule: str, threshold: float) -> Cell:
-    found = free(record, rule, threshold)
+def _count(record: SpectrumRecord, rule: str, threshold: float) -> Cell:
+    found = free_dimensions(record, rule, threshold)
     if found is None:
         return Cell(DASH, "", "")
-    share = percent(found / record["rows"]) if found and record.get("rows") else ""
+    share = percent(found / record.rows) if found and record.rows else ""
     return Cell(whole(found), share, found)

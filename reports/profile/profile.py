@@ -1,12 +1,29 @@
 """The section of the page on where the time goes: a bar per variant with its phases, and tables."""
 
-import math
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from reports.profile.tables import is_whole, operator_rows, phase_rows
-from reports.run.run import Record, number
-from reports.runtime.roofline import SHARES, Roof, roof_of, sentence, share
+import pandas as pd
+from markupsafe import Markup
+
+from bench.spec.axes import AXES
+from bench.storage.records import ProfileRecord
+from reports.profile.tables import (
+    OperatorRow,
+    PhaseRow,
+    ProfileRow,
+    device_peak,
+    is_whole,
+    operator_rows,
+    phase_rows,
+    profile_row,
+)
+from reports.run.run import as_float
+from reports.run.setting import setting_of
+from reports.sections.section import TEMPLATES, Fill, Section, Shown
+from reports.tables.analysis import Analysis
+from reports.tables.columns import frame
+from reports.tables.roofline import Roof, roof_of, sentence, share
 from reports.text import formatting
 from reports.text import html_tables as html
 from reports.text.html_tables import Cell, Column, Table
@@ -68,7 +85,7 @@ class Group(NamedTuple):
     traces: list[tuple[str, str]]
 
 
-class ProfileSection(NamedTuple):
+class ProfileText(NamedTuple):
     """Everything the page says about profiles."""
 
     groups: list[Group]
@@ -77,23 +94,48 @@ class ProfileSection(NamedTuple):
     command: str
 
 
-def section(records: Sequence[Record], environment: Record | None, run: str) -> ProfileSection:
-    """The section; ``run`` is how the command line names the run directory."""
+class Profile(Section):
+    """Bars and tables of every point that was profiled."""
+
+    name, title, order = "profile", "Profile", 80
+
+    def tables(self, found: Analysis) -> dict[str, pd.DataFrame]:
+        """``profile.csv``, ``profile_phases.csv``, ``profile_operators.csv``; no empty one."""
+        records, roof = found.run.profiles, roof_of(found.run.environment)
+        every = {
+            "profile": frame([profile_row(record, roof) for record in records], ProfileRow),
+            "profile_phases": frame([p for r in records for p in phase_rows(r)], PhaseRow),
+            "profile_operators": frame([o for r in records for o in operator_rows(r)], OperatorRow),
+        }
+        return {name: table for name, table in every.items() if len(table)}
+
+    def render(self, shown: Shown, fill: Fill) -> Markup | None:
+        """Every point, or how to profile."""
+        run = shown.run
+        said = profile_text(run.profiles, run.environment, run.directory.name)
+        return fill(TEMPLATES / "profile.html.j2", profile=said)
+
+
+def profile_text(
+    records: Sequence[ProfileRecord], environment: dict[str, Any] | None, run: str
+) -> ProfileText:
+    """What is said; ``run`` is how the command line names the run directory."""
     good = [record for record in records if is_whole(record)]
     roof = roof_of(environment)
-    points: dict[str, list[Record]] = {}
+    points: dict[str, list[ProfileRecord]] = {}
     for record in good:
-        place = f"{record['model']} on {record['dataset']}, {record['device']}, {record['dtype']}"
-        points.setdefault(f"{formatting.point(record)} ({place})", []).append(record)
-    notes = [f"{record['variant']}: {record['note']}." for record in good if record.get("note")]
+        levels = {axis: level for axis in AXES if (level := getattr(record, axis)) is not None}
+        heading = f"{formatting.point(levels)} ({setting_of(record).heading})"
+        points.setdefault(heading, []).append(record)
+    notes = [f"{record.variant}: {record.note}." for record in good if record.note]
     command = f"tensorboard --logdir {run}/profiles/tensorboard" if good else ""
     groups = [_group(heading, found, roof) for heading, found in points.items()]
-    return ProfileSection(groups, sentence(environment), notes, command)
+    return ProfileText(groups, sentence(environment), notes, command)
 
 
-def _group(heading: str, records: list[Record], roof: Roof) -> Group:
-    rows = {record["variant"]: phase_rows(record) for record in records}
-    present = {row["phase"] for found in rows.values() for row in found}
+def _group(heading: str, records: list[ProfileRecord], roof: Roof) -> Group:
+    rows = {record.variant: phase_rows(record) for record in records}
+    present = {row.phase for found in rows.values() for row in found}
     order = [*(name for name in _COLOURS if name in present), *sorted(present - set(_COLOURS))]
     return Group(
         heading=heading,
@@ -103,23 +145,23 @@ def _group(heading: str, records: list[Record], roof: Roof) -> Group:
         phases=_phase_table(records),
         calls=_call_table(records, roof),
         operators=_operator_table(records),
-        traces=[(record["variant"], record["raw_trace"]) for record in records],
+        traces=[(record.variant, record.raw_trace or "") for record in records],
     )
 
 
-def _shares_of_decompositions(rows: Mapping[str, list[Record]]) -> list[str]:
+def _shares_of_decompositions(rows: Mapping[str, list[PhaseRow]]) -> list[str]:
     """What the papers call the bottleneck, as shares of the variants' calls; a sentence a phase."""
     shares: dict[str, list[str]] = {}
     for name in _DECOMPOSITIONS:
         for variant, found in rows.items():
-            for row in (row for row in found if row["phase"] == name):
-                share_of = f"{formatting.percent(row['share'])} of {variant}"
+            for row in (row for row in found if row.phase == name):
+                share_of = f"{formatting.percent(row.share)} of {variant}"
                 shares.setdefault(name, []).append(share_of)
     return [f"{name.capitalize()}: {formatting.listed(found)}." for name, found in shares.items()]
 
 
-def _bar(record: Record, order: list[str]) -> Bar:
-    shares = {row["phase"]: max(row["share"], 0.0) for row in phase_rows(record)}
+def _bar(record: ProfileRecord, order: list[str]) -> Bar:
+    shares = {row.phase: max(row.share, 0.0) for row in phase_rows(record)}
     pieces = []
     x = 0.0
     for name in (name for name in order if name in shares):
@@ -136,8 +178,8 @@ def _bar(record: Record, order: list[str]) -> Bar:
             )
         )
         x += width
-    words = f"{record['variant']}: " + ", ".join(piece.words for piece in pieces)
-    return Bar(record["variant"], formatting.seconds(record["seconds"]), pieces, words)
+    words = f"{record.variant}: " + ", ".join(piece.words for piece in pieces)
+    return Bar(record.variant, formatting.seconds(as_float(record.seconds)), pieces, words)
 
 
 def _label(name: str, percent: str, width: float) -> str:
@@ -148,18 +190,18 @@ def _label(name: str, percent: str, width: float) -> str:
     return ""
 
 
-def _phase_table(records: list[Record]) -> Table:
+def _phase_table(records: list[ProfileRecord]) -> Table:
     text = ["variant", "phase"]
     numeric = ["times per call", "share", "time", "with what is within", "on the device"]
     rows = [
         [
-            html.words(record["variant"]),
-            html.words(row["phase"]),
-            html.whole(row["calls"]) if row["calls"] else Cell(formatting.DASH),
-            html.percent(row["share"]),
-            html.seconds(row["self_s"]),
-            html.seconds(row["total_s"]),
-            _device(row["device_s"]),
+            html.words(record.variant),
+            html.words(row.phase),
+            html.whole(row.calls) if row.calls else Cell(formatting.DASH),
+            html.percent(row.share),
+            html.seconds(row.self_s),
+            html.seconds(row.total_s),
+            _device(row.device_s),
         ]
         for record in records
         for row in phase_rows(record)
@@ -172,7 +214,7 @@ def _device(seconds: float | None) -> Cell:
     return html.seconds(seconds) if seconds else Cell(formatting.DASH)
 
 
-def _call_table(records: list[Record], roof: Roof) -> Table:
+def _call_table(records: list[ProfileRecord], roof: Roof) -> Table:
     numeric = ["call", "without stopwatch", "in the trace", "launches per call", "per step"]
     numeric += ["device busy", "peak of memory", "on the device"]
     numeric += ["of the product rate", "of the copy rate"]
@@ -181,36 +223,37 @@ def _call_table(records: list[Record], roof: Roof) -> Table:
     return Table(caption, html.columns(["variant"], numeric), rows).without_empty()
 
 
-def _call_cells(record: Record, roof: Roof) -> list[Cell]:
-    traced = record["traced"]
-    peaks = traced["memory_peaks"]
-    unwatched = number(record["unwatched_s"])
+def _call_cells(record: ProfileRecord, roof: Roof) -> list[Cell]:
+    traced, unwatched = record.traced, as_float(record.unwatched_s)
+    if traced is None:
+        return []
     return [
-        html.words(record["variant"]),
-        html.seconds(record["seconds"]),
+        html.words(record.variant),
+        html.seconds(as_float(record.seconds)),
         html.seconds(unwatched),
-        html.seconds(traced["call_s"]),
-        html.numbers(traced["launched"]),
-        html.numbers(traced["launched_in_steps"] / record["t"]),
-        html.percent(number(traced["device_busy"])),
-        html.memory(number(peaks.get("cpu"))),
-        html.memory(max((size for name, size in peaks.items() if name != "cpu"), default=math.nan)),
-        *(html.percent(share(roof, record, column, unwatched)) for column in SHARES),
+        html.seconds(traced.call_s),
+        html.numbers(traced.launched),
+        html.numbers(traced.launched_in_steps / (record.t or 1)),
+        html.percent(as_float(traced.device_busy)),
+        html.memory(traced.memory_peaks.get("cpu")),
+        html.memory(device_peak(traced.memory_peaks)),
+        html.percent(share(roof, record, "operations_share", unwatched)),
+        html.percent(share(roof, record, "bytes_share", unwatched)),
     ]
 
 
-def _operator_table(records: list[Record]) -> Table:
+def _operator_table(records: list[ProfileRecord]) -> Table:
     text = ["variant", "operator", "phase"]
     numeric = ["times per call", "own time", "with what it calls", "own on the device"]
     rows = [
         [
-            html.words(record["variant"]),
-            html.words(row["operator"]),
-            html.words(row["phase"]),
-            html.numbers(row["calls"]),
-            html.seconds(row["self_cpu_s"]),
-            html.seconds(row["total_cpu_s"]),
-            _device(row["self_device_s"]),
+            html.words(record.variant),
+            html.words(row.operator),
+            html.words(row.phase),
+            html.numbers(row.calls),
+            html.seconds(row.self_cpu_s),
+            html.seconds(row.total_cpu_s),
+            _device(row.self_device_s),
         ]
         for record in records
         for row in operator_rows(record)[:_OPERATORS_SHOWN]

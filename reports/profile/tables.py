@@ -1,99 +1,151 @@
 """The tables of the profiled cells: a row per cell, per phase and per operator."""
 
-from collections.abc import Sequence
+from msgspec import UNSET
 
-import pandas as pd
-
-from reports.run.run import AXES, Record, number
-from reports.runtime.roofline import SHARES, Roof, share
-from reports.tables.runtime import frame
-
-_CELL = ("cell_id", "method", "variant")
-PROFILE_COLUMNS = (
-    *(*_CELL, "model", "dataset", "device", "dtype", *AXES, "status", "reason"),
-    *("seconds", "unwatched_s", "traced_calls", "traced_s", "device_s", "device_busy"),
-    *("launched", "launched_in_steps", "cpu_memory_peak_bytes", "device_memory_peak_bytes"),
-    *("operations", "bytes", *SHARES, "raw_trace", "tensorboard", "note"),
-)
-PHASE_COLUMNS = (
-    *(*_CELL, "phase", "calls", "self_s", "total_s", "share"),
-    *("traced_self_s", "traced_total_s", "device_s", "device_total_s"),
-)
-OPERATOR_COLUMNS = (
-    *(*_CELL, "phase", "operator", "calls"),
-    *("self_cpu_s", "total_cpu_s", "self_device_s", "total_device_s"),
-)
+from bench.storage.records import PhaseTime, ProfileRecord, Usage
+from reports.run.run import as_float
+from reports.tables.columns import AtPoint, CellPart
+from reports.tables.roofline import Roof, share
 
 
-def profiles(records: Sequence[Record], roof: Roof) -> pd.DataFrame:
-    """A row per cell. ``seconds`` is a call (one batch) while its phases are timed."""
-    return frame([_profile_row(record, roof) for record in records], PROFILE_COLUMNS)
+class ProfileRow(AtPoint, frozen=True):
+    """A cell in ``profile.csv``; ``seconds`` is a call (one batch) while its phases are timed."""
+
+    status: str
+    reason: str
+    seconds: float | None
+    unwatched_s: float | None
+    traced_calls: float | None
+    traced_s: float | None
+    device_s: float | None
+    device_busy: float | None
+    launched: float | None
+    launched_in_steps: float | None
+    cpu_memory_peak_bytes: float | None
+    device_memory_peak_bytes: float | None
+    operations: int | None
+    bytes: int | None
+    operations_share: float
+    bytes_share: float
+    raw_trace: str
+    tensorboard: str
+    note: str
 
 
-def _profile_row(record: Record, roof: Roof) -> Record:
-    traced = record.get("traced") or {}
-    peaks = traced.get("memory_peaks") or {}
-    on_device = [size for device, size in peaks.items() if device != "cpu"]
-    unwatched = number(record.get("unwatched_s"))
-    return {
-        **record,
-        **{name: traced.get(name) for name in ("device_s", "device_busy", "launched")},
-        "launched_in_steps": traced.get("launched_in_steps"),
-        "traced_calls": traced.get("calls"),
-        "traced_s": traced.get("call_s"),
-        "cpu_memory_peak_bytes": peaks.get("cpu"),
-        "device_memory_peak_bytes": max(on_device, default=None),
-        **{column: share(roof, record, column, unwatched) for column in SHARES},
-    }
-
-
-def phases(records: Sequence[Record]) -> pd.DataFrame:
-    """A row per cell and phase, the longest first; times of one call.
+class PhaseRow(CellPart, frozen=True):
+    """A phase of a cell in ``profile_phases.csv``; times of one call.
 
     ``self_s`` leaves out the phases within, ``total_s`` does not; both are wall times outside the
     profiler. What begins with ``traced`` or ``device`` is from the trace.
     """
-    return frame([row for record in records for row in phase_rows(record)], PHASE_COLUMNS)
+
+    phase: str
+    calls: float
+    self_s: float
+    total_s: float
+    share: float
+    traced_self_s: float | None
+    traced_total_s: float | None
+    device_s: float | None
+    device_total_s: float | None
 
 
-def is_whole(record: Record) -> bool:
+class OperatorRow(CellPart, frozen=True):
+    """An operator in a phase of a cell in ``profile_operators.csv``; of one call in the trace."""
+
+    phase: str
+    operator: str
+    calls: float
+    self_cpu_s: float
+    total_cpu_s: float
+    self_device_s: float
+    total_device_s: float
+
+
+def profile_row(record: ProfileRecord, roof: Roof) -> ProfileRow:
+    """The row of a cell."""
+    traced = record.traced
+    peaks = traced.memory_peaks if traced else {}
+    unwatched = as_float(record.unwatched_s)
+    return ProfileRow(
+        **{name: getattr(record, name) for name in _AS_RECORDED},
+        traced_calls=traced.calls if traced else None,
+        traced_s=traced.call_s if traced else None,
+        device_s=traced.device_s if traced else None,
+        device_busy=traced.device_busy if traced else None,
+        launched=traced.launched if traced else None,
+        launched_in_steps=traced.launched_in_steps if traced else None,
+        cpu_memory_peak_bytes=peaks.get("cpu"),
+        device_memory_peak_bytes=device_peak(peaks),
+        operations_share=share(roof, record, "operations_share", unwatched),
+        bytes_share=share(roof, record, "bytes_share", unwatched),
+        raw_trace=record.raw_trace or "",
+        tensorboard=record.tensorboard or "",
+    )
+
+
+_AS_RECORDED = (
+    *("cell_id", "method", "variant", "model", "dataset", "device", "dtype"),
+    *("t", "d", "n", "l", "b", "status", "reason", "seconds", "unwatched_s"),
+    *("operations", "bytes", "note"),
+)
+
+
+def device_peak(peaks: dict[str, int]) -> int | None:
+    """The largest peak of memory on a device that is not the CPU, in bytes."""
+    return max((size for device, size in peaks.items() if device != "cpu"), default=None)
+
+
+def is_whole(record: ProfileRecord) -> bool:
     """Whether a profile has everything that is shown of it."""
-    parts = ("traced", "phases", "raw_trace")
-    seconds = number(record.get("seconds"))
-    return record["status"] == "ok" and all(record.get(p) for p in parts) and seconds > 0
+    parts = (record.traced, record.phases, record.raw_trace)
+    return record.status == "ok" and all(parts) and as_float(record.seconds) > 0
 
 
-def phase_rows(record: Record) -> list[Record]:
-    """The phases of one cell as rows of ``phases``."""
-    traced = {row["phase"]: row for row in (record.get("traced") or {}).get("phases", [])}
-    rows = []
-    for timed in record["phases"] if is_whole(record) else []:
-        seen = traced.get(timed["phase"], {})
-        rows.append(
-            {
-                **{name: record[name] for name in _CELL},
-                **timed,
-                "share": timed["self_s"] / record["seconds"],
-                "traced_self_s": seen.get("self_cpu_s"),
-                "traced_total_s": seen.get("total_cpu_s"),
-                "device_s": seen.get("self_device_s"),
-                "device_total_s": seen.get("total_device_s"),
-            }
-        )
-    return sorted(rows, key=lambda row: -row["self_s"])
+def phase_rows(record: ProfileRecord) -> list[PhaseRow]:
+    """The phases of one cell, the longest first; none of a profile that is not whole."""
+    if record.traced is None or not is_whole(record):
+        return []
+    seen = {usage.phase: usage for usage in record.traced.phases}
+    rows = [_phase_row(record, timed, seen.get(timed.phase)) for timed in record.phases]
+    return sorted(rows, key=lambda row: -row.self_s)
 
 
-def operators(records: Sequence[Record]) -> pd.DataFrame:
-    """A row per cell, phase and operator, from the trace; seconds and calls per call."""
-    rows = [
-        {**{name: record[name] for name in _CELL}, **row}
-        for record in records
-        for row in operator_rows(record)
-    ]
-    return frame(rows, OPERATOR_COLUMNS)
+def _phase_row(record: ProfileRecord, timed: PhaseTime, usage: Usage | None) -> PhaseRow:
+    return PhaseRow(
+        cell_id=record.cell_id,
+        method=record.method,
+        variant=record.variant,
+        phase=timed.phase,
+        calls=timed.calls,
+        self_s=timed.self_s,
+        total_s=timed.total_s,
+        share=timed.self_s / as_float(record.seconds),
+        traced_self_s=usage.self_cpu_s if usage else None,
+        traced_total_s=usage.total_cpu_s if usage else None,
+        device_s=usage.self_device_s if usage else None,
+        device_total_s=usage.total_device_s if usage else None,
+    )
 
 
-def operator_rows(record: Record) -> list[Record]:
+def operator_rows(record: ProfileRecord) -> list[OperatorRow]:
     """The operators of one cell, the one with most time of its own on CPU and device first."""
-    rows: list[Record] = (record.get("traced") or {}).get("operators", [])
-    return sorted(rows, key=lambda row: -(row["self_cpu_s"] + row["self_device_s"]))
+
+    def own(usage: Usage) -> float:
+        return -(usage.self_cpu_s + usage.self_device_s)
+
+    return [
+        OperatorRow(
+            cell_id=record.cell_id,
+            method=record.method,
+            variant=record.variant,
+            phase=usage.phase,
+            operator="" if usage.operator is UNSET else usage.operator,
+            calls=usage.calls,
+            self_cpu_s=usage.self_cpu_s,
+            total_cpu_s=usage.total_cpu_s,
+            self_device_s=usage.self_device_s,
+            total_device_s=usage.total_device_s,
+        )
+        for usage in sorted(record.traced.operators if record.traced else [], key=own)
+    ]

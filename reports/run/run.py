@@ -3,7 +3,7 @@
 import json
 import os
 import tomllib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,21 @@ from typing import Any
 from bench.errors import JournalError
 from bench.files import open_plain
 from bench.storage import journal
+from bench.storage.records import (
+    CellRecord,
+    PreservationRecord,
+    ProfileRecord,
+    Record,
+    ReferenceRecord,
+    SpectrumRecord,
+    typed,
+)
 from reports.run import harmless
-from reports.run.records import AXES, Record, check
-
-__all__ = ["AXES", "SGD", "Record", "Run", "load", "number"]
 
 SGD = "sgd"
+# What the papers' claims are about.
+NULLSPACE = "nullspace"
+SYMMETRY = "symmetry"
 
 # Larger than anything of ours; the journal is read line by line and has a limit of its own.
 _MOST_BYTES = 2**24
@@ -33,7 +42,7 @@ class Run:
         preservation: loss and gradient along the steps, one record per variant, tau and start.
         spectrum: eigenvalues of one layer's input, one record per layer.
         profiles: phases and traces, one record per cell that was profiled.
-        training: schedules whose cost is to be reported.
+        others: kind -> records of a kind that is none of these.
         failures: records of any kind that are not ok.
         environment: machine and versions; None if the file is missing or unreadable.
         spec: what was asked for; None if the file is missing or unreadable.
@@ -41,15 +50,15 @@ class Run:
     """
 
     directory: Path
-    cells: list[Record]
-    partners: dict[str, Record]
-    preservation: list[Record]
-    spectrum: list[Record]
-    training: list[Record]
-    profiles: list[Record]
+    cells: list[CellRecord]
+    partners: dict[str, CellRecord]
+    preservation: list[PreservationRecord]
+    spectrum: list[SpectrumRecord]
+    profiles: list[ProfileRecord]
+    others: dict[str, list[Any]]
     failures: list[Record]
-    environment: Record | None
-    spec: Record | None
+    environment: dict[str, Any] | None
+    spec: dict[str, Any] | None
     notes: list[str]
 
 
@@ -57,63 +66,92 @@ def load(run_dir: Path) -> Run:
     """Read a run directory; only the journal has to be there.
 
     Raises:
-        JournalError: no journal, a damaged one, or a record without a field it must have.
+        JournalError: no journal, a damaged one, or a record that is not what its kind says.
     """
-    records, notes = journal.lines(run_dir / journal.NAME)
-    for index, record in enumerate(records):
-        records[index] = _cleaned(record, index + 1)
+    records, notes = _read_journal(run_dir)
     environment, missing_environment = _read_file(run_dir / "environment.json", json.loads)
     spec, missing_spec = _read_file(run_dir / "spec.toml", _spec)
-    kinds: dict[str, list[Record]] = {}
-    for record in records:
-        kinds.setdefault(record["kind"], []).append(record)
-    cells = _last_of_each_cell(kinds.get("cell", []))
-    beside = [r for kind in ("preservation", "spectrum", "profile") for r in kinds.get(kind, [])]
+    timed = [r for r in records if type(r) is CellRecord]
+    references = [r for r in records if type(r) is ReferenceRecord]
+    preservation = [r for r in records if type(r) is PreservationRecord]
+    spectrum = [r for r in records if type(r) is SpectrumRecord]
+    profiles = [r for r in records if type(r) is ProfileRecord]
+    others, unknown = _others(records)
+    cells = _last_of_each_cell(timed)
+    beside = [r for own in others.values() for r in own if isinstance(r, Record)]
+    every = [*cells, *preservation, *spectrum, *profiles, *beside]
     return Run(
         directory=run_dir,
         cells=cells,
-        partners=_sgd_partners(kinds.get("cell", []), kinds.get("reference", [])),
-        preservation=kinds.get("preservation", []),
-        spectrum=[record for record in kinds.get("spectrum", []) if record.get("eigenvalues")],
-        training=kinds.get("training", []),
-        profiles=list({p["cell_id"]: p for p in kinds.get("profile", [])}.values()),
-        failures=[record for record in [*cells, *beside] if record.get("status", "ok") != "ok"],
+        partners=_sgd_partners(timed, references),
+        preservation=preservation,
+        spectrum=[record for record in spectrum if record.eigenvalues],
+        profiles=list({p.cell_id: p for p in profiles}.values()),
+        others=others,
+        failures=[record for record in every if record.status != "ok"],
         environment=environment,
         spec=spec,
-        notes=[harmless.text(note) for note in [*notes, *missing_environment, *missing_spec]],
+        notes=[
+            harmless.text(note) for note in [*notes, *unknown, *missing_environment, *missing_spec]
+        ],
     )
 
 
-def _cleaned(record: Record, number: int) -> Record:
-    try:
-        clean_record: Record = harmless.values(record)
-    except ValueError as error:
-        raise JournalError(f"record {number} of the journal: {error}") from None
-    check(clean_record, number)
-    return clean_record
+def _read_journal(run_dir: Path) -> tuple[list[Any], list[str]]:
+    """Every record as its struct, one of a kind that nobody knows as it was written; and notes."""
+    found, notes = journal.lines(run_dir / journal.NAME)
+    records: list[Any] = found
+    for index, record in enumerate(records):  # in place: a large journal is held once
+        try:
+            clean = harmless.values(record)
+        except ValueError as error:
+            raise JournalError(f"record {index + 1} of the journal: {error}") from None
+        records[index] = typed(clean, index + 1) or clean
+    return records, notes
 
 
-def _last_of_each_cell(cells: Iterable[Record]) -> list[Record]:
+def _others(records: Iterable[Any]) -> tuple[dict[str, list[Any]], list[str]]:
+    """Records of other kinds than ours, and a note on the kinds that nobody knows."""
+    ours = (CellRecord, PreservationRecord, SpectrumRecord, ProfileRecord)
+    found: dict[str, list[Any]] = {}
+    unknown: dict[str, int] = {}
+    for record in records:
+        if isinstance(record, Record):
+            if not isinstance(record, ours):
+                found.setdefault(str(type(record).__struct_config__.tag), []).append(record)
+        else:
+            found.setdefault(record["kind"], []).append(record)
+            unknown[record["kind"]] = unknown.get(record["kind"], 0) + 1
+    return found, [
+        f"The journal holds {count} of the kind {harmless.shortened(kind, 40)}, which nothing here "
+        "knows: no table of ours has them."
+        for kind, count in sorted(unknown.items())
+    ]
+
+
+def _last_of_each_cell(cells: Iterable[CellRecord]) -> list[CellRecord]:
     """A resumed run measures broken cells again: the newest record of a cell counts."""
-    return list({cell["cell_id"]: cell for cell in cells}.values())
+    return list({cell.cell_id: cell for cell in cells}.values())
 
 
-def _sgd_partners(cells: Iterable[Record], references: Iterable[Record]) -> dict[str, Record]:
+def _sgd_partners(
+    cells: Sequence[CellRecord], references: Iterable[CellRecord]
+) -> dict[str, CellRecord]:
     """Rounds pair up only within one session, which is one attempt at a block in one process."""
     timed = {
-        (record["block_id"], record.get("session")): record
+        (record.block_id, record.session): record
         for record in (*cells, *references)
-        if record["method"] == SGD
+        if record.method == SGD
     }
     partners = {}
     for cell in cells:
-        partner = timed.get((cell["block_id"], cell.get("session")))
-        if partner and partner["status"] == "ok":
-            partners[cell["cell_id"]] = partner
+        partner = timed.get((cell.block_id, cell.session))
+        if partner and partner.status == "ok":
+            partners[cell.cell_id] = partner
     return partners
 
 
-def _read_file(path: Path, parse: Callable[[str], Any]) -> tuple[Record | None, list[str]]:
+def _read_file(path: Path, parse: Callable[[str], Any]) -> tuple[dict[str, Any] | None, list[str]]:
     try:
         with os.fdopen(open_plain(path), "rb") as file:
             content = parse(file.read(_MOST_BYTES).decode("utf-8"))
@@ -127,7 +165,7 @@ def _read_file(path: Path, parse: Callable[[str], Any]) -> tuple[Record | None, 
         return None, [f"{path.name} could not be read: {reason}"]
 
 
-def _spec(toml: str) -> Record:
+def _spec(toml: str) -> dict[str, Any]:
     """A spec as far as a report uses it.
 
     Raises:
@@ -152,8 +190,8 @@ def _entries(value: Any) -> list[Any]:
     return list(value or ())
 
 
-def number(value: Any) -> float:
-    """A journal's number as a float; null and anything that is no number become NaN."""
+def as_float(value: Any) -> float:
+    """A number of a record or of a file as a float; None and what is no number become NaN."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return float(value)
     return float("nan")

@@ -9,18 +9,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
-from reports.run.run import AXES, SGD, Record
-from reports.tables.growth import Setting, sweep
+from bench.spec.axes import AXES, MEANINGS
+from reports.run.run import SGD
+from reports.run.setting import Setting
+from reports.tables.growth import Grown, sweep
+from reports.tables.runtime import CellRow
 from reports.text.canvas import REFERENCE_GREY, Drawing, Style, finish, log_ticks, look, panel
 from reports.text.formatting import listed, number, seconds
 
-MEANINGS = {
-    "t": "teleport steps per batch",
-    "d": "hidden width",
-    "n": "batch size",
-    "l": "weight layers",
-    "b": "teleport batches",
-}
 VIEWS = {
     "seconds": ("median_s", "ci_low_s", "ci_high_s"),
     "sgd_steps": ("call_sgd_steps", "call_sgd_steps_low", "call_sgd_steps_high"),
@@ -86,8 +82,8 @@ class Panel:
 
 
 def panels(
-    runtime: Sequence[Record],
-    scaling: Sequence[Record],
+    runtime: Sequence[CellRow],
+    growth: Sequence[Grown],
     setting: Setting,
     base: dict[str, int],
     view: str,
@@ -96,15 +92,15 @@ def panels(
 
     Axes that were held at one level have none, unless no axis was swept.
     """
-    rows = [row for row in runtime if row["method"] != SGD]
-    fits = _fits(scaling, setting) if view == "seconds" else {}
+    rows = [row for row in runtime if row.method != SGD]
+    fits = _fits(growth, setting) if view == "seconds" else {}
     cells = {axis: sweep(rows, setting, axis, base) for axis in AXES}
-    swept = [axis for axis in AXES if len({cell[axis] for cell in cells[axis]}) > 1]
+    swept = [axis for axis in AXES if len({getattr(cell, axis) for cell in cells[axis]}) > 1]
     return [_panel(cells[axis], fits, axis, view, base) for axis in swept or AXES]
 
 
 def _panel(
-    rows: list[Record],
+    rows: list[CellRow],
     fits: dict[tuple[str, str], Fit],
     axis: str,
     view: str,
@@ -115,12 +111,12 @@ def _panel(
     failures: list[Failure] = []
     unpaired = 0
     for row in rows:
-        value, low, high = (float(row[column]) for column in columns)
-        if row["status"] != "ok":
-            what = (row["variant"], axis, row[axis], row["status"], row["reason"])
-            failures.append(Failure(*what))
+        value, low, high = (getattr(row, column) for column in columns)
+        level = getattr(row, axis)
+        if row.status != "ok":
+            failures.append(Failure(row.variant, axis, level, row.status, row.reason))
         elif value > 0:
-            points.setdefault(row["variant"], []).append(Point(row[axis], value, low, high))
+            points.setdefault(row.variant, []).append(Point(level, value, low, high))
         else:
             unpaired += 1
     own = {variant: fits[variant, axis] for variant in points if (variant, axis) in fits}
@@ -130,16 +126,22 @@ def _panel(
     return Panel(axis, view, points, own, failures, reference, unpaired)
 
 
-def _fits(scaling: Sequence[Record], setting: Setting) -> dict[tuple[str, str], Fit]:
+def _fits(growth: Sequence[Grown], setting: Setting) -> dict[tuple[str, str], Fit]:
     """(variant, axis) -> fit of the total, where there is one."""
     return {
-        (row["variant"], row["axis"]): Fit(
-            row["floor_s"], row["scale"], row["exponent"], int(row["lowest"]), int(row["highest"])
+        (grown.variant, grown.axis): Fit(
+            grown.growth.floor_s,
+            grown.growth.scale,
+            grown.growth.exponent,
+            grown.lowest,
+            grown.highest,
         )
-        for row in scaling
-        if row["phase"] == "total"
-        and tuple(row[name] for name in Setting._fields) == setting
-        and math.isfinite(row["exponent"])
+        for grown in growth
+        if grown.phase == "total"
+        and grown.setting == setting
+        and grown.lowest is not None
+        and grown.highest is not None
+        and math.isfinite(grown.growth.exponent)
     }
 
 

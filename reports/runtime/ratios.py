@@ -1,100 +1,100 @@
-"""How many times as long as the fastest engine the other variants take, from paired samples.
+"""The section that holds every variant against null-space teleport."""
 
-All variants of a block were sampled in turn, so that a round's times pair up: what slows a round
-down cancels. The reference is null-space teleport with the engine that ``auto`` picks.
-"""
-
-from collections.abc import Iterator, Sequence
-from math import isfinite
+from collections.abc import Sequence
 
 import pandas as pd
+from markupsafe import Markup
 
-from bench.statistics.medians import Estimate, paired_ratio
-from reports.claims.claim import NULLSPACE
-from reports.run.run import AXES, SGD, Record, number
-from reports.tables.growth import Setting
-from reports.tables.runtime import Seconds, frame, per_step, wall_samples
+from reports.run.run import as_float
+from reports.run.setting import is_at, setting_of
+from reports.sections.section import TEMPLATES, Fill, Section, Shown
+from reports.tables.analysis import Analysis
+from reports.tables.columns import frame
+from reports.tables.crossings import Crossed, CrossingRow, crossing_row
+from reports.tables.ratios import RatioRow
 from reports.text import html_tables as html
-from reports.text.html_tables import Table
-
-RATIO_COLUMNS = (
-    *("cell_id", "method", "variant", "reference", *Setting._fields, *AXES),
-    *("step_ratio", "step_ratio_low", "step_ratio_high"),
-    *("call_ratio", "call_ratio_low", "call_ratio_high"),
-    *("operations", "reference_operations", "rounds"),
-)
+from reports.text.html_tables import Column, Table
 
 
-def ratios(cells: Sequence[Record]) -> pd.DataFrame:
-    """A row per cell that was sampled in turn with the reference, ``RATIO_COLUMNS``.
+class Ratios(Section):
+    """Times over those of null-space teleport in the same round, and where which is faster."""
 
-    ``step_ratio`` is the time of one step over the reference's, ``call_ratio`` that of a whole
-    call; both are medians over rounds with 95 % intervals. Of ``sgd`` only steps compare.
-    """
-    return frame(list(_rows(cells)), RATIO_COLUMNS)
+    name, title, order = "ratios", "Ratios", 20
 
-
-def _rows(cells: Sequence[Record]) -> Iterator[Record]:
-    reference = {
-        (cell["block_id"], cell.get("session")): cell
-        for cell in reversed(cells)
-        if cell["variant"] == NULLSPACE and cell["status"] == "ok"
-    }
-    for cell in cells:
-        under = reference.get((cell["block_id"], cell.get("session")))
-        if under is None or under is cell or cell["status"] != "ok":
-            continue
-        step = _ratio(cell, under, per_step(cell), per_step(under))
-        call = _ratio(cell, under, _whole, _whole) if cell["method"] != SGD else None
-        yield {
-            **cell,
-            "reference": under["variant"],
-            **_named("step_ratio", step),
-            **(_named("call_ratio", call) if call else {}),
-            "reference_operations": under.get("operations"),
-            "rounds": step.count,
+    def tables(self, found: Analysis) -> dict[str, pd.DataFrame]:
+        """``ratios.csv`` and ``crossings.csv``."""
+        return {
+            "ratios": frame(found.ratios, RatioRow),
+            "crossings": frame([*map(crossing_row, found.crossings)], CrossingRow),
         }
 
-
-def _whole(sample: Record) -> float:
-    return number(sample.get("seconds"))
-
-
-def _ratio(cell: Record, under: Record, above: Seconds, below: Seconds) -> Estimate:
-    by_round = {s.get("round"): below(s) for s in wall_samples(under)}
-    pairs = [(above(s), by_round.get(s.get("round"), 0.0)) for s in wall_samples(cell)]
-    known = [(a, b) for a, b in pairs if isfinite(a) and isfinite(b) and b > 0]
-    return paired_ratio([a for a, _ in known], [b for _, b in known])
-
-
-def _named(name: str, found: Estimate) -> Record:
-    return {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
+    def render(self, shown: Shown, fill: Fill) -> Markup | None:
+        """Both tables; nothing of a run that only profiles."""
+        if shown.profiles_alone:
+            return None
+        found = shown.analysis
+        return fill(
+            TEMPLATES / "ratios.html.j2",
+            ratios=ratio_table(found.ratios, found.base),
+            crossings=crossing_table(found.crossings),
+        )
 
 
-def ratio_table(rows: Sequence[Record], base: dict[str, int]) -> Table:
+def ratio_table(rows: Sequence[RatioRow], base: dict[str, int]) -> Table:
     """The base point and every width that was measured there, a row per variant."""
-    shown = [
-        row for row in rows if all(row[axis] == base.get(axis) for axis in AXES if axis != "d")
-    ]
-    several = len({tuple(row[name] for name in Setting._fields) for row in shown}) > 1
+    shown = [row for row in rows if is_at(row, base, but="d")]
+    several = len({setting_of(row) for row in shown}) > 1
     text = ["setting", "variant"] if several else ["variant"]
     numeric = ["d", "step", "call", "operations of a call", "operations, ratio"]
     cells = [
         [
-            *([html.words(", ".join(str(row[k]) for k in Setting._fields))] if several else []),
-            html.words(row["variant"]),
-            html.whole(number(row["d"])),
-            html.numbers(row["step_ratio"], row["step_ratio_low"], row["step_ratio_high"]),
-            html.numbers(row["call_ratio"], row["call_ratio_low"], row["call_ratio_high"]),
-            html.numbers(number(row["operations"])),
-            html.numbers(_quotient(row["operations"], row["reference_operations"])),
+            *([html.words(", ".join(setting_of(row)))] if several else []),
+            html.words(row.variant),
+            html.whole(row.d),
+            html.numbers(row.step_ratio, row.step_ratio_low, row.step_ratio_high),
+            html.numbers(row.call_ratio, row.call_ratio_low, row.call_ratio_high),
+            html.numbers(as_float(row.operations)),
+            html.numbers(_quotient(as_float(row.operations), row.reference_operations)),
         ]
-        for row in sorted(shown, key=lambda row: (row["variant"], number(row["d"])))
+        for row in sorted(shown, key=lambda row: (row.variant, as_float(row.d)))
     ]
     caption = "Times as long as null-space teleport"
     return Table(caption, html.columns(text, numeric), cells).without_empty()
 
 
 def _quotient(above: float, under: float) -> float:
-    above, under = number(above), number(under)
     return above / under if under > 0 else float("nan")
+
+
+def crossing_table(found: Sequence[Crossed]) -> Table:
+    """A row per variant and answer, with the axes that it holds for."""
+    several = len({crossed.setting for crossed in found}) > 1
+    axes: dict[tuple[str, ...], list[str]] = {}
+    for crossed in found:
+        setting = [", ".join(crossed.setting)] if several else []
+        answer = (*setting, crossed.variant, _sentence(crossed))
+        axes.setdefault(answer, []).append(_levels(crossed))
+    cells = [
+        [*map(html.words, place), html.words("; ".join(levels)), html.words(answer)]
+        for (*place, answer), levels in axes.items()
+    ]
+    columns = html.columns(["setting", "variant"] if several else ["variant"], [])
+    columns += [Column("along", False), Column("takes less time than nullspace", False)]
+    return Table("Where which is faster", columns, cells)
+
+
+def _levels(crossed: Crossed) -> str:
+    if not crossed.levels:
+        return crossed.axis
+    return f"{crossed.axis} {crossed.levels[0]} to {crossed.levels[-1]}"
+
+
+def _sentence(crossed: Crossed) -> str:
+    place = crossed.place
+    what = "its step, " if crossed.measure == "step" else ""
+    if place.faster in ("always", "never"):
+        return f"{what}{place.faster}"
+    if not place.faster:
+        return f"{what}cannot be told: {place.reason}"
+    side = "from" if place.faster == "above" else "up to"
+    return f"{what}{side} about {place.at:.3g} (between {place.low:g} and {place.high:g})"

@@ -6,91 +6,126 @@ its samples are in ``samples.csv``; the times here are wall times between two sy
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from math import isfinite
+from math import isfinite, nan
 from typing import Any
 
 import pandas as pd
 
+from bench.spec.axes import AXES
 from bench.statistics.medians import LEVEL, Estimate, median_interval, paired_ratio
-from reports.run.run import AXES, SGD, Record, number
+from bench.storage.records import CellRecord, Sample
+from reports.run.run import SGD, as_float
+from reports.tables.columns import AtPoint, Row, from_columns
+from reports.tables.roofline import Roof, share
 
-RUNTIME_COLUMNS = (
-    *("cell_id", "method", "variant", "model", "dataset", "device", "dtype", *AXES),
-    *("status", "reason", "steps_done", "samples", "median_s", "ci_low_s", "ci_high_s"),
-    *("prepare_s", "step_s", "sgd_s", "sgd_steps", "peak_memory_bytes", "operations", "bytes"),
+WALL = "wall"
+
+Seconds = Callable[[Sample], float]
+
+
+class CellRow(AtPoint, frozen=True):
+    """A cell in ``runtime.csv``; the numbers of one that is not ok are unknown.
+
+    ``operations_share`` and ``bytes_share`` are what a call achieves of the rates of the machine: a
+    large square product and a large copy. Above 1 the data stayed in a cache.
+    """
+
+    status: str
+    reason: str
+    steps_done: int
+    samples: int
+    median_s: float
+    ci_low_s: float
+    ci_high_s: float
+    prepare_s: float
+    step_s: float
+    sgd_s: float
+    sgd_steps: float
+    peak_memory_bytes: int | None
+    operations: int | None
+    bytes: int | None
     # Ours, beyond the contract.
-    *("sgd_steps_low", "sgd_steps_high"),
-    *("call_sgd_steps", "call_sgd_steps_low", "call_sgd_steps_high"),
-    *("guarantee", "flags", "block_id"),
-    *("stop_reason", "effective_samples", "warmup_rounds"),
-    *("reserved_memory_bytes", "memory_note"),
-)
-SAMPLE_COLUMNS = ("cell_id", "round", "seconds", "prepare_s", "steps_s", "clock")
+    sgd_steps_low: float
+    sgd_steps_high: float
+    call_sgd_steps: float
+    call_sgd_steps_low: float
+    call_sgd_steps_high: float
+    guarantee: str
+    flags: str
+    block_id: str
+    stop_reason: str
+    effective_samples: float | None
+    warmup_rounds: int | None
+    reserved_memory_bytes: int | None
+    memory_note: str
+    operations_share: float
+    bytes_share: float
+    operations_note: str
 
-_WHOLE = (
-    *(*AXES, "steps_done", "samples", "peak_memory_bytes", "operations", "bytes", "round"),
-    *("levels", "lowest", "highest", "step", "index", "position", "rows", "columns"),
-    *("warmup_rounds", "reserved_memory_bytes"),
-)
 
-Seconds = Callable[[Record], float]
+class SampleRow(Row, frozen=True):
+    """A sample in ``samples.csv``: one round of a cell on one clock."""
+
+    cell_id: str
+    round: int | None
+    seconds: float | None
+    prepare_s: float | None
+    steps_s: float | None
+    clock: str
 
 
-def runtime(cells: Sequence[Record], partners: Mapping[str, Record]) -> pd.DataFrame:
-    """A row per cell, ``RUNTIME_COLUMNS``; numbers of cells that are not ok are left empty."""
+def cell_rows(
+    cells: Sequence[CellRecord], partners: Mapping[str, CellRecord], roof: Roof
+) -> list[CellRow]:
+    """A row per cell, in one order whatever order they finished in."""
     steps = {id(sgd): step_by_round(sgd) for sgd in partners.values()}
-    found = ((cell, partners.get(cell["cell_id"])) for cell in cells)
-    rows = [_runtime_row(cell, steps.get(id(sgd), {})) for cell, sgd in found]
-    return frame(sorted(rows, key=_row_order), RUNTIME_COLUMNS)
+    found = ((cell, partners.get(cell.cell_id)) for cell in cells)
+    rows = [_cell_row(cell, steps.get(id(sgd), {}), roof) for cell, sgd in found]
+    return sorted(rows, key=_row_order)
 
 
-def samples(cells: Sequence[Record]) -> pd.DataFrame:
-    """A row per raw sample of every cell and clock, whatever became of the cell."""
-    # Column by column: as many rows as there are samples would hold the journal a second time.
-    every = [sample for cell in cells for sample in cell.get("samples") or []]
-    columns = {name: [sample.get(name) for sample in every] for name in SAMPLE_COLUMNS}
-    columns["cell_id"] = [cell["cell_id"] for cell in cells for _ in cell.get("samples") or []]
-    columns["clock"] = [sample.get("clock", "wall") for sample in every]
-    return pd.DataFrame({name: _column(name, values) for name, values in columns.items()})
+def samples(cells: Sequence[CellRecord]) -> pd.DataFrame:
+    """A ``SampleRow`` per raw sample of every cell and clock, whatever became of the cell."""
+    every = [sample for cell in cells for sample in cell.samples]
+    columns: dict[str, list[Any]] = {
+        "cell_id": [cell.cell_id for cell in cells for _ in cell.samples],
+        "round": [sample.round for sample in every],
+        "seconds": [sample.seconds for sample in every],
+        "prepare_s": [sample.prepare_s for sample in every],
+        "steps_s": [sample.steps_s for sample in every],
+        "clock": [sample.clock for sample in every],
+    }
+    return from_columns(columns, SampleRow)
 
 
-def frame(rows: Sequence[Record], columns: Sequence[str]) -> pd.DataFrame:
-    """Rows as a DataFrame of exactly ``columns``; whole numbers stay whole beside empty cells."""
-    table = {name: _column(name, [row.get(name) for row in rows]) for name in columns}
-    return pd.DataFrame(table, columns=list(columns))
-
-
-def records(table: pd.DataFrame) -> list[Record]:
-    """The rows of a table as dictionaries; what is missing is NaN."""
-    rows = table.to_dict("records")
-    return [
-        {str(key): float("nan") if value is pd.NA else value for key, value in row.items()}
-        for row in rows
-    ]
-
-
-def _column(name: str, values: list[Any]) -> "pd.Series[Any]":
-    if any(isinstance(value, str) for value in values):
-        return pd.Series(["" if value is None else value for value in values], dtype=object)
-    whole = all(value is None or type(value) is int for value in values)
-    if name in _WHOLE and whole:
-        return pd.Series(values, dtype="Int64")
-    return pd.Series([number(value) for value in values], dtype="float64")
-
-
-def wall_samples(cell: Record) -> list[Record]:
+def wall_samples(cell: CellRecord) -> list[Sample]:
     """The wall-clock samples of a cell; of one that is not ok none, since they would mislead."""
-    return _on_wall(cell) if cell["status"] == "ok" else []
+    return _on_wall(cell) if cell.status == "ok" else []
 
 
-def _on_wall(cell: Record) -> list[Record]:
-    return [s for s in cell.get("samples") or [] if s.get("clock", "wall") == "wall"]
+def _on_wall(cell: CellRecord) -> list[Sample]:
+    return [sample for sample in cell.samples if sample.clock == WALL]
 
 
-def per_step(cell: Record) -> Seconds:
+def per_step(cell: CellRecord) -> Seconds:
     """Function from a sample of ``cell`` to the seconds of one of its steps."""
-    steps = number(cell.get("steps_done"))
-    return lambda sample: number(sample.get("steps_s")) / steps if steps > 0 else float("nan")
+    steps = cell.steps_done
+    return lambda sample: all_steps(sample) / steps if steps > 0 else nan
+
+
+def prepare(sample: Sample) -> float:
+    """Seconds of everything that is done once per batch."""
+    return as_float(sample.prepare_s)
+
+
+def all_steps(sample: Sample) -> float:
+    """Seconds of the steps of a call."""
+    return as_float(sample.steps_s)
+
+
+def whole_call(sample: Sample) -> float:
+    """Seconds of the whole call."""
+    return as_float(sample.seconds)
 
 
 def summary(seconds: Sequence[float], level: float = LEVEL) -> Estimate:
@@ -98,68 +133,78 @@ def summary(seconds: Sequence[float], level: float = LEVEL) -> Estimate:
     return median_interval([value for value in seconds if isfinite(value)], level)
 
 
-def interval_level(cell: Record) -> float:
+def interval_level(cell: CellRecord) -> float:
     """The level at which the order statistics of a cell cover its median with 95 %.
 
     Above 95 % where the samples were looked at in between, or resemble each other; older journals
     do not tell.
     """
-    level = number((cell.get("stop") or {}).get("interval_level"))
+    level = as_float(cell.stop.interval_level) if cell.stop else nan
     return level if 0 < level < 1 else LEVEL
 
 
-def paired(cell: Record, sgd: Record | None, above: Seconds) -> Estimate:
-    """Median over rounds of ``above(sample)`` in SGD steps of the same round."""
-    return _paired(cell, step_by_round(sgd), above)
-
-
-def step_by_round(sgd: Record | None) -> dict[Any, float]:
+def step_by_round(sgd: CellRecord | None) -> dict[int | None, float]:
     """Round -> seconds of an SGD step in it."""
     if sgd is None:
         return {}
     step = per_step(sgd)
-    return {sample.get("round"): step(sample) for sample in wall_samples(sgd)}
+    return {sample.round: step(sample) for sample in wall_samples(sgd)}
 
 
-def _paired(cell: Record, under: Mapping[Any, float], above: Seconds) -> Estimate:
-    pairs = [(above(s), under.get(s.get("round"), 0.0)) for s in wall_samples(cell)]
+def paired(
+    cell: CellRecord,
+    under: Mapping[int | None, float],
+    above: Seconds,
+    level: float = LEVEL,
+) -> Estimate:
+    """Median over rounds of ``above(sample)`` over what ``under`` has for the same round."""
+    pairs = [(above(s), under.get(s.round, 0.0)) for s in wall_samples(cell)]
     known = [(a, u) for a, u in pairs if isfinite(a) and isfinite(u) and u > 0]
-    return paired_ratio([a for a, _ in known], [u for _, u in known], interval_level(cell))
+    return paired_ratio([a for a, _ in known], [u for _, u in known], level)
 
 
-def _runtime_row(cell: Record, sgd_steps: Mapping[Any, float]) -> Record:
+def _cell_row(cell: CellRecord, sgd_steps: Mapping[int | None, float], roof: Roof) -> CellRow:
     """``sgd_steps``: see ``step_by_round``."""
     wall = wall_samples(cell)
     level = interval_level(cell)
-    total = summary([number(s.get("seconds")) for s in wall], level)
-    batches = number(cell.get("b"))
-    prepare = summary([number(s.get("prepare_s")) for s in wall])
-    step = summary([per_step(cell)(s) for s in wall])
-    own_sgd = summary(list(sgd_steps.values()) if wall else [])
-    ratio = _paired(cell, sgd_steps, per_step(cell))
-    call = _paired(cell, sgd_steps, lambda sample: number(sample.get("seconds")))
-    return {
-        **cell,
-        "reason": cell.get("reason") or "",
-        "samples": len(_on_wall(cell)),
-        **dict(zip(("median_s", "ci_low_s", "ci_high_s"), total, strict=False)),
-        "prepare_s": prepare.value / batches if batches > 0 else None,
-        "step_s": step.value,
-        "sgd_s": own_sgd.value,
-        **dict(zip(("sgd_steps", "sgd_steps_low", "sgd_steps_high"), ratio, strict=False)),
-        "call_sgd_steps": call.value,
-        "call_sgd_steps_low": call.low,
-        "call_sgd_steps_high": call.high,
-        "guarantee": cell.get("guarantee") or "",
-        "stop_reason": (cell.get("stop") or {}).get("reason") or "",
-        "effective_samples": (cell.get("stop") or {}).get("effective_samples"),
-        "warmup_rounds": (cell.get("warmup") or {}).get("rounds"),
-        "flags": ";".join(str(flag) for flag in cell.get("flags") or []),
-    }
+    total = summary([whole_call(s) for s in wall], level)
+    step = paired(cell, sgd_steps, per_step(cell), level)
+    call = paired(cell, sgd_steps, whole_call, level)
+    return CellRow(
+        **{name: getattr(cell, name) for name in _AS_RECORDED},
+        samples=len(_on_wall(cell)),
+        median_s=total.value,
+        ci_low_s=total.low,
+        ci_high_s=total.high,
+        prepare_s=summary([prepare(s) for s in wall]).value / (cell.b or nan),
+        step_s=summary([per_step(cell)(s) for s in wall]).value,
+        sgd_s=summary(list(sgd_steps.values()) if wall else []).value,
+        sgd_steps=step.value,
+        sgd_steps_low=step.low,
+        sgd_steps_high=step.high,
+        call_sgd_steps=call.value,
+        call_sgd_steps_low=call.low,
+        call_sgd_steps_high=call.high,
+        guarantee=cell.guarantee or "",
+        flags=";".join(cell.flags),
+        stop_reason=(cell.stop.reason if cell.stop else None) or "",
+        effective_samples=cell.stop.effective_samples if cell.stop else None,
+        warmup_rounds=cell.warmup.rounds if cell.warmup else None,
+        operations_share=share(roof, cell, "operations_share", total.value),
+        bytes_share=share(roof, cell, "bytes_share", total.value),
+    )
 
 
-def _row_order(row: Record) -> tuple[Any, ...]:
+# Columns of a cell that are fields of its record; what is missing here, a row asks for.
+_AS_RECORDED = (
+    *("cell_id", "method", "variant", "model", "dataset", "device", "dtype", *AXES),
+    *("status", "reason", "steps_done", "peak_memory_bytes", "operations", "bytes", "block_id"),
+    *("reserved_memory_bytes", "memory_note", "operations_note"),
+)
+
+
+def _row_order(row: CellRow) -> tuple[Any, ...]:
     """Setting, SGD last, variant, point: the same table whatever order the cells finished in."""
-    names = (row["model"], row["dataset"], row["device"], row["dtype"])
-    levels = tuple(number(row.get(axis)) for axis in AXES)
-    return (*names, row["method"] == SGD, row["variant"], *levels, row["cell_id"])
+    names = (row.model, row.dataset, row.device, row.dtype)
+    levels = tuple(as_float(getattr(row, axis)) for axis in AXES)
+    return (*names, row.method == SGD, row.variant, *levels, row.cell_id)

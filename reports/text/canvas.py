@@ -104,6 +104,14 @@ class Entry(NamedTuple):
     swatch: Drawing
 
 
+class Group(NamedTuple):
+    """Panels that belong together, under one heading and one legend."""
+
+    heading: str
+    legend: list[Entry]
+    drawings: list[Drawing]
+
+
 def styles(names: Sequence[str]) -> dict[str, Style]:
     """A style for each name, in order; ten differ in colour and marker, fifty altogether."""
     return {name: _style(index) for index, name in enumerate(names)}

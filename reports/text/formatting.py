@@ -1,8 +1,10 @@
 """Numbers as a reader wants them: three digits, a sensible unit, a dash where nothing is known."""
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
-from reports.run.run import AXES, Record
+from bench.spec.axes import AXES
 
 DASH = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
@@ -102,7 +104,7 @@ def memory(size: float) -> str:
     return f"{number(size / scale)}{_NBSP}{unit}"
 
 
-def point(levels: Record) -> str:
+def point(levels: Mapping[str, Any]) -> str:
     """A point of the sweep, ``t = 8, d = 512, n = 32, l = 3, b = 8``."""
     return ", ".join(f"{axis}{_NBSP}={_NBSP}{levels[axis]}" for axis in AXES if axis in levels)
 
@@ -135,7 +137,7 @@ def slope_interval(value: float, low: float, high: float) -> str:
     return f"{slope(value)} [{slope(low)},{_NBSP}{slope(high)}]"
 
 
-def levels(axis: str, lowest: int, highest: int) -> str:
+def levels(axis: str, lowest: int | None, highest: int | None) -> str:
     """The range of a sweep, ``d = 32 to 512``."""
     return f"{axis}{_NBSP}={_NBSP}{lowest}{_NBSP}to{_NBSP}{highest}"
 

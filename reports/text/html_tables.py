@@ -106,9 +106,9 @@ def small(value: float) -> Cell:
     return Cell(formatting.small(value), "", value) if math.isfinite(value) else _unknown()
 
 
-def memory(size: float) -> Cell:
-    """A size in bytes."""
-    return Cell(formatting.memory(size), "", size) if math.isfinite(size) else _unknown()
+def memory(size: int | None) -> Cell:
+    """A size in bytes, or a dash."""
+    return _unknown() if size is None else Cell(formatting.memory(size), "", size)
 
 
 def columns(text: Sequence[str], numeric: Sequence[str]) -> list[Column]:

@@ -4,6 +4,8 @@ import json
 import random
 from pathlib import Path
 
+from bench.storage.records import typed
+
 BASE = {"t": 8, "d": 128, "n": 32, "l": 3, "b": 2}
 LEVELS = {
     "t": [2, 4, 8, 16, 32],
@@ -77,8 +79,14 @@ def cell(variant, point, number, noise):
         "peak_memory_bytes": None,
         "operations": None,
         "bytes": None,
+        "train_samples": 1438,
         "flags": [],
     }
+
+
+def structs(records):
+    """Records as a report reads them."""
+    return [typed(record, number) for number, record in enumerate(records, 1)]
 
 
 def cells():

@@ -1,18 +1,18 @@
 import pytest
 import synthetic_run as synthetic
+from msgspec.structs import replace
 
 from reports.claims.claim import Evidence
 from reports.claims.claims import NOT_MEASURED, claims
-from reports.report import derive
 from reports.run.run import load
-from reports.runtime.schedule import cost_tables
-from reports.tables.runtime import records
+from reports.tables.analysis import analysed
+from reports.tables.schedule import cost_tables
 
 
 def evidence_of(directory):
-    run = load(directory)
-    costs, _ = cost_tables(run.cells, run.partners, run.training, synthetic.BASE)
-    return Evidence(records(derive(run).scaling), run.preservation, run.spectrum, costs)
+    found = analysed(load(directory))
+    costs, _ = found.costs
+    return Evidence(found.growth, found.run.preservation, found.run.spectrum, costs)
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +99,7 @@ def test_variance_names_counts_and_dimensions(measured):
 
 def test_the_cost_of_the_papers_schedule_follows_from_the_medians(run_dir, read):
     run = load(run_dir)
-    ((table,), notes) = cost_tables(run.cells, run.partners, [], synthetic.BASE)
+    ((table,), notes) = cost_tables(run.cells, run.partners, synthetic.BASE)
     assert notes == []
     assert table.schedule.teleports == 160
     assert table.schedule.sgd_steps == 100 * 45  # 1438 of 1797 samples in batches of 32
@@ -115,19 +115,18 @@ def test_the_cost_of_the_papers_schedule_follows_from_the_medians(run_dir, read)
     assert cost.share.low <= cost.share.value <= cost.share.high
 
 
-def test_a_recorded_schedule_replaces_the_papers(run_dir):
+def test_the_schedule_goes_through_the_samples_that_were_there(run_dir):
     run = load(run_dir)
-    record = {"samples_per_epoch": 1000, "epochs": 10, "teleport_epochs": 2, "t": 4}
-    record |= {"teleport_batches": 3, "batch_size": 64, "dataset": "digits"}
-    ((table,), _) = cost_tables(run.cells, run.partners, [record], synthetic.BASE)
-    assert (table.schedule.teleports, table.schedule.sgd_steps) == (6, 160)
-    assert "calls of 8 steps and counted 4 times" in table.remarks[0]
-    assert "batches of 32 samples; those of the training hold 64" in table.remarks[1]
+    cells = [replace(cell, train_samples=10_000) for cell in run.cells]
+    ((table,), _) = cost_tables(cells, run.partners, synthetic.BASE)
+    assert table.schedule.samples_per_epoch == 10_000
+    assert table.schedule.sgd_steps == 100 * 313
 
 
-def test_an_unknown_data_set_has_no_schedule_and_says_so(run_dir):
+def test_without_a_recorded_number_of_samples_there_is_no_schedule_and_it_is_said(run_dir):
     run = load(run_dir)
-    cells = [{**cell, "dataset": "unheard-of"} for cell in run.cells]
-    tables, notes = cost_tables(cells, run.partners, [], synthetic.BASE)
+    cells = [replace(cell, train_samples=None) for cell in run.cells]
+    tables, notes = cost_tables(cells, run.partners, synthetic.BASE)
     assert tables == []
-    assert "is not known here for unheard-of: the cost" in notes[0]
+    (note,) = notes
+    assert "How many training samples digits has is not in the records of this run: the" in note

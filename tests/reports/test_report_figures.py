@@ -3,14 +3,17 @@ import re
 
 import pytest
 import synthetic_run as synthetic
+from msgspec.structs import replace
 from page_reading import runtime_panels, svg
 
-from reports.preservation import figures
-from reports.report import derive
-from reports.run.run import AXES, load
+from bench.spec.axes import AXES
+from reports.preservation.curve_figures import preservation_groups
+from reports.preservation.curves import step_line
+from reports.preservation.spectrum_figures import spectrum_groups, spectrum_line
+from reports.run.run import load
+from reports.run.setting import Setting
 from reports.runtime.figures import VIEWS, draw, panels
-from reports.tables.growth import Setting
-from reports.tables.runtime import records
+from reports.tables.analysis import analysed
 from reports.text.canvas import look, panel, styles, symlog_ticks
 
 SETTING = Setting(**synthetic.SETTING)
@@ -28,15 +31,14 @@ def marks(text, name):
 
 @pytest.fixture(scope="module")
 def derived(run_dir):
-    run = load(run_dir)
-    return run, derive(run)
+    return analysed(load(run_dir))
 
 
 @pytest.fixture(scope="module")
 def views(derived):
-    _, tables = derived
-    runtime, scaling = records(tables.runtime), records(tables.scaling)
-    return {view: panels(runtime, scaling, SETTING, synthetic.BASE, view) for view in VIEWS}
+    return {
+        view: panels(derived.cells, derived.growth, SETTING, synthetic.BASE, view) for view in VIEWS
+    }
 
 
 @pytest.mark.parametrize("view", VIEWS)
@@ -197,22 +199,21 @@ def test_zero_keeps_its_place_below_the_smallest_drift():
 
 
 def test_figure_6b_has_a_curve_per_tau_with_its_recorded_values(derived):
-    run, _ = derived
-    (group,) = figures.preservation_groups(run.preservation)
+    (group,) = preservation_groups(derived.run.preservation)
     names = [entry.label for entry in group.legend]
     assert names == ["nullspace, τ = 1", "nullspace, τ = 0.999", "nullspace, τ = 0.99", "symmetry"]
     assert [marks(drawing.svg, "curve") for drawing in group.drawings] == [36] * 4
-    exact = next(record for record in run.preservation if record["tau"] == 1.0)
-    steps, values = figures.step_line(exact, "drift_float32")
+    exact = next(record for record in derived.run.preservation if record.tau == 1.0)
+    steps, values = step_line(exact, "drift_float32")
     assert steps == list(range(9))
-    assert values == [row["drift_float32"] for row in exact["rows"]]
+    assert values == [point.drift_float32 for point in exact.rows]
 
 
 def test_a_model_without_held_out_data_has_no_panel_for_it(run_dir):
     record = load(run_dir).preservation[0]
-    without = {**record, "rows": [{**row, "heldout_drift": None} for row in record["rows"]]}
-    (whole,) = figures.preservation_groups([record])
-    (group,) = figures.preservation_groups([without])
+    without = replace(record, rows=[replace(p, heldout_drift=None) for p in record.rows])
+    (whole,) = preservation_groups([record])
+    (group,) = preservation_groups([without])
     assert len(group.drawings) == len(whole.drawings) - 1
 
 
@@ -220,34 +221,36 @@ def test_the_float64_panel_is_left_out_where_it_would_look_the_same():
     record = synthetic.preservation("nullspace", 0.9, 1e-3, 4.0)
     for row in record["rows"]:
         row["drift_float64"] = row["drift_float32"]
-    (group,) = figures.preservation_groups([record])
+    (group,) = preservation_groups(synthetic.structs([record]))
     assert len(group.drawings) == 3
 
 
 def test_a_curve_stops_where_nothing_is_known_and_failed_ones_are_not_drawn():
     short = synthetic.preservation("nullspace", 0.9, 1e-3, 4.0)
     short["rows"][5]["grad_norm_sq"] = None
-    assert 5 not in figures.step_line(short, "grad_norm_sq")[0]
     failed = {**synthetic.preservation("nullspace", 0.5, 1, 2.0), "status": "crashed"}
-    (group,) = figures.preservation_groups([short, failed])
+    curves = synthetic.structs([short, failed])
+    assert 5 not in step_line(curves[0], "grad_norm_sq")[0]
+    (group,) = preservation_groups(curves)
     assert [entry.label for entry in group.legend] == ["nullspace, τ = 0.9"]
 
 
 def test_curves_of_one_name_stay_apart():
     twice = [synthetic.preservation("nullspace", 1.0, 1e-7, 4.0) for _ in range(2)]
-    (group,) = figures.preservation_groups(twice)
+    (group,) = preservation_groups(synthetic.structs(twice))
     assert [entry.label for entry in group.legend] == ["nullspace, τ = 1", "nullspace, τ = 1 (2)"]
 
 
-def test_figure_6a_draws_every_layer_and_marks_the_second(derived):
-    run, tables = derived
-    (group,) = figures.spectrum_groups(run.spectrum)
+def test_figure_6a_draws_every_layer_and_marks_the_second(derived, read):
+    spectrum = derived.run.spectrum
+    (group,) = spectrum_groups(spectrum)
     (drawing,) = group.drawings
     assert drawing.svg.count('id="second"') == 1
     assert drawing.svg.count('id="layer"') == 2
-    second = next(record for record in run.spectrum if record["position"] == 2)
-    x, y = figures.spectrum_line(second)
-    rows = tables.spectrum[tables.spectrum.layer == "2.weight"]
+    second = next(record for record in spectrum if record.position == 2)
+    x, y = spectrum_line(second)
+    rows = read("spectrum")
+    rows = rows[rows.layer == "2.weight"]
     assert x == pytest.approx(list(100 * rows.share_of_eigenvectors))
     assert y == pytest.approx(list(100 * rows.cumulative_energy))
     assert "2.weight: 90 % of the energy in 5 of 32 eigenvectors" in drawing.alt
@@ -255,6 +258,7 @@ def test_figure_6a_draws_every_layer_and_marks_the_second(derived):
 
 def test_a_layer_without_energy_does_not_break_the_figure():
     flat = {**synthetic.spectrum("0.weight", 2, 64, 0.5), "eigenvalues": [0.0, 0.0]}
-    (group,) = figures.spectrum_groups([flat])
+    (record,) = synthetic.structs([flat])
+    (group,) = spectrum_groups([record])
     assert group.drawings[0].alt.endswith("0.weight: no energy.")
-    assert all(math.isnan(value) for value in figures.spectrum_line(flat)[1])
+    assert all(math.isnan(value) for value in spectrum_line(record)[1])

@@ -13,7 +13,7 @@ from bench.cli.app import app
 from bench.comparison.history import NAME, append, entry_of
 from bench.errors import JournalError
 from reports import write_report
-from reports.history.series import section
+from reports.history.series import shifts
 
 GATES = 24
 CELL = "SLOWER"
@@ -37,7 +37,7 @@ def steps(found):
 
 
 def test_a_step_is_shown_in_its_cell_alone(tmp_path):
-    found = section(history(tmp_path / NAME, step=1.3))
+    found = shifts(history(tmp_path / NAME, step=1.3))
 
     assert found.gates == GATES
     assert {name for name, text in steps(found).items() if text != "none"} == {CELL}
@@ -50,7 +50,7 @@ def test_a_step_is_shown_in_its_cell_alone(tmp_path):
 
 
 def test_noise_shows_none(tmp_path):
-    assert set(steps(section(history(tmp_path / NAME))).values()) == {"none"}
+    assert set(steps(shifts(history(tmp_path / NAME))).values()) == {"none"}
 
 
 def test_the_page_of_a_run_has_the_section(tmp_path):

@@ -6,12 +6,19 @@ from statistics import median
 import pandas as pd
 import pytest
 import synthetic_run as synthetic
+from msgspec.structs import replace
 
-from reports.preservation.error_tables import eigenvectors_for
+from bench.storage.records import SpectrumRecord
+from reports import tables_of
+from reports.preservation.eigenvalues import eigenvectors_for
+from reports.preservation.preserved import preservation_table
 from reports.run.run import load
-from reports.sections import preservation_table
-from reports.tables.growth import base_point, sweep
-from reports.tables.runtime import frame, runtime
+from reports.run.setting import base_point
+from reports.sections.registered import sections
+from reports.tables.columns import Row, frame, from_columns
+from reports.tables.growth import sweep
+from reports.tables.roofline import roof_of
+from reports.tables.runtime import cell_rows
 from reports.text.csv_files import csv as to_csv
 from reports.text.formatting import DASH
 
@@ -27,6 +34,25 @@ COLUMNS = {
 }
 RECORDS = synthetic.records()
 CELLS = [record for record in RECORDS if record["kind"] == "cell"]
+STRUCTS = synthetic.structs(CELLS)
+
+
+class Entry(Row, frozen=True):
+    """A row of each kind of column."""
+
+    name: str
+    value: float | None
+    size: int | None
+    known: bool | None
+
+
+def entry(**changed):
+    return Entry(**{"name": "", "value": None, "size": None, "known": None, **changed})
+
+
+def row_of_cell(cell, partners=None):
+    (row,) = cell_rows([cell], partners or {}, roof_of(None))
+    return row
 
 
 def row_of(table, variant, **levels):
@@ -73,8 +99,8 @@ def test_samples_are_those_of_the_journal_bit_for_bit(read):
 def test_floats_of_any_size_read_back_exactly():
     source = random.Random(3)
     values = [source.uniform(-1, 1) * 10.0 ** source.randint(-300, 300) for _ in range(300)]
-    text = to_csv(frame([{"value": value} for value in values], ["value"]))
-    assert [float(line) for line in text.splitlines()[1:]] == values
+    text = to_csv(frame([entry(value=value) for value in values], Entry))
+    assert [float(row["value"]) for row in csv.DictReader(text.splitlines())] == values
 
 
 def test_every_cell_has_one_row(read):
@@ -106,27 +132,26 @@ def test_sgd_steps_are_the_median_of_paired_ratios(read):
 
 
 def test_rounds_are_paired_by_their_number_not_by_their_place():
-    sgd, cell = CELLS[0], CELLS[1]
-    shuffled = {**cell, "samples": [s for s in reversed(cell["samples"]) if s["round"] != 2]}
-    (row,) = runtime([shuffled], {cell["cell_id"]: sgd}).to_dict("records")
+    sgd, cell = STRUCTS[0], STRUCTS[1]
+    shuffled = replace(cell, samples=[s for s in reversed(cell.samples) if s.round != 2])
     ratios = [
-        a["steps_s"] / b["steps_s"]
-        for a, b in zip(cell["samples"], sgd["samples"], strict=True)
-        if a["round"] != 2
+        a.steps_s / b.steps_s
+        for a, b in zip(cell.samples, sgd.samples, strict=True)
+        if a.round != 2
     ]
-    assert row["sgd_steps"] == pytest.approx(median(ratios))
+    row = row_of_cell(shuffled, {cell.cell_id: sgd})
+    assert row.sgd_steps == pytest.approx(median(ratios))
 
 
 def test_the_device_clock_does_not_mix_with_the_wall_clock():
-    cell = CELLS[1]
-    device = [{**s, "clock": "cuda_event", "seconds": 1e9, "steps_s": 1e9} for s in cell["samples"]]
-    both = {**cell, "samples": cell["samples"] + device}
-    (row,) = runtime([both], {}).to_dict("records")
-    (plain,) = runtime([cell], {}).to_dict("records")
-    assert (row["median_s"], row["step_s"], row["samples"]) == (
-        plain["median_s"],
-        plain["step_s"],
-        len(cell["samples"]),
+    cell = STRUCTS[1]
+    device = [replace(s, clock="cuda_event", seconds=1e9, steps_s=1e9) for s in cell.samples]
+    row = row_of_cell(replace(cell, samples=cell.samples + device))
+    plain = row_of_cell(cell)
+    assert (row.median_s, row.step_s, row.samples) == (
+        plain.median_s,
+        plain.step_s,
+        len(cell.samples),
     )
 
 
@@ -162,8 +187,8 @@ def test_samples_pair_up_only_within_one_session(tmp_path):
 
     run = load(directory)
 
-    assert run.partners[early["cell_id"]]["samples"] == sgd["samples"]
-    assert run.partners[late["cell_id"]]["samples"] == reference["samples"]
+    assert run.partners[early["cell_id"]] == synthetic.structs([sgd])[0]
+    assert run.partners[late["cell_id"]] == synthetic.structs([reference])[0]
     assert lone["cell_id"] not in run.partners
     assert len(run.cells) == 4
 
@@ -174,15 +199,15 @@ def test_a_sweep_holds_the_cells_whose_other_letters_are_the_base(run_dir):
     setting = tuple(synthetic.SETTING.values())
     for axis, levels in synthetic.LEVELS.items():
         chosen = sweep(run.cells, setting, axis, base)
-        assert [c[axis] for c in chosen if c["variant"] == "nullspace"] == levels
+        assert [getattr(c, axis) for c in chosen if c.variant == "nullspace"] == levels
         assert len(chosen) == len(levels) * (len(synthetic.VARIANTS) + 1)
 
 
 def test_without_a_spec_the_most_common_levels_are_the_base():
-    assert base_point(CELLS, None) == synthetic.BASE
-    assert base_point(CELLS, {"base": {"t": 8}}) == synthetic.BASE
+    assert base_point(STRUCTS, None) == synthetic.BASE
+    assert base_point(STRUCTS, {"base": {"t": 8}}) == synthetic.BASE
     elsewhere = {**synthetic.BASE, "t": 2}
-    assert base_point(CELLS, {"base": elsewhere}) == elsewhere
+    assert base_point(STRUCTS, {"base": elsewhere}) == elsewhere
 
 
 def test_scaling_has_a_row_per_variant_axis_and_phase(read):
@@ -220,7 +245,7 @@ def test_spectrum_shares_end_at_one_and_count_from_the_first_eigenvector(read):
 
 
 def test_eigenvectors_needed_are_the_first_that_reach_the_share():
-    record = {"eigenvalues": [5.0, 4.0, 1.0]}
+    record = SpectrumRecord(model="mlp", dataset="digits", eigenvalues=[5.0, 4.0, 1.0])
     assert [eigenvectors_for(record, share) for share in (0.5, 0.51, 0.9, 1.0)] == [1, 2, 2, 3]
 
 
@@ -243,8 +268,39 @@ def test_missing_numbers_are_empty_cells(report_of):
 
 
 def test_whole_numbers_stay_whole_beside_missing_ones():
-    text = to_csv(frame([{"bytes": 2**60}, {"bytes": None}], ["bytes"]))
-    assert text.splitlines() == ["bytes", str(2**60), '""']
+    text = to_csv(frame([entry(size=2**60), entry()], Entry))
+    assert text.splitlines() == ["name,value,size,known", f",,{2**60},", ",,,"]
+
+
+def test_a_column_nobody_declared_is_an_error():
+    with pytest.raises(TypeError, match="Unexpected keyword argument 'valeu'"):
+        entry(valeu=1.0)
+    with pytest.raises(TypeError, match="got name, size"):
+        from_columns({"name": ["x"], "size": [1]}, Entry)
+
+
+def test_a_declared_column_that_no_row_sets_is_an_error():
+    with pytest.raises(TypeError, match="Missing required argument 'known'"):
+        Entry(name="x", value=1.0, size=1)
+
+
+def every_row_type(base=Row):
+    sections()  # imports them all
+    found = [kind for kind in base.__subclasses__() if kind.__module__.startswith("reports.")]
+    return [*found, *(below for kind in found for below in every_row_type(kind))]
+
+
+@pytest.mark.parametrize("kind", every_row_type())
+def test_no_column_has_a_default_and_every_column_has_a_type(kind):
+    assert kind.__struct_defaults__ == ()
+    assert list(frame([], kind).columns) == list(kind.__struct_fields__)
+
+
+def test_every_table_of_a_report_is_of_a_row_type(run_dir):
+    declared = {kind.__struct_fields__ for kind in every_row_type()}
+    found = tables_of(run_dir)
+    assert len(found) == 8
+    assert {tuple(table.columns) for table in found.values()} <= declared
 
 
 def test_csv_texts_are_no_formulas(report_of):
@@ -260,19 +316,21 @@ def test_csv_texts_are_no_formulas(report_of):
 
 
 def test_negative_numbers_are_not_taken_for_formulas():
-    assert to_csv(frame([{"slope": -0.5}], ["slope"])).splitlines()[1] == "-0.5"
+    assert to_csv(frame([entry(value=-0.5)], Entry)).splitlines()[1] == ",-0.5,,"
 
 
 def test_a_method_that_chooses_its_tau_has_none_in_the_table():
     followed = synthetic.preservation("nullspace:max_drift=0.001", 1.0, 1e-3, 4.0)
-    table = preservation_table([{**followed, "tau": None}, synthetic.preservation("x", 0.9, 0, 1)])
+    records = [{**followed, "tau": None}, synthetic.preservation("x", 0.9, 0, 1)]
+    table = preservation_table(synthetic.structs(records))
     (column,) = (i for i, head in enumerate(table.columns) if head.label == "τ")
     assert sorted(row[column].text for row in table.rows) == ["0.9", DASH]
     assert not any("nan" in cell.text for row in table.rows for cell in row)
 
 
 def test_the_change_of_preactivations_stands_before_its_bound():
-    table = preservation_table([synthetic.preservation("nullspace", 0.9, 7e-3, 4.0)])
+    curve = synthetic.preservation("nullspace", 0.9, 7e-3, 4.0)
+    table = preservation_table(synthetic.structs([curve]))
     labels = [head.label for head in table.columns]
     position = labels.index("pre-activation change")
     assert labels[position + 1] == "its bound"

@@ -42,11 +42,11 @@ def calibrate(
 def _carry_out(spec: Spec, repeats: int, out: Path) -> None:
     from bench.cli.table import print_table
     from bench.comparison import calibration
-    from bench.comparison.exports.text import seconds
     from bench.gate.gate import Rules, run_gate
     from bench.gate.rounds import LOOKS
     from bench.machine.comparable import comparable_key
     from bench.process.local import SOURCE_ROOT, WorkerProcess
+    from bench.times import seconds
 
     rules = Rules(looks=LOOKS[-1:], stages=1)
     results = []

@@ -4,6 +4,7 @@ from math import isfinite
 
 from bench.comparison.judgement import WALL, Judgement
 from bench.statistics.medians import Estimate
+from bench.times import seconds
 
 HEADINGS = ("verdict", "cell", "head / base", "base", "head", "remark")
 
@@ -13,16 +14,6 @@ def ratio(estimate: Estimate) -> str:
     if not isfinite(estimate.value):
         return "-"
     return f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
-
-
-def seconds(value: float) -> str:
-    """A time in the unit that suits it."""
-    if not isfinite(value):
-        return "-"
-    for unit, size in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
-        if value >= size:
-            return f"{value / size:.3g} {unit}"
-    return f"{value / 1e-9:.3g} ns"
 
 
 def row(judgement: Judgement) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from outcomes import comparison, outcome
 
 from bench.comparison.exports import document as json
 from bench.comparison.exports import junit, markdown, pytest_benchmark
-from bench.comparison.exports.text import ratio, seconds
+from bench.comparison.exports.text import ratio
 from bench.comparison.judgement import Judgement
 from bench.comparison.verdicts import Side, Verdict
 from bench.errors import SpecError
@@ -171,14 +171,6 @@ def test_statistics_are_those_of_pytest_benchmark():
     assert set(theirs.as_dict()) <= set(ours)
     # Theirs is the first outlier above; the whisker of a box plot ends at the last inlier.
     assert ours["hd15iqr"] == 7.25
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(2.5, "2.5 s"), (0.00225, "2.25 ms"), (3e-6, "3 us"), (5e-8, "50 ns"), (math.nan, "-")],
-)
-def test_times_have_the_unit_that_suits_them(value, text):
-    assert seconds(value) == text
 
 
 def test_a_ratio_shows_its_interval():

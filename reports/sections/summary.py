@@ -4,20 +4,19 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
-import pandas as pd
-
-from reports.claims.claim import NULLSPACE
-from reports.claims.error import gain, largest
-from reports.run.run import AXES, SGD, Record
-from reports.run.run import number as as_float
-from reports.tables.growth import Setting
+from bench.spec.axes import AXES
+from bench.storage.records import PreservationRecord
+from reports.preservation.curves import followed, gain, largest
+from reports.run.run import NULLSPACE, SGD
+from reports.run.setting import Setting, is_at, setting_of, settings
+from reports.tables.runtime import CellRow
 from reports.text.formatting import interval, listed, number, point, seconds_interval, small
 
 
-def title(runtime: Sequence[Record]) -> str:
+def title(rows: Sequence[CellRow]) -> str:
     """Names what was run."""
-    found = sorted({(row["model"], row["dataset"]) for row in runtime})
-    devices = sorted({str(row["device"]) for row in runtime})
+    found = sorted({(row.model, row.dataset) for row in rows})
+    devices = sorted({row.device for row in rows})
     if not found:
         return "Teleportation benchmark"
     what = listed([f"{model} on {dataset}" for model, dataset in found])
@@ -25,38 +24,37 @@ def title(runtime: Sequence[Record]) -> str:
 
 
 def paragraph(
-    runtime: Sequence[Record], preservation: Sequence[Record], base: dict[str, int]
+    rows: Sequence[CellRow], preservation: Sequence[PreservationRecord], base: dict[str, int]
 ) -> str:
     """A few sentences; only what was measured is said."""
-    return " ".join([*_at_base(runtime, base), *_drift(preservation)])
+    return " ".join([*_at_base(rows, base), *_drift(preservation)])
 
 
-def counts(runtime: pd.DataFrame, profiled: int = 0) -> str:
+def counts(rows: Sequence[CellRow], profiled: int = 0) -> str:
     """How many variants, points and cells a whole run holds, whatever of it a page shows.
 
     ``profiled`` is the number of profiles, which matters where there is nothing else.
     """
-    if runtime.empty and profiled:
+    if not rows and profiled:
         return f"{profiled} {_plural('cell', profiled)} profiled; nothing else was asked for."
-    if runtime.empty:
+    if not rows:
         return "The journal holds no cells: nothing was timed."
-    variants = runtime.loc[runtime["method"] != SGD, "variant"].unique()
-    points = runtime[[*Setting._fields, *AXES]].drop_duplicates()
-    statuses = Counter(runtime["status"])
-    dtypes = listed(sorted(runtime["dtype"].unique()))
+    variants = {row.variant for row in rows if row.method != SGD}
+    points = {(setting_of(row), *(getattr(row, axis) for axis in AXES)) for row in rows}
+    statuses = Counter(row.status for row in rows)
+    dtypes = listed(sorted({row.dtype for row in rows}))
     failed = [f"{count} {status}" for status, count in sorted(statuses.items()) if status != "ok"]
     rest = f"; the others: {listed(failed)}" if failed else ""
     return (
         f"{len(variants)} {_plural('variant', len(variants))} and SGD were timed at {len(points)} "
-        f"{_plural('point', len(points))} in {dtypes}: {statuses['ok']} of {len(runtime)} cells "
-        f"have a time{rest}.{_flagged(runtime)}"
+        f"{_plural('point', len(points))} in {dtypes}: {statuses['ok']} of {len(rows)} cells "
+        f"have a time{rest}.{_flagged(rows)}"
     )
 
 
-def _flagged(runtime: pd.DataFrame) -> str:
+def _flagged(rows: Sequence[CellRow]) -> str:
     """A sentence if some cells were measured while something was not as it should be."""
-    flags = runtime["flags"].astype(str)
-    count = int((flags != "").sum())
+    count = sum(bool(row.flags) for row in rows)
     if not count:
         return ""
     return (
@@ -65,58 +63,38 @@ def _flagged(runtime: pd.DataFrame) -> str:
     )
 
 
-def _at_base(runtime: Sequence[Record], base: dict[str, int]) -> list[str]:
+def _at_base(rows: Sequence[CellRow], base: dict[str, int]) -> list[str]:
     """Time of a call and cost of a step at the base point, the first variant of each method."""
-    chosen = [
-        row
-        for row in runtime
-        if row["status"] == "ok"
-        and row["method"] != SGD
-        and all(row[axis] == base[axis] for axis in AXES)
-    ]
-    settings = sorted({tuple(row[name] for name in Setting._fields) for row in chosen})
+    chosen = [row for row in rows if row.status == "ok" and row.method != SGD and is_at(row, base)]
+    places = settings(chosen)
     return [
-        _base_sentence([row for row in chosen if _is_in(row, setting)], base, setting, settings)
-        for setting in settings
+        _base_sentence([row for row in chosen if setting_of(row) == place], base, place, places)
+        for place in places
     ]
 
 
 def _base_sentence(
-    rows: list[Record],
-    base: dict[str, int],
-    setting: tuple[str, ...],
-    settings: list[tuple[str, ...]],
+    rows: list[CellRow], base: dict[str, int], setting: Setting, places: Sequence[Setting]
 ) -> str:
-    first = {row["method"]: row for row in reversed(rows)}
+    first = {row.method: row for row in reversed(rows)}
     times = [
-        f"{seconds_interval(row['median_s'], row['ci_low_s'], row['ci_high_s'])} with "
-        f"{row['variant']}{_steps(row)}"
+        f"{seconds_interval(row.median_s, row.ci_low_s, row.ci_high_s)} with "
+        f"{row.variant}{_steps(row)}"
         for _, row in sorted(first.items())
     ]
-    where = f" ({', '.join(setting)})" if len(settings) > 1 else ""
+    where = f" ({', '.join(setting)})" if len(places) > 1 else ""
     return f"At the base point {point(base)}{where} a call takes {listed(times)}."
 
 
-def _steps(row: Record) -> str:
-    if not math.isfinite(row["sgd_steps"]):
+def _steps(row: CellRow) -> str:
+    if not math.isfinite(row.sgd_steps):
         return ""
-    ratio = interval(row["sgd_steps"], row["sgd_steps_low"], row["sgd_steps_high"])
+    ratio = interval(row.sgd_steps, row.sgd_steps_low, row.sgd_steps_high)
     return f" (a teleport step costs {ratio} SGD steps)"
 
 
-def _is_in(row: Record, setting: tuple[str, ...]) -> bool:
-    return tuple(row[name] for name in Setting._fields) == setting
-
-
-def _drift(preservation: Sequence[Record]) -> list[str]:
-    exact = [
-        record
-        for record in preservation
-        if record["method"] == NULLSPACE
-        and record["status"] == "ok"
-        and as_float(record.get("tau")) == 1.0
-        and len(record["rows"]) > 1
-    ]
+def _drift(preservation: Sequence[PreservationRecord]) -> list[str]:
+    exact = [record for record in followed(preservation, NULLSPACE) if record.tau == 1.0]
     if not exact:
         return []
     single, double = (

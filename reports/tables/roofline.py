@@ -1,14 +1,13 @@
 """How near a call comes to what the machine can do: its rates beside those measured in the run."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import pandas as pd
-
-from reports.run.run import Record, number
-from reports.tables import runtime as tables
+from bench.storage.records import CellRecord, ProfileRecord
+from reports.run.run import as_float
 from reports.text import formatting
 
+# Column -> what a call is counted to do, and the rate of the machine that it is held against.
 SHARES = {
     "operations_share": ("operations", "matmul_flop_per_s"),
     "bytes_share": ("bytes", "copy_bytes_per_s"),
@@ -23,42 +22,27 @@ class Roof(NamedTuple):
     dtype: str
 
 
-def roof_of(environment: Record | None) -> Roof:
+def roof_of(environment: dict[str, Any] | None) -> Roof:
     """What environment.json says of the machine."""
     facts = environment or {}
-    rates = {rate: number(facts.get(rate)) for _, rate in SHARES.values()}
+    rates = {rate: as_float(facts.get(rate)) for _, rate in SHARES.values()}
     return Roof(rates, str(facts.get("roofline_device")), str(facts.get("roofline_dtype")))
 
 
-def share(roof: Roof, cell: Record, column: str, seconds: float) -> float:
+def share(roof: Roof, cell: CellRecord | ProfileRecord, column: str, seconds: float) -> float:
     """``column`` of a call of ``seconds`` as a share of what the machine can do; NaN if unknown."""
     what, rate = SHARES[column]
-    measured_here = (cell.get("device"), cell.get("dtype")) == (roof.device, roof.dtype)
-    if not measured_here or not seconds > 0:
+    measured_here = (cell.device, cell.dtype) == (roof.device, roof.dtype)
+    if not (measured_here and seconds > 0 and roof.rates[rate] > 0):
         return float("nan")
-    return number(cell.get(what)) / seconds / roof.rates[rate]
+    return as_float(getattr(cell, what)) / seconds / roof.rates[rate]
 
 
-def with_shares(runtime: pd.DataFrame, environment: Record | None) -> pd.DataFrame:
-    """The runtime table with ``operations_share`` and ``bytes_share`` at its end.
-
-    Operations over median time over the rate of a large square product, and bytes over median time
-    over the rate of a large copy. A share above 1 says that the data stayed in a cache.
-    """
-    roof = roof_of(environment)
-    rows = tables.records(runtime)
-    shares = {
-        column: [share(roof, row, column, number(row["median_s"])) for row in rows]
-        for column in SHARES
-    }
-    return runtime.assign(**{name: pd.Series(v, dtype="float64") for name, v in shares.items()})
-
-
-def sentence(environment: Record | None) -> str:
+def sentence(environment: dict[str, Any] | None) -> str:
     """What the machine can do, in words; nothing if it was not measured."""
     facts = environment or {}
     copy, square, thin = (
-        number(facts.get(name))
+        as_float(facts.get(name))
         for name in ("copy_bytes_per_s", "matmul_flop_per_s", "thin_matmul_flop_per_s")
     )
     if not (copy > 0 and square > 0 and thin > 0):

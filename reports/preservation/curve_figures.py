@@ -1,0 +1,144 @@
+"""Figure 6b: what the steps do to the gradient and to the loss."""
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import NamedTuple
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from bench.storage.records import PreservationRecord
+from reports.preservation.curves import curve_order, step_line
+from reports.run.run import as_float
+from reports.text.canvas import (
+    REFERENCE_GREY,
+    Drawing,
+    Group,
+    Style,
+    finish,
+    legend,
+    log_ticks,
+    look,
+    panel,
+    styles,
+    symlog_ticks,
+)
+from reports.text.formatting import number, small, tau
+
+
+class Quantity(NamedTuple):
+    """What a panel shows of each point of a curve."""
+
+    key: str
+    label: str
+    drift: bool
+
+
+GRADIENT = Quantity("grad_norm_sq", "squared gradient norm", drift=False)
+LOSS = Quantity("drift_float32", "relative drift of the loss, teleport batch", drift=True)
+LOSS_FLOAT64 = Quantity("drift_float64", "the same drift, evaluated in float64", drift=True)
+HELD_OUT = Quantity("heldout_drift", "relative drift of the loss, held-out data", drift=True)
+
+
+def preservation_groups(records: Sequence[PreservationRecord]) -> list[Group]:
+    """Figure 6b: per model, data set, dtype and start a row of panels, one curve per tau."""
+    chosen = [record for record in records if record.status == "ok" and record.rows]
+    chosen.sort(key=lambda record: (_place(record), curve_order(record)))
+    return [_preservation_group(names, list(curves)) for names, curves in groupby(chosen, _place)]
+
+
+def _place(record: PreservationRecord) -> tuple[str, str, str, str]:
+    return (record.model, record.dataset, record.dtype, record.start)
+
+
+def _preservation_group(
+    names: tuple[str, str, str, str], curves: list[PreservationRecord]
+) -> Group:
+    model, dataset, dtype, start = names
+    heading = ", ".join(part for part in (f"{model} on {dataset}", dtype, _start(start)) if part)
+    labels = unique([curve_label(record, curves) for record in curves])
+    chosen = styles(labels)
+    lines = [(label, record, chosen[label]) for label, record in zip(labels, curves, strict=True)]
+    quantities = [
+        GRADIENT,
+        LOSS,
+        *([LOSS_FLOAT64] if distinct_in_float64(curves) else []),
+        # A model of the user's may bring no held-out data.
+        *([HELD_OUT] if any(step_line(record, HELD_OUT.key)[0] for record in curves) else []),
+    ]
+    with look():
+        drawings = [_draw_steps(lines, quantity) for quantity in quantities]
+    return Group(heading, legend(chosen), drawings)
+
+
+def curve_label(record: PreservationRecord, among: Sequence[PreservationRecord]) -> str:
+    """The variant, with its tau where tau is not in its name and says something."""
+    variant, value = record.variant, record.tau
+    taus = {other.tau for other in among if other.variant == variant}
+    bounded = any(point.preactivation_bound is not None for point in record.rows)
+    if value is None or "tau=" in variant or (len(taus) == 1 and not bounded):
+        return variant
+    return f"{variant}, τ = {tau(value)}"
+
+
+def unique(labels: Sequence[str]) -> list[str]:
+    """The labels, those that come again with a running number."""
+    seen: dict[str, int] = {}
+    result = []
+    for label in labels:
+        seen[label] = seen.get(label, 0) + 1
+        result.append(label if seen[label] == 1 else f"{label} ({seen[label]})")
+    return result
+
+
+def _start(start: str) -> str:
+    return {"init": "from initial weights", "trained": "from trained weights"}.get(start, start)
+
+
+def distinct_in_float64(curves: list[PreservationRecord]) -> bool:
+    """Whether the float64 evaluation of the drift would look any different in a figure."""
+    points = [point for record in curves for point in record.rows]
+    pairs = [(as_float(p.drift_float32), as_float(p.drift_float64)) for p in points]
+    return any(abs(a - b) > 0.02 * max(abs(a), abs(b)) for a, b in pairs)
+
+
+def _draw_steps(lines: list[tuple[str, PreservationRecord, Style]], quantity: Quantity) -> Drawing:
+    figure, axes = panel("teleport step", quantity.label)
+    words: list[str] = []
+    shown: list[float] = []
+    for label, record, style in lines:
+        steps, values = step_line(record, quantity.key)
+        if steps:
+            axes.plot(steps, values, **style.line(), clip_on=not quantity.drift, gid="curve")
+            words.append(_step_words(label, values, quantity))
+            shown += values
+    if quantity.drift:
+        symlog_ticks(axes, shown)
+        _rounding(axes, [record for _, record, _ in lines], shown)
+    else:
+        _gradient_axis(axes, shown)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    sentences = words or ["Nothing was measured."]
+    return finish(figure, f"{quantity.label.capitalize()} against step. {' '.join(sentences)}")
+
+
+def _gradient_axis(axes: Axes, shown: list[float]) -> None:
+    positive = [value for value in shown if value > 0]
+    if positive:
+        axes.set_yscale("log")
+        ratio = max(max(positive) / min(positive), 1.5) ** 0.06
+        log_ticks(axes, min(positive) / ratio, max(positive) * ratio)
+
+
+def _rounding(axes: Axes, curves: list[PreservationRecord], shown: list[float]) -> None:
+    """A line at the distance of two neighbouring float32 numbers, where it is in the picture."""
+    epsilon = 2.0**-23
+    single = any(record.dtype == "float32" for record in curves)
+    if single and min((v for v in shown if v > 0), default=1.0) < epsilon < max(shown):
+        axes.axhline(epsilon, color=REFERENCE_GREY, lw=0.7, linestyle=(0, (1, 2)))
+
+
+def _step_words(label: str, values: list[float], quantity: Quantity) -> str:
+    if quantity.drift:
+        return f"{label}: at most {small(max(values))}."
+    return f"{label}: from {number(values[0])} to {number(values[-1])}."

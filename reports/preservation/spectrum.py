@@ -1,0 +1,80 @@
+"""The section on the spectrum of the layers' inputs and what it leaves free."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+from markupsafe import Markup
+
+from bench.storage.records import SpectrumRecord
+from reports.preservation import null_dimensions
+from reports.preservation.eigenvalues import SECOND_LAYER, eigenvectors_for
+from reports.preservation.error_tables import SpectrumRow, spectrum_rows
+from reports.preservation.null_dimensions import NullDimensionsRow
+from reports.preservation.spectrum_figures import (
+    spectrum_groups,
+    spectrum_legend,
+    spectrum_overview,
+)
+from reports.sections.section import TEMPLATES, Fill, Section, Shown
+from reports.tables.analysis import Analysis
+from reports.tables.columns import frame
+from reports.text import html_tables as html
+from reports.text.html_tables import Table
+
+
+class Spectrum(Section):
+    """Figure 6a, and the dimensions that each rank rule leaves free."""
+
+    name, title, order = "spectrum", "Spectrum", 50
+
+    def tables(self, found: Analysis) -> dict[str, pd.DataFrame]:
+        """``spectrum.csv`` and ``null_dimensions.csv``."""
+        spectrum = found.run.spectrum
+        free = null_dimensions.null_dimensions(spectrum)
+        return {
+            "spectrum": frame([*spectrum_rows(spectrum)], SpectrumRow),
+            "null_dimensions": frame(free, NullDimensionsRow),
+        }
+
+    def render(self, shown: Shown, fill: Fill) -> Markup | None:
+        """Panels and two tables; nothing of a run that only profiles."""
+        if shown.profiles_alone:
+            return None
+        spectrum, front = shown.run.spectrum, _front(shown.run.spec)
+        return fill(
+            TEMPLATES / "spectrum.html.j2",
+            overview=spectrum_overview(spectrum, front),
+            groups=spectrum_groups(spectrum, front),
+            entries=spectrum_legend(front),
+            spectrum=spectrum_table(spectrum),
+            null_dimensions=null_dimensions.table(spectrum),
+        )
+
+
+def _front(spec: dict[str, Any] | None) -> list[int]:
+    """The layers whose spectrum was asked for."""
+    section = (spec or {}).get("preservation")
+    asked = section.get("layers") if isinstance(section, dict) else None
+    numbers = asked if isinstance(asked, list) else []
+    return [n for n in numbers if isinstance(n, int)] or [SECOND_LAYER]
+
+
+def spectrum_table(records: Sequence[SpectrumRecord]) -> Table:
+    """A row per layer: how many eigenvectors hold how much."""
+    text = ["model", "data", "layer"]
+    numeric = ["position", "input dimensions", "eigenvectors", "for 50 %", "for 90 %", "for 99 %"]
+    rows = [
+        [
+            html.words(record.model),
+            html.words(record.dataset),
+            html.words(record.layer),
+            html.whole(record.position),
+            html.whole(record.rows),
+            html.whole(len(record.eigenvalues)),
+            *(html.whole(eigenvectors_for(record, share)) for share in (0.5, 0.9, 0.99)),
+        ]
+        for record in records
+    ]
+    caption = "Eigenvectors needed for a share of the energy"
+    return Table(caption, html.columns(text, numeric), rows)

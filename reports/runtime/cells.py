@@ -1,0 +1,60 @@
+"""The section with a row for every cell."""
+
+from collections.abc import Sequence
+
+from markupsafe import Markup
+
+from bench.spec.axes import AXES
+from reports.run.setting import setting_of
+from reports.sections.section import TEMPLATES, Fill, Section, Shown
+from reports.tables.runtime import CellRow
+from reports.text import html_tables as html
+from reports.text.html_tables import Cell, Column, Table
+
+
+class Cells(Section):
+    """Every cell, failed ones included."""
+
+    name, title, order = "cells", "Cells", 90
+
+    def render(self, shown: Shown, fill: Fill) -> Markup | None:
+        """One table; nothing of a run that only profiles."""
+        if shown.profiles_alone:
+            return None
+        return fill(TEMPLATES / "cells.html.j2", cells=cells_table(shown.listed))
+
+
+def cells_table(rows: Sequence[CellRow]) -> Table:
+    """A row per cell."""
+    several = len({setting_of(row) for row in rows}) > 1
+    text = ["setting", "variant", "status"] if several else ["variant", "status"]
+    numeric = [*AXES, "time of a call", "samples"]
+    numeric += ["prepare, per batch", "teleport step", "SGD step"]
+    numeric += ["step in SGD steps", "call in SGD steps", "peak memory"]
+    numeric += ["of the product rate", "of the copy rate"]
+    columns = html.columns([*text, "flags"], numeric)
+    columns += [Column("reason", False), Column("why operations are not known", False)]
+    cells = [_cells(row, several=several) for row in rows]
+    return Table("Every cell", columns, cells, sortable=True).without_empty()
+
+
+def _cells(row: CellRow, *, several: bool) -> list[Cell]:
+    return [
+        *([html.words(", ".join(setting_of(row)))] if several else []),
+        html.words(row.variant),
+        html.words(row.status),
+        html.words(row.flags),
+        *(html.whole(getattr(row, axis)) for axis in AXES),
+        html.seconds(row.median_s, row.ci_low_s, row.ci_high_s),
+        html.whole(row.samples),
+        html.seconds(row.prepare_s),
+        html.seconds(row.step_s),
+        html.seconds(row.sgd_s),
+        html.numbers(row.sgd_steps, row.sgd_steps_low, row.sgd_steps_high),
+        html.numbers(row.call_sgd_steps, row.call_sgd_steps_low, row.call_sgd_steps_high),
+        html.memory(row.peak_memory_bytes),
+        html.percent(row.operations_share),
+        html.percent(row.bytes_share),
+        html.words(row.reason),
+        html.words(row.operations_note),
+    ]

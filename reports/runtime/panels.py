@@ -1,0 +1,77 @@
+"""The section with Figure 3: a row of panels in each of two units, once per setting."""
+
+from typing import NamedTuple
+
+import pandas as pd
+from markupsafe import Markup
+
+from reports.run.run import SGD
+from reports.run.setting import Setting, settings
+from reports.runtime import figures
+from reports.sections.section import TEMPLATES, Fill, Section, Shown
+from reports.tables.analysis import Analysis
+from reports.tables.columns import frame
+from reports.tables.runtime import CellRow, samples
+from reports.text import formatting
+from reports.text.canvas import Drawing, Entry, Style, legend, styles
+
+_VIEW_NAMES = {"seconds": "Seconds", "sgd_steps": "SGD steps"}
+
+
+class View(NamedTuple):
+    """The panels in one unit, and how many cells have no value in it."""
+
+    key: str
+    name: str
+    drawings: list[Drawing]
+    unpaired: int
+
+
+class Figure(NamedTuple):
+    """Figure 3 in one setting."""
+
+    heading: str
+    legend: list[Entry]
+    views: list[View]
+    failures: list[figures.Failure]
+
+
+class Panels(Section):
+    """Time of a call against t, d, n, l and b."""
+
+    name, title, order = "runtime", "Runtime", 10
+
+    def tables(self, found: Analysis) -> dict[str, pd.DataFrame]:
+        """``runtime.csv`` and ``samples.csv``."""
+        return {"runtime": frame(found.cells, CellRow), "samples": samples(found.run.cells)}
+
+    def render(self, shown: Shown, fill: Fill) -> Markup | None:
+        """The panels of every setting; nothing of a run that only profiles."""
+        if shown.profiles_alone:
+            return None
+        found = shown.analysis
+        chosen = _styles(shown)
+        return fill(
+            TEMPLATES / "runtime.html.j2",
+            base=formatting.point(found.base),
+            figures=[_figure(found, setting, chosen) for setting in settings(found.cells)],
+        )
+
+
+def _styles(shown: Shown) -> dict[str, Style]:
+    """Variants look the same in all settings, those that were asked for in their order."""
+    variants = {row.variant for row in shown.analysis.cells if row.method != SGD}
+    asked = (shown.run.spec or {}).get("methods")
+    order = [str(name) for name in asked] if isinstance(asked, list) else []
+    return styles(sorted(variants, key=lambda v: (order.index(v) if v in order else len(order), v)))
+
+
+def _figure(found: Analysis, setting: Setting, chosen: dict[str, Style]) -> Figure:
+    views = []
+    failures: list[figures.Failure] = []
+    for key, name in _VIEW_NAMES.items():
+        panels = figures.panels(found.cells, found.growth, setting, found.base, key)
+        drawings = figures.draw(panels, chosen)
+        views.append(View(key, name, drawings, sum(panel.unpaired for panel in panels)))
+        failures = [failure for panel in panels for failure in panel.failures]
+    return Figure(setting.heading, legend(chosen), views, failures)

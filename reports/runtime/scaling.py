@@ -1,0 +1,105 @@
+"""The section on how time and memory grow along each axis."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+from markupsafe import Markup
+
+from reports.run.setting import Setting
+from reports.sections.section import TEMPLATES, Fill, Section, Shown
+from reports.tables.analysis import Analysis
+from reports.tables.columns import frame
+from reports.tables.growth import MEMORY, SGD_PHASE, Grown, ScalingRow, scaling_row
+from reports.text import html_tables as html
+from reports.text.formatting import DASH
+from reports.text.html_tables import Cell, Column, Table
+
+# A setting, a variant and an axis.
+Place = tuple[Setting, str, str]
+
+
+class Scaling(Section):
+    """Slopes, exponents, laws and verdicts."""
+
+    name, title, order = "scaling", "Scaling", 30
+
+    def tables(self, found: Analysis) -> dict[str, pd.DataFrame]:
+        """``scaling.csv``."""
+        return {"scaling": frame([*map(scaling_row, found.growth)], ScalingRow)}
+
+    def render(self, shown: Shown, fill: Fill) -> Markup | None:
+        """Two tables; nothing of a run that only profiles."""
+        if shown.profiles_alone:
+            return None
+        return fill(TEMPLATES / "scaling.html.j2", scaling=scaling_tables(shown.analysis.growth))
+
+
+def scaling_tables(growth: Sequence[Grown]) -> list[Table]:
+    """How the total grows along each axis; how its phases and the memory do, where it is known."""
+    swept = {grown.axis for grown in growth if grown.growth.levels > 1}
+    rows: dict[Place, dict[str, Grown]] = {}
+    for grown in (grown for grown in growth if grown.axis in swept):
+        place = (grown.setting, grown.variant, grown.axis)
+        rows.setdefault(place, {})[grown.phase] = grown
+    several = len({setting for setting, _, _ in rows}) > 1
+    text = ["setting", "variant", "axis"] if several else ["variant", "axis"]
+    whole = html.columns([*text], ["levels", "slope", "exponent", "floor"])
+    whole += [Column(label, False) for label in ("law", "verdict", "remark")]
+    parts = html.columns([*text], ["slope of prepare", "slope of steps", "slope of peak memory"])
+    named = [(_named(place, phases, several), phases) for place, phases in rows.items()]
+    of_parts = [
+        (name, [_slope(phases.get(phase)) for phase in ("prepare", "steps", MEMORY)])
+        for name, phases in named
+        if SGD_PHASE not in phases or MEMORY in phases
+    ]
+    known = any(cell.text != DASH for _, cells in of_parts for cell in cells)
+    return [
+        Table(
+            "How the time of a call grows along each axis that was swept",
+            whole,
+            [[*name, *_total_cells(phases)] for name, phases in named],
+        ).without_empty(),
+        Table(
+            "How its phases and its memory grow",
+            parts,
+            [[*name, *cells] for name, cells in of_parts] if known else [],
+        ).without_empty(),
+    ]
+
+
+def _named(place: Place, phases: dict[str, Grown], several: bool) -> list[Cell]:
+    setting, variant, axis = place
+    name = f"{variant} (a single step)" if SGD_PHASE in phases else variant
+    words = [html.words(", ".join(setting))] if several else []
+    return [*words, html.words(name), html.words(axis)]
+
+
+def _total_cells(phases: dict[str, Grown]) -> list[Cell]:
+    total = phases.get("total") or phases[SGD_PHASE]
+    growth = total.growth
+    return [
+        html.words(_levels(total)),
+        _slope(total),
+        html.slope(growth.exponent, growth.ci_low, growth.ci_high),
+        html.seconds(growth.floor_s),
+        html.words(_law(total)),
+        html.words(total.verdict),
+        html.words(growth.reason),
+    ]
+
+
+def _law(grown: Grown) -> str:
+    law, rivals = grown.growth.law, ", ".join(grown.growth.rivals)
+    return f"{law} ({rivals})" if rivals else law
+
+
+def _levels(grown: Grown) -> str:
+    if grown.lowest is None:
+        return DASH
+    return f"{grown.lowest} to {grown.highest} ({grown.growth.levels})"
+
+
+def _slope(grown: Grown | None) -> Cell:
+    if grown is None:
+        return Cell(DASH)
+    return html.slope(grown.growth.slope, grown.growth.slope_low, grown.growth.slope_high)

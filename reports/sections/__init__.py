@@ -1,0 +1,1 @@
+"""What a section of the page is, and those that belong to no measurement."""

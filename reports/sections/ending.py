@@ -1,0 +1,26 @@
+"""The last two sections: how to read the page, and how to repeat the run."""
+
+from markupsafe import Markup
+
+from reports.sections.section import TEMPLATES, Fill, Section, Shown
+
+
+class Reading(Section):
+    """The words that the page uses."""
+
+    name, title, order = "reading", "How to read", 130
+
+    def render(self, shown: Shown, fill: Fill) -> Markup | None:
+        """A list of terms."""
+        return fill(TEMPLATES / "reading.html.j2")
+
+
+class Repeat(Section):
+    """The command of the run and its files."""
+
+    name, title, order = "repeat", "Repeat", 140
+
+    def render(self, shown: Shown, fill: Fill) -> Markup | None:
+        """The command, and links to every file."""
+        command = (shown.run.spec or {}).get("command", "")
+        return fill(TEMPLATES / "repeat.html.j2", command=command, files=shown.files)

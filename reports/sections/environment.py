@@ -1,0 +1,45 @@
+"""The section on the machine and the versions."""
+
+from typing import Any
+
+from markupsafe import Markup
+
+from reports.sections.section import TEMPLATES, Fill, Section, Shown
+from reports.text import html_tables as html
+from reports.text.formatting import DASH
+from reports.text.html_tables import Table
+
+
+class Environment(Section):
+    """What ``environment.json`` holds."""
+
+    name, title, order = "environment", "Environment", 110
+
+    def render(self, shown: Shown, fill: Fill) -> Markup | None:
+        """One table."""
+        table = environment_table(shown.run.environment or {})
+        return fill(TEMPLATES / "environment.html.j2", environment=table)
+
+
+def environment_table(environment: dict[str, Any]) -> Table:
+    """A row per entry; nested entries get a dotted name."""
+    rows = [[html.words(key), html.words(_plain(value))] for key, value in _flat("", environment)]
+    return Table("What it ran on", html.columns(["entry", "value"], []), rows)
+
+
+def _flat(prefix: str, value: Any) -> list[tuple[str, Any]]:
+    if not isinstance(value, dict):
+        return [(prefix, value)]
+    return [
+        entry
+        for key, item in value.items()
+        for entry in _flat(f"{prefix}.{key}" if prefix else key, item)
+    ]
+
+
+def _plain(value: Any) -> str:
+    if value is None:
+        return DASH
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ", ".join(_plain(item) for item in value) if isinstance(value, list) else str(value)

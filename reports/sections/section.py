@@ -1,0 +1,83 @@
+"""A section of the page: its CSV files and its piece of HTML."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import pandas as pd
+from markupsafe import Markup
+
+from reports.run.run import Run
+from reports.tables.analysis import Analysis
+from reports.tables.runtime import CellRow
+
+TEMPLATES = Path(__file__).parents[1] / "templates"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What the page shows: all of an ordinary run, of a large one the part that matters.
+
+    Attributes:
+        analysis: of what is drawn.
+        counts: a sentence on the whole run.
+        listed: the rows of the table of all cells.
+        files: names of the CSV files, of every section.
+        history: a file of gate results, if there is one.
+    """
+
+    analysis: Analysis
+    counts: str
+    listed: Sequence[CellRow]
+    files: Sequence[str]
+    history: Path | None
+
+    @property
+    def run(self) -> Run:
+        """The part of the run that is drawn."""
+        return self.analysis.run
+
+    @property
+    def profiles_alone(self) -> bool:
+        """Whether the run did nothing but profile: sections on times and losses are left out."""
+        run = self.run
+        return bool(run.profiles) and not (run.cells or run.preservation or run.spectrum)
+
+
+class Fill(Protocol):
+    """Fills a template with values; whatever is no ``Markup`` is escaped."""
+
+    def __call__(self, template: Path, /, **values: Any) -> Markup:
+        """The piece of HTML.
+
+        Args:
+            template: a file for Jinja. It may import the macros ``table``, ``legend`` and
+                ``panel`` from "macros.html.j2". The page's policy lets no style attribute, no
+                script and nothing from elsewhere take effect.
+            values: the names it uses; one that is not given is an error.
+        """
+        ...
+
+
+class Section(Protocol):
+    """One section of the page; a class of its own that inherits has no tables unless it says so.
+
+    Attributes:
+        name: its id on the page; one word.
+        title: the link to it.
+        order: sections stand in ascending order; ours have 10, 20, ..., and those with one order
+            stand by name.
+    """
+
+    name: str
+    title: str
+    order: int
+
+    def tables(self, found: Analysis, /) -> dict[str, pd.DataFrame]:
+        """Its tables, by the names of their CSV files, from the whole run."""
+        return {}
+
+    def render(self, shown: Shown, fill: Fill, /) -> Markup | None:
+        """What stands between its ``<section>`` tags; None leaves section and link out."""
+        ...

@@ -1,0 +1,74 @@
+"""A table from rows of one type: its fields are the columns, their types what a column holds.
+
+No field has a default: a row with a column that its type does not declare cannot be made, nor one
+that leaves out a column that it does.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, get_type_hints
+
+import pandas as pd
+from msgspec import Struct
+
+# What a column holds, by the type of the field, and the dtype that keeps it as it is beside gaps.
+_DTYPES: dict[Any, str] = {
+    str: "object",
+    int: "Int64",
+    int | None: "Int64",
+    float: "float64",
+    float | None: "float64",
+    bool | None: "boolean",
+}
+
+
+class Row(Struct, frozen=True, kw_only=True):
+    """A row of a table; the fields of its type are the columns, in their order.
+
+    A ``str`` is a text, an ``int`` a whole number, a ``float`` a number, a ``bool`` a yes or no.
+    None and NaN are empty cells.
+    """
+
+
+class CellPart(Row, frozen=True):
+    """A row of a table that says of which cell it is."""
+
+    cell_id: str
+    method: str
+    variant: str
+
+
+class AtPoint(CellPart, frozen=True):
+    """A row of a table with a cell a row: where it was measured."""
+
+    model: str
+    dataset: str
+    device: str
+    dtype: str
+    t: int | None
+    d: int | None
+    n: int | None
+    l: int | None  # noqa: E741  (the letter of the papers)
+    b: int | None
+
+
+def frame(rows: Sequence[Row], kind: type[Row]) -> pd.DataFrame:
+    """The rows as a table with the columns that ``kind`` declares."""
+    names = kind.__struct_fields__
+    return from_columns({name: [getattr(row, name) for row in rows] for name in names}, kind)
+
+
+def from_columns(columns: Mapping[str, Sequence[Any]], kind: type[Row]) -> pd.DataFrame:
+    """A table from its columns; of very many rows a struct each would take too much memory.
+
+    Raises:
+        TypeError: other columns than ``kind`` declares, or in another order.
+    """
+    if tuple(columns) != kind.__struct_fields__:
+        raise TypeError(
+            f"expected the columns {', '.join(kind.__struct_fields__)} of a {kind.__name__}; got "
+            f"{', '.join(columns)}"
+        )
+    types = get_type_hints(kind)
+    return pd.DataFrame(
+        {name: pd.Series(columns[name], dtype=_DTYPES[types[name]]) for name in columns}
+    )

@@ -1,0 +1,116 @@
+"""From which level on a variant takes less time than null-space teleport, or more."""
+
+from collections.abc import Sequence
+from math import isfinite
+from typing import NamedTuple
+
+from bench.spec.axes import AXES
+from bench.statistics.growth_verdicts import Crossing, crossing
+from bench.statistics.medians import Estimate
+from reports.run.run import SGD
+from reports.run.setting import Setting, is_at, setting_of
+from reports.tables.columns import Row
+from reports.tables.ratios import RatioRow
+
+_FEWEST = 2
+
+
+class CrossingRow(Row, frozen=True):
+    """A variant along an axis in ``crossings.csv``.
+
+    ``faster`` says where the variant takes less time than the reference: "always", "never",
+    "above" or "below" the level ``at``, which lies between ``at_low`` and ``at_high``; it is empty
+    where the levels do not tell, for the ``reason``.
+    """
+
+    variant: str
+    reference: str
+    model: str
+    dataset: str
+    device: str
+    dtype: str
+    axis: str
+    measure: str
+    levels: int
+    lowest: int | None
+    highest: int | None
+    faster: str
+    at: float
+    at_low: float
+    at_high: float
+    reason: str
+
+
+class Crossed(NamedTuple):
+    """Where a variant and the reference change places along an axis.
+
+    Attributes:
+        measure: what is compared: a whole "call", or of ``sgd`` a "step".
+        levels: those at which both have a time.
+    """
+
+    setting: Setting
+    variant: str
+    reference: str
+    axis: str
+    measure: str
+    levels: list[int]
+    place: Crossing
+
+
+def crossings(ratios: Sequence[RatioRow], base: dict[str, int]) -> list[Crossed]:
+    """One for each axis, variant and setting with two levels or more.
+
+    Args:
+        ratios: of all cells.
+        base: the point at which the other axes are held.
+    """
+    found = []
+    for axis in AXES:
+        series: dict[tuple[str, Setting], list[RatioRow]] = {}
+        for row in (row for row in ratios if is_at(row, base, but=axis)):
+            series.setdefault((row.variant, setting_of(row)), []).append(row)
+        found += [
+            _crossed(own, axis)
+            for _, own in sorted(series.items())
+            if len({getattr(row, axis) for row in own}) >= _FEWEST
+        ]
+    return found
+
+
+def _crossed(own: list[RatioRow], axis: str) -> Crossed:
+    measure = "step" if own[0].method == SGD else "call"
+    by_level: dict[int, Estimate] = {}
+    for row in own:  # a later session's cell replaces an earlier one's
+        value, low, high = (
+            (row.step_ratio, row.step_ratio_low, row.step_ratio_high)
+            if measure == "step"
+            else (row.call_ratio, row.call_ratio_low, row.call_ratio_high)
+        )
+        if isfinite(value) and isfinite(low) and isfinite(high):
+            by_level[getattr(row, axis)] = Estimate(value, low, high, int(row.rounds))
+    levels = sorted(by_level)
+    place = crossing(levels, [by_level[level] for level in levels])
+    return Crossed(
+        setting_of(own[0]), own[0].variant, own[0].reference, axis, measure, levels, place
+    )
+
+
+def crossing_row(crossed: Crossed) -> CrossingRow:
+    """What a crossing comes to in ``crossings.csv``."""
+    levels, place = crossed.levels, crossed.place
+    return CrossingRow(
+        **crossed.setting._asdict(),
+        variant=crossed.variant,
+        reference=crossed.reference,
+        axis=crossed.axis,
+        measure=crossed.measure,
+        levels=len(levels),
+        lowest=levels[0] if levels else None,
+        highest=levels[-1] if levels else None,
+        faster=place.faster,
+        at=place.at,
+        at_low=place.low,
+        at_high=place.high,
+        reason=place.reason,
+    )

@@ -1,0 +1,96 @@
+"""How many times as long as the fastest engine the other variants take, from paired samples.
+
+All variants of a block were sampled in turn, so that a round's times pair up: what slows a round
+down cancels. The reference is null-space teleport with the engine that ``auto`` picks.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from bench.statistics.medians import Estimate
+from bench.storage.records import CellRecord
+from reports.run.run import NULLSPACE, SGD, as_float
+from reports.tables.columns import Row
+from reports.tables.runtime import Seconds, paired, per_step, wall_samples, whole_call
+
+_UNKNOWN = Estimate(float("nan"), float("nan"), float("nan"), 0)
+
+
+class RatioRow(Row, frozen=True):
+    """A cell that was sampled in turn with the reference, in ``ratios.csv``.
+
+    ``step_ratio`` is the time of one step over the reference's, ``call_ratio`` that of a whole
+    call; both are medians over rounds with 95 % intervals. Of ``sgd`` only steps compare.
+    """
+
+    cell_id: str
+    method: str
+    variant: str
+    reference: str
+    model: str
+    dataset: str
+    device: str
+    dtype: str
+    t: int | None
+    d: int | None
+    n: int | None
+    l: int | None  # noqa: E741  (the letter of the papers)
+    b: int | None
+    step_ratio: float
+    step_ratio_low: float
+    step_ratio_high: float
+    call_ratio: float
+    call_ratio_low: float
+    call_ratio_high: float
+    operations: int | None
+    reference_operations: float
+    rounds: float
+
+
+def ratio_rows(cells: Sequence[CellRecord]) -> list[RatioRow]:
+    """A row per cell that is ok and was sampled in turn with a reference that is."""
+    return list(_rows(cells))
+
+
+def _rows(cells: Sequence[CellRecord]) -> Iterator[RatioRow]:
+    reference = {
+        (cell.block_id, cell.session): cell
+        for cell in reversed(cells)
+        if cell.variant == NULLSPACE and cell.status == "ok"
+    }
+    for cell in cells:
+        under = reference.get((cell.block_id, cell.session))
+        if under is not None and under is not cell and cell.status == "ok":
+            yield _row(cell, under)
+
+
+def _row(cell: CellRecord, under: CellRecord) -> RatioRow:
+    step = _ratio(cell, under, per_step(cell), per_step(under))
+    call = _ratio(cell, under, whole_call, whole_call) if cell.method != SGD else _UNKNOWN
+    return RatioRow(
+        cell_id=cell.cell_id,
+        method=cell.method,
+        variant=cell.variant,
+        reference=under.variant,
+        model=cell.model,
+        dataset=cell.dataset,
+        device=cell.device,
+        dtype=cell.dtype,
+        t=cell.t,
+        d=cell.d,
+        n=cell.n,
+        l=cell.l,
+        b=cell.b,
+        step_ratio=step.value,
+        step_ratio_low=step.low,
+        step_ratio_high=step.high,
+        call_ratio=call.value,
+        call_ratio_low=call.low,
+        call_ratio_high=call.high,
+        operations=cell.operations,
+        reference_operations=as_float(under.operations),
+        rounds=float(step.count),
+    )
+
+
+def _ratio(cell: CellRecord, under: CellRecord, above: Seconds, below: Seconds) -> Estimate:
+    return paired(cell, {s.round: below(s) for s in wall_samples(under)}, above)
