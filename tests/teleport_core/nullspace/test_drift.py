@@ -231,6 +231,19 @@ def test_spaces_of_equal_size_are_tried_once() -> None:
             assert basis.vectors.shape == (R.shape[0], k)
 
 
+def test_free_dimensions_are_those_of_the_loosest_space_in_use() -> None:
+    problem = relu()
+    levels = nested_spaces(problem, limit=4096)
+
+    result = run(problem, lr=0.1, max_drift=0.1)
+
+    loosest = min(result.taus)
+    assert loosest < 1.0
+    assert sum(sum(free or []) for free in result.null_dims.values()) == sum(
+        free for *_, free in levels[loosest].freedoms()
+    )
+
+
 def test_the_grid_is_among_the_thresholds() -> None:
     assert set(GRID) <= set(TAUS)
     assert list(TAUS) == sorted(TAUS, reverse=True)
