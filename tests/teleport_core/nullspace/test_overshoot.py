@@ -9,6 +9,7 @@ from oracles import identical, loss_and_grad_norm_sq, output_change, snapshot
 from small_problems import CASES, classification
 
 from teleport_core import Guarantee, OptionError, Problem, Status, TeleportResult, make, teleport
+from teleport_core.ascent import Ascent
 from teleport_core.nullspace.cap.evaluate import anything
 from teleport_core.nullspace.cap.overshoot import stop_at_cap
 from teleport_core.nullspace.cap.shorten import shorten
@@ -189,3 +190,18 @@ def test_an_error_while_it_is_shortened_leaves_everything_as_it_was(engine: str)
 def test_overshoot_is_yes_or_no() -> None:
     with pytest.raises(OptionError, match="expected overshoot to be True or False; got 'never'"):
         make("nullspace", overshoot="never")
+
+
+def test_a_drift_that_is_bounded_is_bounded_where_a_step_is_shortened(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The way that serves other engines looks at the cap alone."""
+
+    def looks_at_the_cap_alone(*_: object) -> Ascent:
+        raise AssertionError
+
+    monkeypatch.setattr("teleport_core.nullspace.engine.stop_at_cap", looks_at_the_cap_alone)
+    problem = classification([20, 16, 12, 5], 8)
+    method = make("nullspace", steps=2, max_drift=1e-3, overshoot=False, cap=1e9)
+
+    assert method.advance(problem, method.prepare(problem)).status is Status.DONE
