@@ -21,7 +21,8 @@ Methods = Annotated[
     list[str] | None,
     typer.Option(
         "--method",
-        help="What to time: nullspace, symmetry:published=true, ...; replaces all methods.",
+        help=f"What to time: {', '.join(found('teleport_bench.methods'))}, options behind a colon "
+        "as in symmetry:published=true; replaces all methods.",
     ),
 ]
 Model = Annotated[
