@@ -24,6 +24,7 @@ def repository(root: Path) -> Path:
         shutil.copytree(
             ROOT / package, root / package, ignore=shutil.ignore_patterns("__pycache__")
         )
+    shutil.copy(ROOT / "pyproject.toml", root)
     (root / ".gitignore").write_text("__pycache__/\nruns/\n")
     git(root, "init", "--quiet")
     git(root, "add", ".")

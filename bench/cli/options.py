@@ -7,9 +7,13 @@ import typer
 
 from bench.entry_points import found
 from bench.spec.axes import parse_axis
+from bench.spec.preset import preset_names
 from bench.spec.spec import Spec
 from bench.spec.variants import parse_variant
 
+Preset = Annotated[
+    str, typer.Option(help=f"{', '.join(preset_names())}, or a spec of your own in a .toml file.")
+]
 Axes = Annotated[
     list[str] | None,
     typer.Option(
@@ -44,6 +48,11 @@ Seed = Annotated[int | None, typer.Option(help="Root of all seeds.")]
 Bias = Annotated[bool | None, typer.Option("--bias/--no-bias", help="Give the layers biases.")]
 Out = Annotated[
     Path | None, typer.Option(help="Where to write; a new directory under runs/ if left out.")
+]
+Strict = Annotated[bool, typer.Option("--strict", help="Exit with 5 where cells cannot be told.")]
+Calibration = Annotated[
+    Path | None,
+    typer.Option(help="Minimum effects of each cell on this machine, from 'calibrate'."),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan; measure nothing.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but the path of the report.")]

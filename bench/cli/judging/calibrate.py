@@ -17,7 +17,7 @@ _FEWEST = 2
 
 
 def calibrate(
-    preset: Annotated[str, typer.Option(help="What to measure: gate, or any preset.")] = "gate",
+    preset: options.Preset = "gate",
     axis: options.Axes = None,
     method: options.Methods = None,
     device: options.Device = None,

@@ -5,20 +5,18 @@ from typing import Annotated
 
 import typer
 
+from bench.cli import options
+
 
 def compare(
     base: Annotated[Path, typer.Argument(help="A run directory, or a file of pytest-benchmark.")],
     head: Annotated[Path, typer.Argument(help="What to compare with it.")],
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Exit with 5 where cells cannot be told.")
-    ] = False,
+    strict: options.Strict = False,
     min_effect: Annotated[
         float | None,
         typer.Option(help="The smallest relative difference that matters; 0.05 if left out."),
     ] = None,
-    calibration: Annotated[
-        Path | None, typer.Option(help="Minimum effects of each cell, from 'calibrate'.")
-    ] = None,
+    calibration: options.Calibration = None,
     out: Annotated[
         Path | None, typer.Option(help="Where to write JSON, Markdown and JUnit XML.")
     ] = None,

@@ -24,15 +24,9 @@ Head = Annotated[
         "then names one, too, and nothing is measured."
     ),
 ]
-Preset = Annotated[str, typer.Option(help="What to measure: gate, or any preset.")]
-Strict = Annotated[bool, typer.Option("--strict", help="Exit with 5 where cells cannot be told.")]
 MinEffect = Annotated[
     float | None,
     typer.Option(help="The smallest relative difference that matters; 0.1 if left out."),
-]
-Calibration = Annotated[
-    Path | None,
-    typer.Option(help="Minimum effects of each cell on this machine, from 'calibrate'."),
 ]
 History = Annotated[Path | None, typer.Option(help="A file to append the result to.")]
 DryRun = Annotated[
@@ -45,7 +39,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="Print the table alone.")]
 def gate(
     base: Base,
     head: Head = None,
-    preset: Preset = "gate",
+    preset: options.Preset = "gate",
     axis: options.Axes = None,
     method: options.Methods = None,
     model: options.Model = None,
@@ -56,9 +50,9 @@ def gate(
     threads: options.Threads = None,
     seed: options.Seed = None,
     out: options.Out = None,
-    strict: Strict = False,
+    strict: options.Strict = False,
     min_effect: MinEffect = None,
-    calibration: Calibration = None,
+    calibration: options.Calibration = None,
     history: History = None,
     dry_run: DryRun = False,
     quiet: Quiet = False,

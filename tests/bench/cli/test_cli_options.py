@@ -8,7 +8,7 @@ import pytest
 from bench.cli import options
 from bench.entry_points import found
 from bench.errors import SpecError
-from bench.spec.preset import load_preset
+from bench.spec.preset import load_preset, preset_names
 
 
 @pytest.mark.parametrize("group", ["networks", "datasets"])
@@ -17,6 +17,11 @@ def test_help_names_every_network_and_data_set(group: str) -> None:
     names = found(f"teleport_bench.{group}")
     assert len(names) > 4
     assert all(name in option.help for name in names)
+
+
+def test_help_names_every_preset() -> None:
+    _, option = typing.get_args(options.Preset)
+    assert all(name in option.help for name in preset_names())
 
 
 def test_options_replace_what_a_preset_says(

@@ -134,16 +134,19 @@ def test_a_factory_that_raises_keeps_its_rows_and_exits_with_4(call, tmp_path: P
 
 
 def test_the_spec_of_a_run_is_a_preset(call, tmp_path: Path) -> None:
-    first, again = tmp_path / "first", tmp_path / "again"
+    """Resuming by it finds every cell measured: the same cells of the same spec."""
+    out = tmp_path / "run"
     arguments = ("--axis", "d=8", "--axis", "t=1", "--method", "identity", "--seed", "3")
-    assert call("run", *SMALL, *arguments, "--out", str(first))[0] == 0
+    assert call("run", *SMALL, *arguments, "--out", str(out))[0] == 0
+    spec = tmp_path / "copy.toml"
+    spec.write_bytes((out / "spec.toml").read_bytes())
+    journal = (out / "journal.jsonl").read_bytes()
 
-    code, _, _ = call("run", "--preset", str(first / "spec.toml"), "--quiet", "--out", str(again))
+    again = ("run", "--preset", str(spec), "--quiet", "--out", str(out), "--resume")
+    assert call(*again)[0] == 0
 
-    assert code == 0
-    keys = ("cell_id", "d", "t", "variant", "status")
-    found = [[[r[key] for key in keys] for r in rows(o / "runtime.csv")] for o in (first, again)]
-    assert found[0] == found[1] != []
+    assert (out / "journal.jsonl").read_bytes() == journal
+    assert call(*again, "--seed", "4")[0] == 2
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import json
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -127,15 +128,21 @@ class Silent:
     def end(self) -> None: ...
 
 
+@pytest.fixture(scope="module")
+def runner() -> Iterator[Runner]:
+    """One worker for all tests, until one of them makes it fall: torch is imported once."""
+    shared = Runner(Silent(), silence=60.0)
+    yield shared
+    shared.close()
+
+
 def carry_out(
-    spec: Spec, path: Path, *, silence: float = 60.0, budget: float | None = None
+    spec: Spec, path: Path, runner: Runner, *, budget: float | None = None
 ) -> tuple[Summary, dict[tuple[int | None, str], CellRecord]]:
     """Run a spec; the records by (d, variant)."""
     records = read(path / "journal.jsonl") if (path / "journal.jsonl").exists() else []
-    runner = Runner(Silent(), silence=silence)
     with Journal(path / "journal.jsonl") as journal:
         summary = runner.run(make_units(make_plan(spec), records), journal, budget)
-    runner.close()
     found = read(path / "journal.jsonl")
     cells = {(r.d, r.variant): r for r in cells_of(found)}
     assert len(cells) == len(cells_of(found))
@@ -149,8 +156,8 @@ def statuses(cells: dict[tuple[int | None, str], CellRecord]) -> dict[tuple[int 
 ALL_OK = {(d, v): "ok" for d in (8, 12) for v in ("sgd", "nullspace", "identity")}
 
 
-def test_every_cell_has_its_paired_samples(factories: Path, tmp_path: Path) -> None:
-    summary, cells = carry_out(spec_for(f"{factories}:prints"), tmp_path)
+def test_every_cell_has_its_paired_samples(factories: Path, tmp_path: Path, runner: Runner) -> None:
+    summary, cells = carry_out(spec_for(f"{factories}:prints"), tmp_path, runner)
 
     assert statuses(cells) == ALL_OK
     assert summary.complete
@@ -174,9 +181,9 @@ def test_every_cell_has_its_paired_samples(factories: Path, tmp_path: Path) -> N
     ],
 )
 def test_a_cell_that_fails_keeps_its_row_and_the_others_are_measured(
-    factories: Path, tmp_path: Path, factory: str, status: str, reason: str
+    factories: Path, tmp_path: Path, runner: Runner, factory: str, status: str, reason: str
 ) -> None:
-    summary, cells = carry_out(spec_for(f"{factories}:{factory}"), tmp_path)
+    summary, cells = carry_out(spec_for(f"{factories}:{factory}"), tmp_path, runner)
 
     assert statuses(cells) == {**ALL_OK, (12, "nullspace"): status}
     import re
@@ -186,8 +193,11 @@ def test_a_cell_that_fails_keeps_its_row_and_the_others_are_measured(
     assert not summary.complete
 
 
+@pytest.mark.long  # test_faults has a worker that is busy for ever, this one sleeps
 def test_a_worker_that_hangs_is_killed_and_its_cell_blamed(factories: Path, tmp_path: Path) -> None:
-    _, cells = carry_out(spec_for(f"{factories}:sleeps"), tmp_path, silence=8.0)
+    runner = Runner(Silent(), silence=8.0)
+    _, cells = carry_out(spec_for(f"{factories}:sleeps"), tmp_path, runner)
+    runner.close()
 
     assert statuses(cells) == {**ALL_OK, (12, "nullspace"): "timeout"}
     assert "no sign of life for 8 s" in cells[12, "nullspace"].reason
@@ -201,20 +211,22 @@ def test_a_worker_that_hangs_is_killed_and_its_cell_blamed(factories: Path, tmp_
     ],
 )
 def test_a_point_that_cannot_be_built_fails_as_a_whole(
-    factories: Path, tmp_path: Path, factory: str, status: str, reason: str
+    factories: Path, tmp_path: Path, runner: Runner, factory: str, status: str, reason: str
 ) -> None:
-    _, cells = carry_out(spec_for(f"{factories}:{factory}"), tmp_path)
+    _, cells = carry_out(spec_for(f"{factories}:{factory}"), tmp_path, runner)
 
     lost = {(12, v): status for v in ("sgd", "nullspace", "identity")}
     assert statuses(cells) == {**ALL_OK, **lost}
     assert reason in cells[12, "sgd"].reason
 
 
-def test_an_unknown_option_fails_only_its_own_cells(factories: Path, tmp_path: Path) -> None:
+def test_an_unknown_option_fails_only_its_own_cells(
+    factories: Path, tmp_path: Path, runner: Runner
+) -> None:
     spec = spec_for(f"{factories}:prints").with_overrides(
         variants=(parse_variant("nullspace:tua=0.9"), parse_variant("identity"))
     )
-    _, cells = carry_out(spec, tmp_path)
+    _, cells = carry_out(spec, tmp_path, runner)
 
     assert statuses(cells)[8, "nullspace:tua=0.9"] == "crashed"
     assert "did you mean 'tau'" in cells[8, "nullspace:tua=0.9"].reason
@@ -222,10 +234,12 @@ def test_an_unknown_option_fails_only_its_own_cells(factories: Path, tmp_path: P
 
 
 def test_steps_that_were_not_carried_out_make_a_cell_invalid(
-    factories: Path, tmp_path: Path
+    factories: Path, tmp_path: Path, runner: Runner
 ) -> None:
     """n = 16 samples span the 8 hidden units: nothing is free."""
-    _, cells = carry_out(spec_for(f"{factories}:prints", "t=2", "n=16", "d=8", "b=1"), tmp_path)
+    _, cells = carry_out(
+        spec_for(f"{factories}:prints", "t=2", "n=16", "d=8", "b=1"), tmp_path, runner
+    )
 
     assert statuses(cells)[8, "nullspace"] == "invalid"
     assert "0 of 2 steps were carried out (NO_" in cells[8, "nullspace"].reason
@@ -233,31 +247,33 @@ def test_steps_that_were_not_carried_out_make_a_cell_invalid(
 
 
 def test_a_spent_budget_leaves_units_for_later_and_resuming_measures_only_those(
-    factories: Path, tmp_path: Path
+    factories: Path, tmp_path: Path, runner: Runner
 ) -> None:
     spec = spec_for(f"{factories}:prints")
-    summary, cells = carry_out(spec, tmp_path, budget=1e-9)
+    summary, cells = carry_out(spec, tmp_path, runner, budget=1e-9)
     assert (summary.left, len(cells)) == (2, 0)
 
-    summary, cells = carry_out(spec, tmp_path)
+    summary, cells = carry_out(spec, tmp_path, runner)
     assert (summary.left, len(cells)) == (0, 6)
     before = (tmp_path / "journal.jsonl").read_bytes()
 
-    summary, _ = carry_out(spec, tmp_path)
+    summary, _ = carry_out(spec, tmp_path, runner)
     assert sum(summary.statuses.values()) == 0
     assert (tmp_path / "journal.jsonl").read_bytes() == before
 
 
 def test_resuming_after_a_torn_line_measures_that_cell_only(
-    factories: Path, tmp_path: Path
+    factories: Path, tmp_path: Path, runner: Runner
 ) -> None:
     spec = spec_for(f"{factories}:prints")
-    carry_out(spec, tmp_path)
+    first = Runner(Silent(), silence=60.0)
+    carry_out(spec, tmp_path, first)
+    first.close()
     journal = tmp_path / "journal.jsonl"
     whole = journal.read_text().splitlines(keepends=True)
     journal.write_text("".join(whole)[:-30])
 
-    carry_out(spec, tmp_path)
+    carry_out(spec, tmp_path, runner)
 
     again = journal.read_text().splitlines(keepends=True)
     assert again[:-2] == whole[:-1]
@@ -280,9 +296,11 @@ def test_environment_of_a_device_that_is_not_there_is_refused() -> None:
     runner.close()
 
 
-def test_a_worker_whose_cuda_context_is_lost_is_replaced(factories: Path, tmp_path: Path) -> None:
+def test_a_worker_whose_cuda_context_is_lost_is_replaced(
+    factories: Path, tmp_path: Path, runner: Runner
+) -> None:
     """The fake context stays unusable for the whole life of the process, as a real one does."""
-    _, cells = carry_out(spec_for(f"{factories}:poisons"), tmp_path)
+    _, cells = carry_out(spec_for(f"{factories}:poisons"), tmp_path, runner)
 
     assert statuses(cells) == ALL_OK | {(12, "nullspace"): "crashed"}
     lost = cells[12, "nullspace"]

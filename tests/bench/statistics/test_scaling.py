@@ -6,46 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sweeps import DOUBLING, SWEEPS, called_growing, coverage, exact, fits, near, noisy
 
 from bench.statistics.growth import EXPONENT_RANGE, PHASES, Growth, fit_growth
 from bench.statistics.power_law import fit_curves
-
-DOUBLING = [2.0**k for k in range(8)]
-SWEEPS = 500
-
-
-def exact(levels, exponent, floor, scale):
-    return [[floor + scale * x**exponent] * 5 for x in levels]
-
-
-def noisy(rng, exponent, *, share, noise=0.05, scatter=0.0, count=10, levels=8):
-    """A sweep whose floor is ``share`` of the middle level; noise per sample, scatter per level."""
-    x = 2.0 ** np.arange(levels)
-    floor = share / (1 - share) * x[levels // 2] ** exponent
-    seconds = 1e-3 * (floor + x**exponent) * np.exp(scatter * rng.standard_normal(levels))
-    spread = np.broadcast_to(noise, levels)[:, None] * rng.standard_normal((levels, count))
-    return x.tolist(), (seconds[:, None] * np.exp(spread)).tolist()
-
-
-def fits(exponent, sweeps=SWEEPS, **sweep):
-    """Fits of many sweeps, with floors from nothing to 30 % of the middle level."""
-    rng = np.random.default_rng(round(100 * exponent))
-    return [
-        fit_growth(*noisy(rng, exponent, share=rng.uniform(0, 0.3), **sweep)) for _ in range(sweeps)
-    ]
-
-
-def coverage(grown, exponent):
-    return np.mean([g.ci_low <= exponent <= g.ci_high for g in grown])
-
-
-def near(grown, exponent):
-    return np.mean([abs(g.exponent - exponent) <= 0.05 for g in grown])
-
-
-def called_growing(grown):
-    return np.mean([g.ci_low > 0 for g in grown])
-
 
 # Exact laws
 
@@ -200,78 +164,6 @@ def test_few_levels_get_wide_intervals(count):
         for levels in (count, 8)
     ]
     assert widths[0] > 5 * widths[1]
-
-
-# Laws
-
-LAWS = {
-    "constant": lambda x: 1 + 0 * x,
-    "log": lambda x: 0.3 + np.log2(2 * x),
-    "linear": lambda x: 0.3 * 16 + x,
-    "n log n": lambda x: 10 + x * np.log2(2 * x),
-    "square": lambda x: 0.3 * 256 + x**2,
-    "cube": lambda x: 0.3 * 16**3 + x**3,
-    "falling": lambda x: 1 / (1 + x),
-}
-
-
-@pytest.mark.parametrize("law", LAWS)
-def test_exact_law_is_named(law):
-    times = 1e-3 * LAWS[law](np.array(DOUBLING))
-    growth = fit_growth(DOUBLING, [[t] * 5 for t in times.tolist()])
-    assert (growth.law, growth.rivals, growth.thin) == (law, (), "")
-    assert (growth.constant_p < 0.01) == (law != "constant")
-
-
-@pytest.mark.parametrize("law", ["log", "linear", "square", "cube"])
-def test_noisy_law_is_named_or_a_rival(law):
-    """Two percent noise; the law is among those that fit, and mostly the one that fits best."""
-    rng = np.random.default_rng(4)
-    times = LAWS[law](np.array(DOUBLING))
-    found = []
-    for _ in range(200):
-        samples = times[:, None] * np.exp(0.02 * rng.standard_normal((8, 10)))
-        found.append(fit_growth(DOUBLING, samples.tolist()))
-    assert np.mean([g.law == law for g in found]) >= 0.9
-    assert np.mean([law in (g.law, *g.rivals) for g in found]) >= 0.98
-
-
-@pytest.mark.parametrize("exponent", [0.5, 1.5, 2.5])
-def test_another_power_is_called_one(exponent):
-    grown = fits(exponent, 100)
-    assert np.mean([g.law == "power" for g in grown]) >= 0.9
-
-
-def test_neighbouring_laws_are_rivals_where_the_noise_hides_their_difference():
-    grown = [g for g in fits(0.5, 60, noise=0.1, levels=5) if g.rivals]
-    assert len(grown) > 15
-    assert not any(g.law in g.rivals for g in grown)
-    assert not any(g.rivals for g in fits(1.0, 20, noise=0.001))
-
-
-def test_a_slope_that_is_neither_sure_nor_excluded_is_undecided():
-    x, samples = noisy(np.random.default_rng(5), 1.0, share=0.2, noise=0.2, levels=4)
-    growth = fit_growth(x, samples)
-    assert 0.01 < growth.constant_p < 0.05
-    assert growth.law == "undecided"
-    assert growth.exponent > 0.5  # the best guess, with an interval that contains 0
-    assert growth.ci_low <= 0 < growth.exponent <= growth.ci_high
-
-
-@pytest.mark.parametrize(
-    ("levels", "thin"),
-    [
-        ([1, 2, 8], "3 levels over a factor of 8, a law takes 4 over a factor of 8"),
-        ([2, 3, 4, 6, 8], "5 levels over a factor of 4, a law takes 4 over a factor of 8"),
-        ([1, 2, 4, 8], ""),
-    ],
-)
-def test_thin_levels_have_no_law(levels, thin):
-    growth = fit_growth(levels, exact(levels, 1.0, 0.1, 1.0))
-    assert growth.thin == thin
-    assert growth.law == ("" if thin else "linear")
-    assert growth.exponent == pytest.approx(1.0, abs=1e-3)  # an indication all the same
-    assert growth.constant_p < 0.01
 
 
 def test_interval_contains_zero_unless_constant_is_rejected():
