@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 PHASE = "phase: "
 """Ranges of a trace whose names begin so are phases."""
 
@@ -68,8 +70,6 @@ class TraceMarks:
 
     def enter(self, name: str) -> None:
         """Open a range."""
-        import torch
-
         if self._nvtx:
             torch.cuda.nvtx.range_push(name)  # type: ignore[no-untyped-call]
         mark = torch.profiler.record_function(PHASE + name)
@@ -80,6 +80,4 @@ class TraceMarks:
         """Close it."""
         self._open.pop().__exit__(None, None, None)
         if self._nvtx:
-            import torch
-
             torch.cuda.nvtx.range_pop()  # type: ignore[no-untyped-call]

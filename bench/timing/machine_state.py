@@ -11,6 +11,8 @@ from statistics import median
 from typing import Any
 
 import numpy as np
+import torch
+from scipy.stats import kendalltau
 
 Reading = dict[str, Any]
 Reader = Callable[[], Reading]
@@ -53,8 +55,6 @@ def gpu_reader(device: str) -> Reader:
         import pynvml
     except ImportError:
         return dict
-    import torch
-
     pynvml.nvmlInit()
     uuid = torch.cuda.get_device_properties(device).uuid
     handle = pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{uuid}")
@@ -144,8 +144,6 @@ def _slow_first(logs: Any) -> str:
 
 def _drift(logs: Any) -> str:
     """A monotone trend by Kendall's test that matters between the first and the last third."""
-    from scipy.stats import kendalltau
-
     third = len(logs) // 3
     change = np.median(logs[-third:]) - np.median(logs[:third])
     if abs(change) < MATTERS:

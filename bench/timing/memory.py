@@ -14,6 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
+
 _STATUS = Path("/proc/self/status")
 _CLEAR_REFS = Path("/proc/self/clear_refs")
 _RESET_PEAK = "5"
@@ -50,8 +52,6 @@ def peak_of(call: Callable[[], object], device: str) -> Memory:
 
 
 def _cuda_peak(call: Callable[[], object], device: str) -> Memory:
-    import torch
-
     torch.cuda.synchronize(device)
     # What the cache holds would be used without being reserved again.
     torch.cuda.empty_cache()

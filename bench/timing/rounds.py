@@ -7,16 +7,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
 from math import nan
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
 
 from bench.spec.sampling import Sampling
 from bench.timing.clock import Clock
 from bench.timing.stopping import Stopping, Warmup, warmed_up
-
-if TYPE_CHECKING:
-    import torch
-
-    from teleport_core import Problem, Teleporter
+from teleport_core import Problem, Teleporter
+from teleport_core.phases import BACKWARD, FORWARD, UPDATE
 
 # So small that no step is refused or changes what the next one computes.
 TIMING_LR = 1e-6
@@ -49,7 +48,7 @@ class Entrant:
 
 
 def teleport_call(
-    teleporter: "Teleporter", problems: list["Problem"], clocks: list[Clock]
+    teleporter: Teleporter, problems: list[Problem], clocks: list[Clock]
 ) -> tuple[list[Sample], int, dict[str, Any]]:
     """Prepare and advance on every batch in turn; a mark before, between and after.
 
@@ -74,13 +73,9 @@ def teleport_call(
 
 
 def sgd_call(
-    problems: list["Problem"], steps: int, clocks: list[Clock]
+    problems: list[Problem], steps: int, clocks: list[Clock]
 ) -> tuple[list[Sample], int, dict[str, Any]]:
     """``steps`` SGD steps on every batch: forward, backward, in-place foreach update."""
-    import torch
-
-    from teleport_core.phases import BACKWARD, FORWARD, UPDATE
-
     parameters = [p for p in problems[0].model.parameters() if p.requires_grad]
     marks = [[clock.mark() for clock in clocks]]
     for problem in problems:
@@ -97,7 +92,7 @@ def sgd_call(
     return _samples(clocks, marks), steps * len(problems), {}
 
 
-def _forward(problem: "Problem") -> Any:
+def _forward(problem: Problem) -> Any:
     inputs = problem.inputs
     if isinstance(inputs, dict):
         return problem.model(**inputs)
@@ -192,10 +187,8 @@ def settled() -> Iterator[None]:
         gc.unfreeze()
 
 
-def restore(model: "torch.nn.Module", start: dict[str, "torch.Tensor"]) -> None:
+def restore(model: torch.nn.Module, start: dict[str, torch.Tensor]) -> None:
     """Put parameters and buffers back to where every sample starts from."""
-    import torch
-
     with torch.no_grad():
         for name, value in model.state_dict().items():
             value.copy_(start[name])
