@@ -8,7 +8,7 @@ import pytest
 import synthetic_run as synthetic
 from msgspec.structs import replace
 
-from bench.storage.records import SpectrumRecord
+from bench.storage.records import SpectrumRecord, Stop
 from reports import tables_of
 from reports.preservation.eigenvalues import eigenvectors_for
 from reports.preservation.preserved import preservation_table
@@ -16,7 +16,7 @@ from reports.run.run import load
 from reports.run.setting import base_point
 from reports.sections.registered import sections
 from reports.tables.columns import Row, frame, from_columns
-from reports.tables.growth import sweep
+from reports.tables.growth import growths, scaling_row, sweep
 from reports.tables.roofline import roof_of
 from reports.tables.runtime import cell_rows
 from reports.text.csv_files import csv as to_csv
@@ -336,3 +336,32 @@ def test_the_change_of_preactivations_stands_before_its_bound():
     assert labels[position + 1] == "its bound"
     (row,) = table.rows
     assert [cell.value for cell in row[position : position + 2]] == pytest.approx([1e-3, 7e-3])
+
+
+def test_whether_data_alone_feeds_a_layer_is_in_the_table(report_of):
+    free = [{"rule": "numerical", "tau": 1.0, "dimensions": 3}]
+    layers = [
+        {**synthetic.spectrum(f"{i}.weight", i, 64, 0.5), "data_fed": fed, "free": free}
+        for i, fed in enumerate((True, False, None))
+    ]
+    directory, _ = report_of(layers)
+    with (directory / "null_dimensions.csv").open(encoding="utf-8", newline="") as file:
+        assert [row["data_fed"] for row in csv.DictReader(file)] == ["True", "False", ""]
+
+
+def test_the_floor_of_memory_is_in_bytes_and_no_time():
+    cells = [replace(cell, peak_memory_bytes=1000 * cell.d + 5_000_000) for cell in STRUCTS]
+    rows = [scaling_row(grown) for grown in growths(cells, synthetic.BASE)]
+    memory = next(row for row in rows if (row.phase, row.axis) == ("memory", "d"))
+    assert memory.floor_bytes > 4e6
+    assert math.isnan(memory.floor_s)
+    assert math.isnan(memory.scale)
+    assert all(math.isnan(row.floor_bytes) for row in rows if row.phase != "memory")
+
+
+def test_intervals_of_samples_that_were_looked_at_are_wider():
+    cell = STRUCTS[1]
+    often = replace(cell, samples=cell.samples * 4)
+    looked = replace(often, stop=Stop(interval_level=0.999))
+    plain, wide = row_of_cell(often), row_of_cell(looked)
+    assert wide.ci_high_s - wide.ci_low_s > plain.ci_high_s - plain.ci_low_s
