@@ -84,7 +84,7 @@ def run_block(command: Message, emit: Emit) -> None:
     for entrant in entrants:
         facts: dict[str, Any] = dict(sample_counts(variants[entrant.cell_id], problems, point.t))
         facts |= {
-            "train_samples": getattr(built, "train_samples", None),
+            "train_samples": built.train_samples,
             "flags": [*flags, *sample_flags(entrant.seconds)],
             "health": health.facts(),
             "warmup": rounds.warmup._asdict(),
