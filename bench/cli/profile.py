@@ -21,7 +21,6 @@ from bench.spec.spec import Spec
 from bench.storage.journal import Journal, read
 from bench.storage.lock import locked
 from bench.storage.run_directory import RunDirectory, open_run, write_environment
-from bench.times import seconds
 
 
 def profile(
@@ -116,9 +115,13 @@ def _rows(records: list[dict[str, Any]]) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for record in (record for record in records if record["status"] == "ok"):
         at = " ".join(f"{letter}={record[letter]}" for letter in "tdnl")
-        rows.append((record["variant"], at, "call", "1", seconds(record["seconds"]), "100 %"))
+        rows.append((record["variant"], at, "call", "1", _milliseconds(record["seconds"]), "100 %"))
         for phase in sorted(record["phases"], key=lambda phase: -phase["self_s"]):
             share = f"{100 * phase['self_s'] / record['seconds']:.1f} %"
-            time = seconds(phase["self_s"])
+            time = _milliseconds(phase["self_s"])
             rows.append((record["variant"], at, phase["phase"], str(phase["calls"]), time, share))
     return rows
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{1e3 * seconds:.3f} ms"
