@@ -19,7 +19,6 @@ from bench.spec.preset import load_preset
 from bench.storage.journal import read
 from bench.storage.records import ProfileRecord
 from bench.storage.run_directory import RunDirectory
-from bench.times import seconds
 
 
 def profile(
@@ -89,11 +88,15 @@ def _rows(records: list[ProfileRecord]) -> list[tuple[str, ...]]:
     """A row per cell and phase, the longest phase of a cell first."""
     rows: list[tuple[str, ...]] = []
     for record in (record for record in records if record.status == "ok" and record.seconds):
-        whole = record.seconds or 0.0
+        seconds = record.seconds or 0.0
         at = f"t={record.t} d={record.d} n={record.n} l={record.l}"
-        rows.append((record.variant, at, "call", "1", seconds(whole), "100 %"))
+        rows.append((record.variant, at, "call", "1", _milliseconds(seconds), "100 %"))
         for phase in sorted(record.phases, key=lambda phase: -phase.self_s):
-            share = f"{100 * phase.self_s / whole:.1f} %"
-            time = seconds(phase.self_s)
+            share = f"{100 * phase.self_s / seconds:.1f} %"
+            time = _milliseconds(phase.self_s)
             rows.append((record.variant, at, phase.phase, f"{phase.calls:g}", time, share))
     return rows
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{1e3 * seconds:.3f} ms"

@@ -8,6 +8,11 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import Any
 
+import torch
+
+from teleport_core import products
+from teleport_core.wall_clock import wall_clock
+
 COPY_BYTES = 2**27  # 128 MiB and its copy: beyond the caches of most machines
 SQUARE = {"cpu": 1024, "cuda": 8192}
 _SECONDS = 0.3  # for each rate
@@ -28,11 +33,6 @@ def measure(device: str, dtype: str, d: int, n: int) -> dict[str, Any]:
         ``thin_matmul_flop_per_s``, each by the fastest library that an engine would use, and what
         they were measured with.
     """
-    import torch
-
-    from teleport_core import products
-    from teleport_core.wall_clock import wall_clock
-
     kind: torch.dtype = getattr(torch, dtype)
     now = wall_clock(device)
     size = SQUARE[device.partition(":")[0]]

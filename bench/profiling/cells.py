@@ -4,7 +4,7 @@ import re
 from dataclasses import asdict
 from itertools import cycle
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bench.costs.closed_forms import call_counts, sample_counts
 from bench.errors import RunError
@@ -14,10 +14,8 @@ from bench.profiling import convert, record, summary, trace
 from bench.profiling.record import Call
 from bench.spec.variants import SGD, parse_variant
 from bench.timing.rounds import TIMING_LR, sgd_call
+from teleport_core import Problem, make
 from teleport_core.wall_clock import wall_clock
-
-if TYPE_CHECKING:
-    from teleport_core import Problem
 
 FOLDER = "profiles"
 """Of a run directory; holds ``raw`` for Perfetto and ``tensorboard``, a log directory."""
@@ -31,7 +29,7 @@ class _NotEveryStepError(RunError):
 
 
 def profile_cell(
-    cell: dict[str, Any], point: Point, problems: list["Problem"], run: Path, detail: Detail
+    cell: dict[str, Any], point: Point, problems: list[Problem], run: Path, detail: Detail
 ) -> dict[str, Any]:
     """Write the traces of a cell into a run directory and return its profile as JSON values.
 
@@ -75,8 +73,7 @@ def trace_name(variant: str, point: Point, cell_id: str) -> str:
     return f"{words}-{letters}-{cell_id[:6]}"
 
 
-def _teleport(variant: str, point: Point, problems: list["Problem"]) -> Call:
-    from teleport_core import make
+def _teleport(variant: str, point: Point, problems: list[Problem]) -> Call:
 
     parsed = parse_variant(variant)
     options = {**parsed.options, "steps": point.t, "lr": TIMING_LR, "cap": float("inf")}
@@ -99,6 +96,6 @@ def _teleport(variant: str, point: Point, problems: list["Problem"]) -> Call:
     return Call(prepare, steps)
 
 
-def _sgd(problems: list["Problem"], t: int) -> Call:
+def _sgd(problems: list[Problem], t: int) -> Call:
     turns = cycle(problems)
     return Call(lambda: next(turns), lambda problem: sgd_call([problem], t, []))

@@ -6,9 +6,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
+import torch
+from torch.profiler import ProfilerActivity, profile, record_function, schedule
+
 from bench.plan.profiles import Detail
 from bench.profiling.observers import PhaseTime, Stopwatch, TraceMarks
 from bench.profiling.timeline import OTHER, PREPARE, STEPS
+from teleport_core.phases import observed
 
 WAIT, WARMUP = 1, 1
 
@@ -33,11 +37,6 @@ def record(call: Call, path: Path, device: str, detail: Detail) -> None:
 
     The file is written beside its place and renamed.
     """
-    import torch
-    from torch.profiler import ProfilerActivity, profile, record_function, schedule
-
-    from teleport_core.phases import observed
-
     cuda = device.startswith("cuda")
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if cuda else [])]
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -76,8 +75,6 @@ def watch(call: Call, now: Callable[[], float], repeats: int) -> Watched:
 
     Calls with and without the stopwatch take turns, so that what a mark costs shows.
     """
-    from teleport_core.phases import observed
-
     timed: list[tuple[float, dict[str, PhaseTime]]] = []
     plain: list[float] = []
     call.steps(call.prepare())  # warms up

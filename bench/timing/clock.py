@@ -6,6 +6,8 @@ events, which leave launch latency at both ends out. They are never mixed.
 
 from typing import Any, Protocol
 
+import torch
+
 from bench.errors import SpecError
 from teleport_core.wall_clock import wall_clock
 
@@ -46,8 +48,6 @@ class EventClock:
 
     def mark(self) -> Any:
         """An event recorded behind all queued work."""
-        import torch
-
         event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
         event.record()
         return event
@@ -72,8 +72,6 @@ def flush_l2(device: str) -> None:
     Raises:
         SpecError: a device that is not a CUDA device.
     """
-    import torch
-
     if not device.startswith("cuda"):
         raise SpecError(
             f"expected a CUDA device for sampling.cache = 'cold'; got {device!r}: write 'hot'"

@@ -2,17 +2,22 @@
 
 from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
 
 from bench.costs.closed_forms import sample_counts
 from bench.plan.points import Point
+from bench.problems.build import build
 from bench.process.protocol import Message
 from bench.seeds import seed_for
 from bench.spec.sampling import Sampling
 from bench.spec.variants import SGD, parse_variant
+from bench.timing.clock import clocks_for, flush_l2
 from bench.timing.foreign_load import ForeignLoad
 from bench.timing.machine_state import Health, gpu_reader, sample_flags
 from bench.timing.rounds import (
+    TIMING_LR,
     Entrant,
     Rounds,
     Sample,
@@ -25,17 +30,12 @@ from bench.timing.rounds import (
 from bench.worker.failures import Emit, fail
 from bench.worker.gradient_check import look_at_start, misread
 from bench.worker.memory_and_operations import counting_pass, memory_pass
-
-if TYPE_CHECKING:
-    from teleport_core import Problem
+from teleport_core import Problem, make
+from teleport_core.verification.problem_checks import check_problem
 
 
 def built_point(command: Message) -> Any:
     """The point of a command, and its model, loss and batches."""
-    import torch
-
-    from bench.problems.build import build
-
     if command["threads"]:
         torch.set_num_threads(command["threads"])
     point = Point(**command["point"])
@@ -50,9 +50,6 @@ def built_point(command: Message) -> Any:
 
 def run_block(command: Message, emit: Emit) -> None:
     """Measure the cells of one point, interleaved."""
-    from bench.timing.clock import flush_l2
-    from teleport_core import Problem
-
     point, built = built_point(command)
     problems = [Problem(built.model, built.loss_fn, *batch) for batch in built.batches]
     check_batches(problems)
@@ -103,11 +100,9 @@ def run_block(command: Message, emit: Emit) -> None:
 
 
 def _entrants(
-    cells: list[Message], point: Point, problems: list["Problem"], emit: Emit
+    cells: list[Message], point: Point, problems: list[Problem], emit: Emit
 ) -> list[Entrant]:
     """The cells that can be called; the others fail."""
-    from bench.timing.clock import clocks_for
-
     clocks = clocks_for(point.device)
     entrants = []
     for cell in cells:
@@ -118,19 +113,14 @@ def _entrants(
     return entrants
 
 
-def check_batches(problems: list["Problem"]) -> None:
+def check_batches(problems: list[Problem]) -> None:
     """Refuse bad input once, before anything is timed."""
-    from teleport_core.verification.problem_checks import check_problem
-
     for problem in problems:
         check_problem(problem)
 
 
-def entrant_of(cell: Message, point: Point, problems: list["Problem"], clocks: Any) -> Entrant:
+def entrant_of(cell: Message, point: Point, problems: list[Problem], clocks: Any) -> Entrant:
     """A cell as what is called and timed."""
-    from bench.timing.rounds import TIMING_LR
-    from teleport_core import make
-
     expected = point.t * point.b
     if cell["variant"] == str(SGD):
         call = partial(sgd_call, problems, point.t, clocks)

@@ -2,10 +2,12 @@
 
 from bench.errors import BenchError
 from bench.plan.points import Point
+from bench.problems.factory import factory_arguments, load_factory
 from bench.process.protocol import Message
 from bench.spec.variants import parse_variant
 from bench.worker.block import built_point
 from bench.worker.failures import Emit, reason_of
+from teleport_core import OptionError, make
 
 
 def run_check(command: Message, emit: Emit) -> None:
@@ -14,8 +16,6 @@ def run_check(command: Message, emit: Emit) -> None:
     A function of the user's is found and asked what it takes, and not called: that is done, and
     may fail, where its cells are measured.
     """
-    from teleport_core import OptionError, make
-
     for text in command["variants"]:
         variant = parse_variant(text)
         try:
@@ -36,7 +36,6 @@ def run_check(command: Message, emit: Emit) -> None:
 
 
 def _check(place: Message) -> None:
-    from bench.problems.factory import factory_arguments, load_factory
 
     point = Point(**place["point"])
     if ":" in point.model:

@@ -1,7 +1,4 @@
-"""The process that measures: reads commands, streams events (see ``bench.process.protocol``).
-
-Run as ``python -m bench.worker``; it can be started on any source tree that speaks the protocol.
-"""
+"""The loop of the worker: reads commands, streams events (see ``bench.process.protocol``)."""
 
 import os
 import sys
@@ -10,9 +7,12 @@ from collections.abc import Callable
 from pkgutil import resolve_name
 from typing import TextIO
 
+import torch
+
+from bench.costs.roofline import measure
 from bench.errors import SpecError
+from bench.machine.environment import describe, resolve_device
 from bench.measurements.measurement import measurements
-from bench.process.lifeline import die_with_runner
 from bench.process.protocol import Message, parse, send
 from bench.worker.block import built_point, check_batches, entrant_of
 from bench.worker.check import run_check
@@ -20,15 +20,6 @@ from bench.worker.failures import Emit, PoisonedError, fail, is_poisoned, reason
 from bench.worker.turns import OpenBlocks, Workshop
 
 Command = Callable[[Message, Emit], None]
-
-
-def main() -> None:
-    """Serve commands until told to stop or until standard input ends."""
-    die_with_runner()
-    # The measured code may print: its output goes to standard error, ours to the real one.
-    events = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-    serve(sys.stdin, events)
 
 
 def serve(commands: TextIO, events: TextIO) -> None:
@@ -63,10 +54,6 @@ def serve(commands: TextIO, events: TextIO) -> None:
 
 def run_roofline(command: Message, emit: Emit) -> None:
     """Measure what the machine can do at most."""
-    import torch
-
-    from bench.costs.roofline import measure
-
     if command["threads"]:
         torch.set_num_threads(command["threads"])
     device = command["device"]
@@ -76,10 +63,6 @@ def run_roofline(command: Message, emit: Emit) -> None:
 
 def run_environment(command: Message, emit: Emit) -> None:
     """Describe machine and software, and resolve the device "auto"."""
-    import torch
-
-    from bench.machine.environment import describe, resolve_device
-
     device = resolve_device(command["device"])
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise SpecError(f"expected a CUDA device for device {device!r}; torch sees none: use cpu")

@@ -4,9 +4,13 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+import torch
+
 from bench.errors import BenchError, SpecError
 from bench.plain_text import plain
 from bench.process.protocol import Message
+from teleport_core import TeleportError
+from teleport_core.errors import ModelError, ProblemError
 
 Emit = Callable[[Message], None]
 
@@ -24,10 +28,6 @@ def status_of(error: Exception) -> str:
     Skipped: the method cannot move this model, or there is no such model at this point. Invalid:
     the numbers are no good, such as a loss that is NaN. Oom: out of memory. Crashed: anything else.
     """
-    import torch
-
-    from teleport_core.errors import ModelError, ProblemError
-
     if isinstance(error, (ModelError, SpecError)):
         return "skipped"
     if isinstance(error, (ProblemError, torch.linalg.LinAlgError)):  # type: ignore[attr-defined]
@@ -39,8 +39,6 @@ def status_of(error: Exception) -> str:
 
 def is_poisoned() -> bool:
     """Whether an error has left the CUDA context unusable, as an illegal access does."""
-    import torch
-
     if not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         return False
     try:
@@ -52,8 +50,6 @@ def is_poisoned() -> bool:
 
 def reason_of(error: Exception) -> str:
     """What is shown to the user: our own errors speak for themselves."""
-    from teleport_core import TeleportError
-
     text = plain(str(error))
     ours = isinstance(error, (BenchError, TeleportError))
     return text if ours else f"{type(error).__name__}: {text}{_place(error)}"
@@ -86,7 +82,5 @@ def fail(cell_id: str, error: Exception, emit: Emit) -> None:
 
 def empty_cache() -> None:
     """Give back what the device's allocator holds for later."""
-    import torch
-
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

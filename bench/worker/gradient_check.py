@@ -1,20 +1,17 @@
 """No time of a method that climbs another gradient than the model's own."""
 
 from math import nan
-from typing import TYPE_CHECKING
 
 from bench.timing.rounds import Entrant
 from bench.worker.failures import Emit, fail
+from teleport_core import Problem
+from teleport_core.errors import ModelError
+from teleport_core.verification.guarantee import require_gradient
+from teleport_core.verification.reference import Look, look
 
-if TYPE_CHECKING:
-    from teleport_core import Problem
-    from teleport_core.verification.reference import Look
 
-
-def look_at_start(problem: "Problem", entrants: list[Entrant], emit: Emit) -> "Look | None":
+def look_at_start(problem: Problem, entrants: list[Entrant], emit: Emit) -> Look | None:
     """The model's own gradient before anything moved; where it has none no method is timed."""
-    from teleport_core.verification.reference import look
-
     try:
         return look(problem)
     except Exception as error:
@@ -24,11 +21,8 @@ def look_at_start(problem: "Problem", entrants: list[Entrant], emit: Emit) -> "L
         return None
 
 
-def misread(entrant: Entrant, problem: "Problem", seen: "Look | None") -> str:
+def misread(entrant: Entrant, problem: Problem, seen: Look | None) -> str:
     """What is wrong with the gradient of an entrant's first call; nothing once it was right."""
-    from teleport_core.errors import ModelError
-    from teleport_core.verification.guarantee import require_gradient
-
     if entrant.held or seen is None:
         return ""
     try:

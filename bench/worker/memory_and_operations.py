@@ -4,16 +4,13 @@ A failure here costs what was asked, not the times.
 """
 
 import traceback
-from typing import TYPE_CHECKING
 
 from bench.costs.closed_forms import UNKNOWN, call_counts
 from bench.process.protocol import Message
 from bench.timing.memory import Memory, peak_of
 from bench.timing.rounds import Entrant
 from bench.worker.failures import Emit, empty_cache, is_poisoned, reason_of, status_of
-
-if TYPE_CHECKING:
-    from teleport_core import Problem
+from teleport_core import Problem
 
 
 def memory_pass(entrant: Entrant, device: str, emit: Emit) -> Message:
@@ -26,7 +23,7 @@ def memory_pass(entrant: Entrant, device: str, emit: Emit) -> Message:
         return Memory(None, note=note).facts()
 
 
-def counting_pass(entrant: Entrant, problems: list["Problem"], emit: Emit) -> Message:
+def counting_pass(entrant: Entrant, problems: list[Problem], emit: Emit) -> Message:
     """Operations and bytes of one more call, for what no closed form describes."""
     emit({"event": "note", "cell_id": entrant.cell_id})
     try:

@@ -10,17 +10,16 @@ import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
 
 from bench.process.protocol import Message
 from bench.timing.clock import Clock, clocks_for
 from bench.timing.processor_clock import ProcessorClock
 from bench.timing.rounds import Entrant, quiet_collector, restore
-
-if TYPE_CHECKING:
-    import torch
-
-    from teleport_core import Problem
+from teleport_core import Problem
+from teleport_core.errors import ProblemError
 
 Emit = Callable[[Message], None]
 
@@ -32,8 +31,8 @@ class Workshop:
     """What the worker lends: how it builds a point, how it makes a cell ready, how it fails one."""
 
     build: Callable[[Message], Any]
-    enter: Callable[[Message, Any, list["Problem"], Any], Entrant]
-    check: Callable[[list["Problem"]], None]
+    enter: Callable[[Message, Any, list[Problem], Any], Entrant]
+    check: Callable[[list[Problem]], None]
     fail: Callable[[str, Exception, Emit], None]
 
 
@@ -42,8 +41,8 @@ class _Ready:
     """A cell that can be asked for turns."""
 
     entrant: Entrant
-    model: "torch.nn.Module"
-    start: dict[str, "torch.Tensor"]
+    model: torch.nn.Module
+    start: dict[str, torch.Tensor]
 
 
 class OpenBlocks:
@@ -55,8 +54,6 @@ class OpenBlocks:
 
     def open(self, command: Message, emit: Emit) -> None:
         """Build a block and call each of its cells once; those that fail are reported."""
-        from teleport_core import Problem
-
         point, built = self._workshop.build(command)
         problems = [Problem(built.model, built.loss_fn, *batch) for batch in built.batches]
         self._workshop.check(problems)
@@ -98,8 +95,6 @@ class OpenBlocks:
 
 def _call(ready: _Ready) -> list[Message]:
     """The samples of one call, a sample a clock."""
-    from teleport_core.errors import ProblemError
-
     entrant = ready.entrant
     restore(ready.model, ready.start)
     samples, done, _ = entrant.call()

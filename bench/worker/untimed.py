@@ -3,25 +3,23 @@
 import traceback
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from bench.plan.profiles import Detail
+from bench.preservation.learning_rate import find_lr
+from bench.preservation.spectra import spectra
+from bench.preservation.starting_point import subject
+from bench.preservation.trajectory import trajectory
 from bench.process.protocol import Message
+from bench.profiling.cells import profile_cell
 from bench.spec.variants import Variant, parse_variant
 from bench.timing.rounds import restore
 from bench.worker.block import built_point, check_batches
 from bench.worker.failures import Emit, reason_of, status_of
-
-if TYPE_CHECKING:
-    from teleport_core import Teleporter
+from teleport_core import Problem, Teleporter, make
 
 
 def run_preservation(command: Message, emit: Emit) -> None:
     """Follow one variant step by step at every threshold of the command."""
-    from bench.preservation.learning_rate import find_lr
-    from bench.preservation.starting_point import subject
-    from bench.preservation.trajectory import trajectory
-    from teleport_core import make
-
     point, built = built_point(command)
     variant = parse_variant(command["variant"])
     where = subject(built, command["start"])
@@ -46,7 +44,7 @@ def run_preservation(command: Message, emit: Emit) -> None:
         emit({"event": "record", "record": record})
 
 
-def _at_thresholds(items: list[Message], method: "Teleporter", variant: Variant) -> list[Message]:
+def _at_thresholds(items: list[Message], method: Teleporter, variant: Variant) -> list[Message]:
     """What is followed: every threshold, or once where the variant leaves no choice of one."""
     if method.chooses_threshold:
         return [{**items[0], "tau": None}]
@@ -58,9 +56,6 @@ def _at_thresholds(items: list[Message], method: "Teleporter", variant: Variant)
 
 def run_spectrum(command: Message, emit: Emit) -> None:
     """Singular values of every layer's input at one point."""
-    from bench.preservation.spectra import spectra
-    from bench.preservation.starting_point import subject
-
     point, built = built_point(command)
     layers = list(spectra(subject(built, "init"), command["taus"]))
     for spectrum in layers:
@@ -73,10 +68,6 @@ def run_spectrum(command: Message, emit: Emit) -> None:
 
 def run_profile(command: Message, emit: Emit) -> None:
     """Profile the cells of one point: traces into the run directory, a record each."""
-    from bench.plan.profiles import Detail
-    from bench.profiling.cells import profile_cell
-    from teleport_core import Problem
-
     point, built = built_point(command)
     problems = [Problem(built.model, built.loss_fn, *batch) for batch in built.batches]
     check_batches(problems)

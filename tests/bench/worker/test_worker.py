@@ -98,7 +98,7 @@ def test_where_the_model_cannot_be_looked_at_sgd_alone_is_timed(
     def unlucky(_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("teleport_core.verification.reference.look", unlucky)
+    monkeypatch.setattr("bench.worker.gradient_check.look", unlucky)
     events: list[dict[str, Any]] = []
 
     block.run_block(command, events.append)
