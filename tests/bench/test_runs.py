@@ -17,6 +17,7 @@ from bench.spec.preset import load_preset
 from bench.spec.spec import Spec
 from bench.spec.variants import parse_variant
 from bench.storage.journal import read
+from bench.storage.records import cells_of, kind_of
 from bench.storage.run_directory import RunDirectory, read_spec
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "schema-1" / "run"
@@ -63,7 +64,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> bench.Run:
 
 
 def ids(directory: Path) -> list[tuple[str, str]]:
-    return [(r["kind"], r.get("cell_id", "")) for r in read(directory / "journal.jsonl")]
+    return [(kind_of(r), r.cell_id or "") for r in read(directory / "journal.jsonl")]
 
 
 def test_it_measures_what_the_command_line_measures(run: bench.Run, by_hand: Path) -> None:
@@ -105,8 +106,8 @@ def test_resuming_measures_only_what_is_missing(run: bench.Run, tmp_path: Path) 
     copy = shutil.copytree(run.directory, tmp_path / "run")
     journal = copy / "journal.jsonl"
     lines = journal.read_text().splitlines(keepends=True)
-    (lost,) = [r for r in read(journal) if (r["kind"], r["d"], r.get("variant")) == LOST]
-    kept = [line for line in lines if lost["cell_id"] not in line]
+    (lost,) = [r for r in cells_of(read(journal)) if (kind_of(r), r.d, r.variant) == LOST]
+    kept = [line for line in lines if lost.cell_id not in line]
     assert len(lines) - len(kept) == 1
     journal.write_text("".join(kept))
     assert bench.load(copy).summary.left == 1
@@ -116,7 +117,7 @@ def test_resuming_measures_only_what_is_missing(run: bench.Run, tmp_path: Path) 
     assert journal.read_text().startswith("".join(kept))
     added = ids(copy)[len(kept) :]
     assert [kind for kind, _ in added] == ["reference", "cell"]  # SGD once more, beside it
-    assert added[1] == ("cell", lost["cell_id"])
+    assert added[1] == ("cell", lost.cell_id)
     assert again.summary.statuses == run.summary.statuses
     assert again.summary.complete
 

@@ -292,7 +292,7 @@ def test_a_threshold_of_any_name_is_swept(
         seen.append(method)
         return {}
 
-    monkeypatch.setattr("bench.preservation.trajectory.trajectory", noted)
+    monkeypatch.setattr("bench.worker.untimed.trajectory", noted)
     section = Preservation(variants=(parse_variant(text),), taus=(1.0, 0.9), steps=2, d=16, n=6)
     spec = load_preset("smoke").with_overrides(preservation=section, device="cpu", threads=1)
     unit = next(u for u in make_units(make_plan(spec), []) if u.command["do"] == "preservation")

@@ -20,6 +20,7 @@ from bench.spec.preset import load_preset
 from bench.spec.spec import Spec
 from bench.spec.variants import parse_variant
 from bench.storage.journal import read
+from bench.storage.records import cells_of
 
 STAND_IN = Path(__file__).parents[2] / "soak" / "stand_in"
 
@@ -58,7 +59,7 @@ def runner(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Runner:
 
 
 def cells(path: Path) -> list[tuple[int, str]]:
-    return [(r["d"], r["variant"]) for r in read(path / "journal.jsonl") if r["kind"] == "cell"]
+    return [(r.d, r.variant) for r in cells_of(read(path / "journal.jsonl"))]
 
 
 WHOLE_SWEEP = [(d, variant) for d in (16, 32) for variant in ("identity", "sgd")]
@@ -98,7 +99,7 @@ def test_what_was_cut_short_is_told_and_what_failed_before_counted(
 ) -> None:
     carry_out(spec(), tmp_path, runner, command="")
     path = tmp_path / "journal.jsonl"
-    failed = path.read_text().replace('"status": "ok"', '"status": "oom"', 1)
+    failed = path.read_text().replace('"status":"ok"', '"status":"oom"', 1)
     path.write_text(failed[:-30])
     said: list[str] = []
 
