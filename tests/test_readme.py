@@ -54,13 +54,22 @@ def test_the_run_of_the_readme_is_a_run(
     assert (tmp_path / "runs" / "python" / "journal.jsonl").is_file()
 
 
-def test_the_costs_of_the_readme_are_those_of_the_recorded_run() -> None:
+AT_BASE = {"t": "8", "n": "32", "l": "3"}
+
+
+@pytest.mark.parametrize(("table", "machine"), [(0, "amd-epyc-2-cores"), (1, "nvidia-h200")])
+def test_the_costs_of_the_readme_are_those_of_the_recorded_run(table: int, machine: str) -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     cell = r" ([\d.]+) \[([\d.]+), ([\d.]+)\] \|"
-    written = re.findall(rf"^\| (\d+) \|{cell * 3}$", text, flags=re.MULTILINE)
-    recorded = ROOT / "results" / "amd-epyc-2-cores" / "ratios.csv"
+    both = re.findall(rf"^\| (\d+) \|{cell * 3}$", text, flags=re.MULTILINE)
+    written = both[4 * table :][:4]
+    recorded = ROOT / "results" / machine / "ratios.csv"
     with recorded.open(encoding="utf-8", newline="") as file:
-        rows = {(row["d"], row["variant"]): row for row in csv.DictReader(file)}
+        rows = {
+            (row["d"], row["variant"]): row
+            for row in csv.DictReader(file)
+            if AT_BASE.items() <= row.items() and row["b"] in ("1", "8")
+        }
     columns = {
         "sgd": "step",
         "nullspace:engine=textbook": "call",
@@ -75,6 +84,22 @@ def test_the_costs_of_the_readme_are_those_of_the_recorded_run() -> None:
             for end in ("", "_low", "_high")
         ]
         assert found == figures
+
+
+def test_the_milliseconds_of_the_readme_are_those_of_the_gpu() -> None:
+    text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    (written,) = re.findall(
+        r"at d = 1024: preparing a batch ([\d.]+), eight steps ([\d.]+) \(([\d.]+) without the "
+        r"graph\), an SGD step ([\d.]+), and ([\d.]+) for `teleport_core.teleport`",
+        text,
+    )
+    with (ROOT / "results" / "nvidia-h200" / "engine.csv").open(newline="") as file:
+        row = next(
+            r for r in csv.DictReader(file) if (r["d"], r["n"], r["l"]) == ("1024", "32", "3")
+        )
+    times = [("prepare_s", 1), ("step_s", 8), ("eager_step_s", 8), ("sgd_s", 1), ("call_s", 1)]
+
+    assert list(written) == [f"{1e3 * steps * float(row[name]):.1f}" for name, steps in times]
 
 
 def test_the_memory_of_the_readme_is_that_of_the_recorded_run() -> None:
