@@ -31,7 +31,7 @@ __all__ = [
     "without_base",
 ]
 
-TRIED = ("2.8", "2.11", "2.13")
+TRIED = ("2.8", "2.11", "2.13", "2.14")
 """Versions of torch on which all of this was tried."""
 
 linear_pointwise: Any = getattr(torch.ops.mkldnn, "_linear_pointwise", None)

@@ -27,7 +27,7 @@ from teleport_core.projection import project
 
 pytestmark = [
     # Torch's own: rules of forward mode are scripted; a hint about padding of even kernels.
-    pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated"),
     pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel:UserWarning"),
 ]
 
@@ -42,7 +42,7 @@ def run(problem: Problem, **options: Any) -> TeleportResult:
 
 def lr_that_grows(name: str) -> tuple[float, Problem, TeleportResult, Tensor]:
     """The first of a few learning rates at which ||g||^2 grows, and nowhere a hundredfold."""
-    for lr in (1.0, 1e-1, 1e-2, 1e-3, 1e-4):
+    for lr in (1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5):
         problem = build(name)
         before = problem.output().detach()
         result = run(problem, lr=lr)

@@ -15,7 +15,7 @@ from teleport_core.nullspace.drift.nested_spaces import TAUS, nested_spaces
 from teleport_core.rank import RULES
 
 pytestmark = [
-    pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated"),
     pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel:UserWarning"),
 ]
 
