@@ -1,5 +1,6 @@
 """The key of the measuring code: what changes it and what does not."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,26 @@ def test_what_measures_and_what_is_built_count(tree):
     assert changed(tree, "timing/clock.py", CLOCK.replace("1", "2"))
     assert changed(tree, "problems/mlp.py", "x = 2")
     assert changed(tree, "problems/new.py", "x = 1")
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("worker/block.py", '"steps": point.t', '"steps": 2 * point.t'),
+        ("timing/clock.py", "return end - start", "return 2 * (end - start)"),
+        ("problems/networks/mlp.py", "[shape.d] * (shape.l - 1)", "[shape.d] * shape.l"),
+    ],
+)
+def test_a_change_of_what_is_timed_here_counts(tmp_path, name, old, new):
+    """How a method is called counts as much as the clock."""
+    package = Path(benchmark_code.__file__).parents[1]
+    for folder in benchmark_code._MEASURING:
+        if (package / folder).is_dir():
+            shutil.copytree(package / folder, tmp_path / "bench" / folder)
+    source = (tmp_path / "bench" / name).read_text()
+    assert old in source
+
+    assert changed(tmp_path, name, source.replace(old, new))
 
 
 def test_every_name_of_what_measures_is_a_file_or_a_package_here():

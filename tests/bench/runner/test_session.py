@@ -1,5 +1,6 @@
 """A session in a run directory, with a worker that measures nothing."""
 
+import json
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bench.errors import RunError
+from bench.errors import JournalError, RunError
 from bench.plan.points import Plan
 from bench.plan.profiles import Detail
 from bench.plan.shards import parse_shard
@@ -92,6 +93,18 @@ def test_a_part_is_measured_and_resuming_without_it_the_rest(
 
     assert cells(tmp_path)[:2] == part
     assert sorted(cells(tmp_path)) == WHOLE_SWEEP
+
+
+def test_a_run_is_not_resumed_on_another_machine(runner: Runner, tmp_path: Path) -> None:
+    carry_out(spec(), tmp_path, runner, command="", part=parse_shard("1/2"))
+    place = tmp_path / "environment.json"
+    place.write_text(json.dumps({**json.loads(place.read_text()), "torch": "0.1"}))
+    before = (tmp_path / "journal.jsonl").read_bytes()
+
+    with pytest.raises(JournalError, match=r"begun on; .*torch was '?0\.1"):
+        carry_out(spec(), tmp_path, runner, command="", resume=True)
+
+    assert (tmp_path / "journal.jsonl").read_bytes() == before
 
 
 def test_what_was_cut_short_is_told_and_what_failed_before_counted(

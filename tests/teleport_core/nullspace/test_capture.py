@@ -125,6 +125,20 @@ def test_capped_later_is_neither_the_first_step_nor_the_last() -> None:
     assert 0 < run(build(), made(**options)).steps_done < 8
 
 
+@pytest.mark.usefixtures("calls")
+@pytest.mark.parametrize("share", [0.999, 1.0, 1.001])
+def test_both_stop_at_the_same_step_however_near_the_cap_is(share: float) -> None:
+    """A cap at, just below and just above ||g||^2 before the fourth step."""
+    cap = share * step_by_step(tanh_net(), lr=0.5).grad_norm_sq[3]
+    stepwise, whole = tanh_net(), tanh_net()
+
+    expected = step_by_step(stepwise, lr=0.5, cap=cap)
+    result = run(whole, made(lr=0.5, cap=cap))
+
+    assert expected.steps_done == result.steps_done == (3 if share <= 1 else 4)
+    assert identical(whole, snapshot(stepwise))
+
+
 def test_batches_of_one_shape_share_a_recording(calls: list[int]) -> None:
     """By whatever teleporter: a user's calls make one each."""
     shared, fresh = tanh_net(), tanh_net()
