@@ -6,6 +6,7 @@ from oracles import svd_basis, with_ones
 
 from teleport_core.nullspace.bases import gram
 from teleport_core.nullspace.bases.gram import gram_bases
+from teleport_core.nullspace.bases.resolution import independent, surely_full
 
 
 @pytest.mark.parametrize("ones", [False, True])
@@ -66,3 +67,15 @@ def test_the_gram_matrix_is_not_asked_for_what_it_cannot_resolve(
     Q = gram_bases([inputs], ones=False)[0].vectors
 
     assert Q.shape[1] != 5 or (Q.T @ Q - torch.eye(5)).abs().max() > 1e-10
+
+
+def test_where_cholesky_breaks_down_nothing_is_proved() -> None:
+    """Its factor is finite all the same: only its own word tells."""
+    indefinite = torch.tensor([[1.0, 2.0], [2.0, 1.0]], dtype=torch.float64)
+    factor, info = torch.linalg.cholesky_ex(indefinite)
+    assert int(info) > 0
+    assert torch.isfinite(factor).all()
+
+    assert independent(indefinite[None])[1] == 0.0
+    assert not surely_full(indefinite, 1e-3)
+    assert surely_full(torch.eye(2, dtype=torch.float64), 1e-3)
