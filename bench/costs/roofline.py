@@ -63,9 +63,7 @@ def measure(device: str, dtype: str, d: int, n: int) -> dict[str, Any]:
 
 
 def best_seconds(
-    work: Callable[[], object],
-    now: Callable[[], float] = perf_counter,
-    seconds: float = _SECONDS,
+    work: Callable[[], object], now: Callable[[], float] = perf_counter, seconds: float = _SECONDS
 ) -> float:
     """The shortest time of one call of ``work``, warmed up, repeated for about ``seconds``.
 

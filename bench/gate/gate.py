@@ -52,11 +52,7 @@ class Rules:
     def judge(self, base: Measured, head: Measured) -> list[Judgement]:
         """Verdicts on all cells."""
         return judge(
-            base,
-            head,
-            min_effects=self.min_effects,
-            default=self.default,
-            looks=len(LOOKS),
+            base, head, min_effects=self.min_effects, default=self.default, looks=len(LOOKS)
         )
 
 

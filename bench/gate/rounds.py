@@ -66,10 +66,7 @@ class Duel:
         self.samples: tuple[Samples, Samples] = ({}, {})
 
     def run(
-        self,
-        cells: Sequence[str],
-        looks: Sequence[int],
-        undecided: Callable[[], set[str]],
+        self, cells: Sequence[str], looks: Sequence[int], undecided: Callable[[], set[str]]
     ) -> int:
         """Play rounds until nothing is undecided or the last look is over.
 

@@ -72,12 +72,6 @@ def _unit(plan: Plan, block: Block, run: Path, detail: Detail) -> Unit:
             "run": str(run.resolve()),
             "detail": asdict(detail),
         },
-        base={
-            **timed.base,
-            "kind": "profile",
-            "unit": name,
-            "method": "all",
-            "variant": "all",
-        },
+        base={**timed.base, "kind": "profile", "unit": name, "method": "all", "variant": "all"},
         cell_ids=(name,),
     )

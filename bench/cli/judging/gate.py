@@ -30,8 +30,7 @@ MinEffect = Annotated[
 ]
 History = Annotated[Path | None, typer.Option(help="A file to append the result to.")]
 DryRun = Annotated[
-    bool,
-    typer.Option("--dry-run", help="Check the revision and print the plan; measure nothing."),
+    bool, typer.Option("--dry-run", help="Check the revision and print the plan; measure nothing.")
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print the table alone.")]
 

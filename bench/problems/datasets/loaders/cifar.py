@@ -60,12 +60,7 @@ KINDS = {
         (10,),
     ),
     "cifar-100": Kind(
-        "cifar-100",
-        "cifar-100-binary",
-        "cifar-100-python",
-        ("train.bin",),
-        "test.bin",
-        (20, 100),
+        "cifar-100", "cifar-100-binary", "cifar-100-python", ("train.bin",), "test.bin", (20, 100)
     ),
 }
 
