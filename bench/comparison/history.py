@@ -88,11 +88,7 @@ def append(path: Path, entry: journal.Line) -> None:
 
 
 def load(path: Path) -> list[journal.Line]:
-    """The lines of a history, oldest first.
-
-    Raises:
-        JournalError: no such file, or a damaged one.
-    """
+    """The lines of a history, oldest first; JournalError: no such file, or a damaged one."""
     entries = [record for record in journal.lines(path)[0] if record["kind"] == KIND]
     return sorted(entries, key=lambda entry: entry["when"])
 

@@ -40,11 +40,7 @@ class Lane:
         self._conversation = Conversation(lambda: self.launch(self.root), SILENCE_SECONDS)
 
     def start(self) -> None:
-        """Launch a worker; ``ready`` waits for it.
-
-        Raises:
-            RunError: it cannot be launched.
-        """
+        """Launch a worker; ``ready`` waits for it; RunError: it cannot be launched."""
         self._opened = []
         self._conversation.start()
 

@@ -75,11 +75,7 @@ def trees(revision: str, inside: Path) -> Iterator[Trees]:
 
 
 def resolve(revision: str, repository: Path) -> str:
-    """The full hash of the commit that a revision names.
-
-    Raises:
-        SpecError: no such commit here.
-    """
+    """The full hash of the commit that a revision names; SpecError: no such commit here."""
     try:
         return _git(
             repository,

@@ -26,11 +26,7 @@ WHOLE = Shard(1, 1)
 
 
 def parse_shard(text: str) -> Shard:
-    """Read ``I/N``.
-
-    Raises:
-        SpecError: anything else, or I outside 1 ... N.
-    """
+    """Read ``I/N``; SpecError: anything else, or I outside 1 ... N."""
     match = _SHARD.fullmatch(text.strip())
     index, count = (int(part) for part in match.groups()) if match else (0, 0)
     if not 1 <= index <= count:

@@ -91,11 +91,7 @@ class Host(NamedTuple):
 
 
 def summarise(trace: Trace) -> Summary:
-    """The summary of a trace that holds at least one call.
-
-    Raises:
-        RunError: it holds none.
-    """
+    """The summary of a trace that holds at least one call; RunError: it holds none."""
     marks = timeline(trace)
     spans = trace.of(OPERATOR, *LAUNCHES)
     nesting = nest(spans)

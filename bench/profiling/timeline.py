@@ -73,11 +73,7 @@ class Timeline:
 
 
 def timeline(trace: Trace) -> Timeline:
-    """The calls and phases of a trace.
-
-    Raises:
-        RunError: it holds no call.
-    """
+    """The calls and phases of a trace; RunError: it holds no call."""
     marks = trace.of(ANNOTATION)
     parts = [mark for mark in marks if mark.name.startswith(PART)]
     phases = [mark for mark in marks if mark.name.startswith(PHASE)]

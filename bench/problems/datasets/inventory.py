@@ -34,11 +34,7 @@ def present(data_dir: Path | None = None) -> list[str]:
 
 
 def check(name: str, data_dir: Path | None = None) -> list[Checked]:
-    """Parse and hash everything a data set consists of.
-
-    Raises:
-        DataError: unknown, absent or damaged.
-    """
+    """Parse and hash everything a data set consists of; DataError: unknown, absent or damaged."""
     return provider_of(name).check(resolve_name(name), data_dir)
 
 

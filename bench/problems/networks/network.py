@@ -35,11 +35,7 @@ Build = Callable[[Shape], nn.Module]
 
 
 def require_images(model: str, shape: Shape) -> tuple[int, int, int]:
-    """(channels, height, width).
-
-    Raises:
-        SpecError: the data set holds something else.
-    """
+    """(channels, height, width); SpecError: the data set holds something else."""
     if len(shape.sample) != 3 or shape.task != "classes":
         raise SpecError(
             f"expected a data set of images for --model {model}; {shape.dataset} holds "
@@ -50,11 +46,7 @@ def require_images(model: str, shape: Shape) -> tuple[int, int, int]:
 
 
 def require_sequences(model: str, shape: Shape) -> tuple[int, int]:
-    """(length, values at each place).
-
-    Raises:
-        SpecError: the data set holds something else.
-    """
+    """(length, values at each place); SpecError: the data set holds something else."""
     if len(shape.sample) != 2 or shape.task == "tokens":
         hint = "--model decoder" if shape.task == "tokens" else "--dataset sequential-mnist"
         raise SpecError(
@@ -66,11 +58,7 @@ def require_sequences(model: str, shape: Shape) -> tuple[int, int]:
 
 
 def require_text(model: str, shape: Shape) -> int:
-    """The length of a sequence of tokens.
-
-    Raises:
-        SpecError: the data set holds something else.
-    """
+    """The length of a sequence of tokens; SpecError: the data set holds something else."""
     if shape.task != "tokens":
         raise SpecError(
             f"expected a data set of text for --model {model}; {shape.dataset} holds "
@@ -80,11 +68,7 @@ def require_text(model: str, shape: Shape) -> int:
 
 
 def require_numbers(model: str, shape: Shape) -> None:
-    """Refuse text for a network that takes numbers.
-
-    Raises:
-        SpecError: the data set holds text.
-    """
+    """Refuse text for a network that takes numbers; SpecError: the data set holds text."""
     if shape.task == "tokens":
         raise SpecError(
             f"expected a data set of numbers for --model {model}; {shape.dataset} holds "
