@@ -85,11 +85,6 @@ class Lane:
             return []
         return samples
 
-    def end(self) -> None:
-        """End the worker and forget its blocks; failures stay."""
-        self._conversation.end()
-        self._opened = []
-
     def kill(self) -> None:
         """End the worker at once."""
         self._conversation.kill()

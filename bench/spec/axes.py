@@ -24,7 +24,6 @@ MEANINGS = {
     "l": "weight layers",
     "b": "teleport batches",
 }
-UNITS = {"t": "steps", "d": "units", "n": "samples", "l": "layers", "b": "batches"}
 MOST_LEVELS = 1000
 
 _EXAMPLES = {

@@ -14,29 +14,19 @@ from bench import entry_points
 from bench.errors import JournalError
 from bench.spec.checks import shown
 from bench.spec.sections import MEASUREMENTS
-from bench.storage.record import SCHEMA, FailureRecord, Level, Record, Whole
-from bench.storage.timed_records import CellRecord, ReferenceRecord, Sample, Stop, Warmup
+from bench.storage.record import SCHEMA, FailureRecord, Record
+from bench.storage.timed_records import CellRecord, ReferenceRecord, Sample, Stop
 from bench.storage.untimed_records import (
-    CurvePoint,
-    FreeDimensions,
     PhaseTime,
     PreservationRecord,
     ProfileRecord,
     SpectrumRecord,
-    Traced,
     Usage,
 )
 
 __all__ = [
-    "KINDS",
     "SCHEMA",
-    "UPGRADES",
     "CellRecord",
-    "CurvePoint",
-    "FailureRecord",
-    "FreeDimensions",
-    "Level",
-    "Line",
     "PhaseTime",
     "PreservationRecord",
     "ProfileRecord",
@@ -45,18 +35,7 @@ __all__ = [
     "Sample",
     "SpectrumRecord",
     "Stop",
-    "Traced",
     "Usage",
-    "Warmup",
-    "Whole",
-    "cells_of",
-    "foreign_kinds",
-    "kind_of",
-    "made",
-    "plain",
-    "struct_of",
-    "typed",
-    "upgraded",
 ]
 
 Line = dict[str, Any]

@@ -1,14 +1,13 @@
 """``teleport-bench gate``: has this working tree become slower than a revision?"""
 
-import time
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from bench.cli import options
-from bench.cli.command import command
 from bench.cli.stopping import stoppable
 from bench.errors import RunError
 from bench.plan.points import make_plan
@@ -62,7 +61,7 @@ def gate(
     5 ambiguous (with --strict).
     """
     from bench.cli.judging import gating
-    from bench.cli.judging.finished import Pair
+    from bench.cli.judging.finished import compare_finished
     from bench.cli.judging.verdicts import effect
     from bench.gate.gate import MIN_EFFECT
 
@@ -71,8 +70,10 @@ def gate(
         raise RunError(f"expected an empty --out; {where} holds something: choose another")
     default = effect(min_effect, MIN_EFFECT)
     if head is not None:
-        pair = Pair(Path(base), head, default, calibration, strict)
-        raise typer.Exit(gating.carry_out_finished(pair, where, history).exit_code)
+        outcome = compare_finished(
+            Path(base), head, where, default=default, calibration=calibration, strict=strict
+        )
+        raise typer.Exit(gating.finish(outcome, history).exit_code)
     spec = options.spec_of(
         load_preset(preset),
         axis,
@@ -86,28 +87,11 @@ def gate(
         seed=seed,
     )
     plan = make_plan(spec)
-    asked = gating.Asked(
-        base=base,
-        plan=plan,
-        out=where,
-        strict=strict,
-        default=default,
-        calibration=calibration,
-        history=history,
-        command=command(),
-        when=time.time(),
-    )
     if dry_run:
-        typer.echo(gating.describe(asked))
+        typer.echo(gating.describe(base, plan))
         return
+    say = options.silent if quiet else partial(typer.echo, err=True)
+    asked = gating.Asked(base, where, strict, default, calibration, history)
     with stoppable():
-        outcome = gating.carry_out(asked, say=_silent if quiet else _say)
+        outcome = gating.carry_out(asked, plan, say)
     raise typer.Exit(outcome.exit_code)
-
-
-def _say(text: str) -> None:
-    typer.echo(text, err=True)
-
-
-def _silent(_text: str) -> None:
-    """Say nothing."""
