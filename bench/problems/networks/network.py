@@ -37,10 +37,7 @@ Build = Callable[[Shape], nn.Module]
 def require_images(model: str, shape: Shape) -> tuple[int, int, int]:
     """(channels, height, width); SpecError: the data set holds something else."""
     if len(shape.sample) != 3 or shape.task != "classes":
-        raise SpecError(
-            f"expected a data set of images for --model {model}; {shape.dataset} holds "
-            f"{_held(shape)}: write for example --dataset cifar-10"
-        )
+        raise _misfit(model, shape, "images", "write for example --dataset cifar-10")
     channels, height, width = shape.sample
     return channels, height, width
 
@@ -49,10 +46,7 @@ def require_sequences(model: str, shape: Shape) -> tuple[int, int]:
     """(length, values at each place); SpecError: the data set holds something else."""
     if len(shape.sample) != 2 or shape.task == "tokens":
         hint = "--model decoder" if shape.task == "tokens" else "--dataset sequential-mnist"
-        raise SpecError(
-            f"expected a data set of sequences for --model {model}; {shape.dataset} holds "
-            f"{_held(shape)}: write for example {hint}"
-        )
+        raise _misfit(model, shape, "sequences", f"write for example {hint}")
     length, values = shape.sample
     return length, values
 
@@ -60,24 +54,21 @@ def require_sequences(model: str, shape: Shape) -> tuple[int, int]:
 def require_text(model: str, shape: Shape) -> int:
     """The length of a sequence of tokens; SpecError: the data set holds something else."""
     if shape.task != "tokens":
-        raise SpecError(
-            f"expected a data set of text for --model {model}; {shape.dataset} holds "
-            f"{_held(shape)}: write for example --dataset ptb"
-        )
+        raise _misfit(model, shape, "text", "write for example --dataset ptb")
     return shape.sample[0]
 
 
 def require_numbers(model: str, shape: Shape) -> None:
     """Refuse text for a network that takes numbers; SpecError: the data set holds text."""
     if shape.task == "tokens":
-        raise SpecError(
-            f"expected a data set of numbers for --model {model}; {shape.dataset} holds "
-            f"{_held(shape)}: write --model decoder"
-        )
+        raise _misfit(model, shape, "numbers", "write --model decoder")
 
 
-def _held(shape: Shape) -> str:
+def _misfit(model: str, shape: Shape, wanted: str, hint: str) -> SpecError:
     size = " x ".join(map(str, shape.sample))
     kinds = {1: "vectors", 2: "sequences", 3: "images"}
     kind = "text" if shape.task == "tokens" else kinds.get(len(shape.sample), "arrays")
-    return f"{kind} of {size}"
+    return SpecError(
+        f"expected a data set of {wanted} for --model {model}; {shape.dataset} holds {kind} of "
+        f"{size}: {hint}"
+    )
