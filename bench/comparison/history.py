@@ -28,14 +28,7 @@ _OF_CELL = (
 
 @dataclass
 class Series:
-    """One cell over time, oldest first.
-
-    Attributes:
-        label: what to call the cell.
-        when: seconds since 1970 of each gate.
-        heads: what each gate measured.
-        seconds: the median time of a call.
-    """
+    """One cell over time, oldest first: seconds since 1970, head and median time of each gate."""
 
     label: str
     when: list[float] = field(default_factory=list)

@@ -18,11 +18,6 @@ by Holm over all cells that are tested, whether there is one:
 
 The correction makes false alarms rare however many cells there are; the minimum effect keeps
 differences from mattering that two processes running the same code show, too.
-
-    comparisons = compare_cells(base, head, min_effects=0.05)
-    slower = [c for c in comparisons if c.verdict is Verdict.SLOWER]
-
-This module imports neither torch nor pandas.
 """
 
 import math

@@ -20,13 +20,9 @@ Launch = Callable[[Path], Worker]
 
 @dataclass
 class Lane:
-    """The worker of one source tree and what became of its cells.
+    """The worker of one source tree, "base" or "head", and what became of its cells.
 
-    Attributes:
-        name: "base" or "head".
-        root: the source tree.
-        launch: starts a worker on a source tree.
-        failures: cell -> status and reason of a cell that can be asked for no more turns.
+    ``failures`` has status and reason of each cell that can be asked for no more turns.
     """
 
     name: str

@@ -17,15 +17,7 @@ _ABBREVIATED = 12
 
 @dataclass(frozen=True)
 class Trees:
-    """Two source trees.
-
-    Attributes:
-        base: the checked-out revision.
-        head: the working tree.
-        base_commit: full hash of the revision.
-        head_commit: full hash of what the working tree was made from.
-        dirty: whether the working tree differs from it.
-    """
+    """The checked-out revision and the working tree, which is ``dirty`` if it is not its commit."""
 
     base: Path
     head: Path

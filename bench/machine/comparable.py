@@ -27,11 +27,7 @@ COMPARABLE = (
 
 
 def comparable_key(environment: Mapping[str, Any]) -> str:
-    """16 hex digits that agree exactly when times from two environments may be compared.
-
-    Args:
-        environment: what ``environment.describe`` returned, or ``environment.json`` holds.
-    """
+    """16 hex digits that agree exactly when times from two environments may be compared."""
     chosen = {name: environment.get(name) for name in COMPARABLE}
     driver = environment.get("driver")
     chosen["driver_major"] = str(driver).partition(".")[0] if driver else None

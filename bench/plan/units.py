@@ -116,11 +116,7 @@ def block_unit(spec: Spec, block: Block) -> Unit:
 
 
 def _without(block: Unit, done: set[str]) -> Unit:
-    """The cells of a block that are not done.
-
-    Where ``sgd`` is there already it is timed once more beside them, as a reference: samples pair
-    up only within one process.
-    """
+    """The cells of a block that are not done, with ``sgd``: samples pair up within a process."""
     every = block.command["cells"]
     cells = with_reference([cell for cell in every if cell["cell_id"] not in done], every)
     ids = tuple(cell["cell_id"] for cell in cells)

@@ -37,11 +37,8 @@ class Converted(NamedTuple):
 def convert(raw: Path, folder: Path, worker: str, cap: int = CAP_BYTES) -> Converted:
     """Write ``folder/<worker>.pt.trace.json.gz``, a run of the plugin; replaces an earlier one.
 
-    Args:
-        raw: the trace as torch wrote it.
-        folder: the run's own; its name is what the plugin shows.
-        worker: a name such as ``cpu_0``.
-        cap: most bytes before compression; trailing steps are left out until it is kept.
+    The plugin shows the folder's name. Trailing steps are left out until the copy of the trace
+    ``raw`` has at most ``cap`` bytes before compression. A worker is called ``cpu_0`` or so.
     """
     document = load(raw)
     events = [_mended(event) for event in document["traceEvents"] if _is_wanted(event)]

@@ -28,15 +28,10 @@ def _ignore(_what: object) -> None:
 
 @dataclass(frozen=True)
 class Listener:
-    """Who wants to know what.
+    """Who wants to know what."""
 
-    Attributes:
-        planned: is given the plan once the device is known.
-        say: is told what became of an earlier session in the directory.
-    """
-
-    planned: Callable[[Plan], None] = _ignore
-    say: Callable[[str], None] = _ignore
+    planned: Callable[[Plan], None] = _ignore  # given the plan once the device is known
+    say: Callable[[str], None] = _ignore  # told what became of an earlier session there
 
 
 NOBODY = Listener()

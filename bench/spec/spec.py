@@ -211,11 +211,7 @@ def _pop_sections(tree: dict[str, Any]) -> dict[str, Any]:
 
 
 def _matching(pairs: tuple[Pair, ...], wanted: Mapping[str, object]) -> tuple[Pair, ...]:
-    """The pairs that a command line names; all of them where it names none.
-
-    Raises:
-        SpecError: it names one that is not among them.
-    """
+    """The pairs that a command line names, which must be some; all of them where it names none."""
     named = {key: wanted[key] for key in ("model", "dataset") if key in wanted}
     kept = tuple(p for p in pairs if all(getattr(p, key) == named[key] for key in named))
     if pairs and not kept:

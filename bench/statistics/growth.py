@@ -231,10 +231,7 @@ def _curve_p(sweep: Sweep, best: Profile) -> float:
 
 
 def _sensitivity(sweep: Sweep, best: Profile) -> Array:
-    """The direction in which the medians move the exponent.
-
-    The derivative of the log curve by the exponent, less what the other coefficients take up.
-    """
+    """The derivative of the log curve by the exponent, less what other coefficients take up."""
     growth = best.scale[0] * np.exp(best.exponent[0] * sweep.log_x)
     curve = best.floor[0] + growth
     others = np.stack([growth / curve, 1 / curve], axis=1)

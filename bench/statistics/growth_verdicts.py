@@ -116,10 +116,7 @@ def crossing(levels: Sequence[float], ratios: Sequence[Estimate]) -> Crossing:
 
 
 def _passes_one(points: list[tuple[float, float]]) -> float:
-    """The level at which a ratio passes 1, on the straight line between two logarithms.
-
-    The last such passage: a ratio close to 1 may pass it several times.
-    """
+    """The last level at which a ratio passes 1, on the straight line between two logarithms."""
     logs = [(math.log(x), math.log(ratio)) for x, ratio in points]
     for (x0, y0), (x1, y1) in reversed(list(pairwise(logs))):
         if y0 == 0 or y0 * y1 < 0:

@@ -114,11 +114,9 @@ def _edge(log_x: Array, log_y: Array, inside: float, outside: float, bound: floa
 
 
 def _nonnegative(constant: Array, growing: Array, target: Array) -> tuple[Array, Array]:
-    """The floor and scale >= 0 with least |floor constant + scale growing - target|, row by row.
-
-    All entries are positive, so at most one coefficient is negative without the constraint, and
-    setting it to 0 is the constrained optimum.
-    """
+    """The floor and scale >= 0 with least |floor constant + scale growing - target|, row by row."""
+    # All entries are positive, so at most one coefficient is negative without the constraint, and
+    # setting it to 0 is the constrained optimum.
     cc, cg, gg = _dot(constant, constant), _dot(constant, growing), _dot(growing, growing)
     ct, gt = _dot(constant, target), _dot(growing, target)
     determinant = cc * gg - cg * cg

@@ -117,11 +117,7 @@ class Journal:
     """An open journal; use it as a context manager."""
 
     def __init__(self, path: Path) -> None:
-        """Open for appending; a torn last line is cut off first.
-
-        Raises:
-            JournalError: it cannot be written.
-        """
+        """Open for appending; a torn last line is cut off first; JournalError: not writable."""
         self._path = path
         try:
             self._file = os.open(path, _APPEND, 0o644)

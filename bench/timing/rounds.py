@@ -133,13 +133,8 @@ class Rounds:
 
     Yields (number of the round, entrant). Warm-up rounds are numbered -1, -2, ...; the others from
     0. Entrants may be taken out of the list in between. ``warmup`` and ``stopping`` say afterwards
-    why the warm-up and the sampling ended; see ``bench.timing.stopping``.
-
-    Args:
-        entrants: who takes part; whoever measures calls ``take`` on them.
-        sampling: the bounds.
-        seed: of the orders.
-        now: a clock in seconds.
+    why the warm-up and the sampling ended; see ``bench.timing.stopping``. Whoever measures calls
+    ``take`` on the entrants.
     """
 
     def __init__(
