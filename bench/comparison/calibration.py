@@ -35,23 +35,13 @@ _PRIOR_REPEATS = 4  # what all cells together weigh beside a cell's own repeats
 
 @dataclass(frozen=True)
 class CellNoise:
-    """What was found about a cell.
-
-    Attributes:
-        label: what to call it.
-        deviation: standard deviation of the logarithm of its ratio between repeats.
-        half_width: median half width of the interval of that logarithm.
-        seconds: median time of a call.
-        min_effect: the smallest relative difference that matters; ``NEVER`` for a cell that is too
-            short for the clock.
-        repeats: how often it was measured.
-    """
+    """What was found about a cell."""
 
     label: str
-    deviation: float
-    half_width: float
-    seconds: float
-    min_effect: float
+    deviation: float  # standard deviation of the logarithm of its ratio between repeats
+    half_width: float  # median half width of the interval of that logarithm
+    seconds: float  # median time of a call
+    min_effect: float  # ``NEVER`` for a cell that is too short for the clock
     repeats: int
 
 

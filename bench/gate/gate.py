@@ -35,19 +35,12 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Rules:
-    """When a difference matters.
-
-    Attributes:
-        default: the smallest relative difference that matters.
-        min_effects: cell -> its own, where one was calibrated.
-        looks: after how many rounds the cells are looked at.
-        stages: how many pairs of processes may measure a cell.
-    """
+    """When a difference matters."""
 
     default: float = MIN_EFFECT
-    min_effects: Mapping[str, float] = field(default_factory=dict)
-    looks: Sequence[int] = LOOKS
-    stages: int = 2
+    min_effects: Mapping[str, float] = field(default_factory=dict)  # of calibrated cells
+    looks: Sequence[int] = LOOKS  # after so many rounds
+    stages: int = 2  # how many pairs of processes may measure a cell
 
     def judge(self, base: Measured, head: Measured) -> list[Judgement]:
         """Verdicts on all cells."""

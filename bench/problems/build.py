@@ -76,15 +76,9 @@ def _by_name(point: Point, seed: int, *, bias: bool, data_dir: str | None) -> Bu
     sequences = len(data.sample_shape) == 2 or data.task == "tokens"
     heldout = data.heldout_batch(point.n if sequences else _HELDOUT_SAMPLES)
     if takes_vectors(point.model):
-        batches = [_flat(batch) for batch in batches]
-        heldout = _flat(heldout)
+        batches = [(inputs.flatten(1), targets) for inputs, targets in batches]
+        heldout = heldout[0].flatten(1), heldout[1]
     return Built(model, loss_for(data.task), batches, heldout, len(data))
-
-
-def _flat(batch: Batch) -> Batch:
-    """A perceptron takes vectors, whatever the samples are."""
-    inputs, targets = batch
-    return inputs.flatten(1), targets
 
 
 def loss_for(task: Task) -> LossFunction:

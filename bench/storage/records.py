@@ -101,10 +101,7 @@ def upgraded(line: Line, where: str = "in the journal") -> Line:
 def typed(line: Line, number: int, journal: object = "the journal") -> Record | None:
     """The struct of a line of a journal; None for a kind that nobody here knows.
 
-    Args:
-        line: what it says, of the present version.
-        number: its place in ``journal``, from 1, for the message.
-        journal: what to call the file.
+    The line is of the present version; the message names its place ``number``, from 1.
 
     Raises:
         JournalError: a field that it must have is absent, or a value is none that it may have.

@@ -128,7 +128,10 @@ def locate(wanted: FileSet[FilesT], data_dir: Path | None) -> Located[FilesT]:
     found = find(wanted, data_dir)
     if found:
         return found
-    looked = "\n".join(f"  {_line(place, wanted.folder)}" for place in places(data_dir))
+    folders = [(place, place.folder(wanted.folder)) for place in places(data_dir)]
+    looked = "\n".join(
+        f"  {place.label}: {shown(folder) if folder else place.note}" for place, folder in folders
+    )
     raise DataError(
         f"expected the files of data set {wanted.name!r}, {wanted.example}; "
         f"they are in none of\n{looked}\n{wanted.advice}"
@@ -139,11 +142,6 @@ def shown(path: Path) -> str:
     """The path for a report, without the user's name."""
     home = Path.home()
     return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
-
-
-def _line(place: Place, name: str) -> str:
-    folder = place.folder(name)
-    return f"{place.label}: {place.note if folder is None else shown(folder)}"
 
 
 def existing(folder: Path, file: str) -> Path | None:

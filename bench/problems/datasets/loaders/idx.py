@@ -26,12 +26,7 @@ _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E:
 
 @dataclass(frozen=True)
 class IdxHeader:
-    """What the first bytes promise: the values' type, their shape, and how long all that is.
-
-    Attributes:
-        dtype: numpy type, big-endian.
-        shape: one to four sizes, each at least 1.
-    """
+    """What the first bytes promise: the values' type, big-endian, and one to four sizes >= 1."""
 
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
