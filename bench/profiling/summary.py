@@ -138,11 +138,7 @@ def operator_usage(host: Host, marks: Timeline) -> Operators:
 def charge_device(
     work: Iterable[Span], host: Host, marks: Timeline, phases: Phases, operators: Operators
 ) -> list[float]:
-    """Give device time to the phase and the operators that launched it.
-
-    Returns:
-        When each kernel was launched.
-    """
+    """Give device time to the phase and operators that launched it; when each kernel was."""
     launches = {s.correlation: i for i, s in enumerate(host.spans) if s.category in LAUNCHES}
     kernels = []
     for item in work:

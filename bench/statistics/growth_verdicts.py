@@ -92,12 +92,10 @@ class Crossing(NamedTuple):
 
 
 def crossing(levels: Sequence[float], ratios: Sequence[Estimate]) -> Crossing:
-    """From which level on the first method is faster than the second.
+    """From which of the ascending levels on the first method is faster than the second.
 
-    Args:
-        levels: ascending.
-        ratios: time of the first over time of the second at each level, with intervals. A ratio
-            whose interval contains 1 takes no side.
+    ``ratios`` are times of the first over those of the second; one whose interval contains 1 takes
+    no side.
     """
     sides = [(x, r) for x, r in zip(levels, ratios, strict=True) if r.high < 1 or r.low > 1]
     if not sides:

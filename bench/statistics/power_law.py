@@ -46,11 +46,8 @@ def fit_curves(growth: Array, log_y: Array) -> Curves:
     """Fit floor + scale growth[i] to exp(log_y), by Gauss-Newton on the log residuals.
 
     The first step, from the data themselves, minimises the relative residuals; each further one
-    linearises the logarithm at the last curve. The best curve met is kept.
-
-    Args:
-        growth: positive shapes, array [shapes, levels].
-        log_y: logarithms of the data, array [levels].
+    linearises the logarithm at the last curve. The best curve met is kept. The shapes ``growth``
+    are positive, array [shapes, levels].
     """
     curve = np.broadcast_to(np.exp(log_y), growth.shape)
     target = np.ones_like(growth)

@@ -67,13 +67,7 @@ def _side(benchmark: Mapping[str, Any], environment: str, key: str, name: str) -
 
 
 def dumps(sides: Sides, commit: str, when: float) -> str:
-    """Cells as a file of pytest-benchmark; those without a time are left out.
-
-    Args:
-        sides: cell -> side, of one clock.
-        commit: what was measured.
-        when: seconds since 1970, UTC.
-    """
+    """The cells of one clock as a file of pytest-benchmark; those without a time are left out."""
     usable = [side for side in sides.values() if side.status == "ok" and len(side.seconds)]
     keys = {(side.environment, side.benchmark) for side in usable}
     environment, benchmark = min(keys, default=("", ""))

@@ -38,22 +38,15 @@ class Place:
 class FileSet(Generic[FilesT]):
     """How the files of a data set are found, counted and checked.
 
-    Attributes:
-        name: the data set.
-        folder: its folder below a root, by its official name.
-        example: what the files are called, for messages.
-        advice: how to get them, for messages.
-        find: the files in a folder, or None where there is none of them.
-        count: number of samples, from sizes and headers alone.
-        check: every file with the shape of its contents, read from end to end.
+    ``check`` reads every file from end to end and gives the shape of its contents.
     """
 
     name: str
-    folder: str
-    example: str
-    advice: str
-    find: Callable[[Path], FilesT | None]
-    count: Callable[[FilesT], int | None]
+    folder: str  # below a root, by its official name
+    example: str  # what the files are called, for messages
+    advice: str  # how to get them, for messages
+    find: Callable[[Path], FilesT | None]  # in a folder; None where there is none of them
+    count: Callable[[FilesT], int | None]  # of samples, from sizes and headers alone
     check: Callable[[FilesT], list[tuple[Path, tuple[int, ...]]]]
 
 

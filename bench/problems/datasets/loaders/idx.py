@@ -53,10 +53,7 @@ def read_header(path: Path) -> IdxHeader:
 
 
 def read_idx(path: Path) -> NDArray[Any]:
-    """Read a whole IDX file, plain or gzip (told by its first bytes, not by its name).
-
-    Returns:
-        Array of the header's shape, in this machine's byte order.
+    """A whole IDX file, plain or gzip (told by its first bytes), in this machine's byte order.
 
     Raises:
         DataError: no such file, not IDX, truncated, corrupt, longer than it says, or larger than
