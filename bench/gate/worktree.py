@@ -69,14 +69,8 @@ def trees(revision: str, inside: Path) -> Iterator[Trees]:
 def resolve(revision: str, repository: Path) -> str:
     """The full hash of the commit that a revision names; SpecError: no such commit here."""
     try:
-        return _git(
-            repository,
-            "rev-parse",
-            "--verify",
-            "--quiet",
-            "--end-of-options",
-            f"{revision}^{{commit}}",
-        )
+        commit = f"{revision}^{{commit}}"
+        return _git(repository, "rev-parse", "--verify", "--quiet", "--end-of-options", commit)
     except SpecError:
         shallow = _git(repository, "rev-parse", "--is-shallow-repository") == "true"
         cure = (

@@ -24,16 +24,13 @@ _HELDOUT_SAMPLES = 512
 
 @dataclass(frozen=True)
 class Built:
-    """A model on its device with ``b`` teleport batches and one held-out batch, if there is one.
-
-    ``train_samples`` are those of the data set as it was loaded, None for the user's own batches.
-    """
+    """A model on its device with ``b`` teleport batches and one held-out batch, if there is one."""
 
     model: nn.Module
     loss_fn: LossFunction
     batches: list[Batch]
     heldout: Batch | None
-    train_samples: int | None = None
+    train_samples: int | None = None  # of the data set as loaded; None for the user's batches
 
 
 def build(

@@ -43,23 +43,16 @@ def convert(raw: Path, folder: Path, worker: str, cap: int = CAP_BYTES) -> Conve
     document = load(raw)
     events = [_mended(event) for event in document["traceEvents"] if _is_wanted(event)]
     head = {key: value for key, value in document.items() if key not in _DROPPED}
-    ends = _step_ends(events)
+    ends, limit = _step_ends(events), f"{cap / 1e6:g} MB"
     for kept in range(len(ends), 0, -1):
         some = events if kept == len(ends) else _until(events, ends[kept - 1])
         text = json.dumps({**head, "traceEvents": some}, separators=(",", ":"))
         if len(text) <= cap:
-            note = "" if kept == len(ends) else _cut_note(kept, len(ends), cap)
+            cut = f"TensorBoard gets {kept} of {len(ends)} steps, because more would pass {limit}"
+            note = "" if kept == len(ends) else cut
             return Converted(_write(folder / f"{worker}.pt.trace.json.gz", text), note)
-    note = f"no step of the trace fits into {_mib(cap)}, so there is no copy for TensorBoard"
+    note = f"no step of the trace fits into {limit}, so there is no copy for TensorBoard"
     return Converted(None, note)
-
-
-def _cut_note(kept: int, of: int, cap: int) -> str:
-    return f"TensorBoard gets {kept} of {of} steps, because more would pass {_mib(cap)}"
-
-
-def _mib(size: int) -> str:
-    return f"{size / 1e6:g} MB"
 
 
 def _is_wanted(event: Event) -> bool:

@@ -36,15 +36,11 @@ _EXAMPLES = {
 # Words that people use for the letters.
 _WORDS = {
     "steps": "t",
-    "w": "d",
-    "width": "d",
-    "dim": "d",
-    "hidden": "d",
-    "batch_size": "n",
-    "samples": "n",
     "layers": "l",
     "depth": "l",
     "batches": "b",
+    **dict.fromkeys(("w", "width", "dim", "hidden"), "d"),
+    **dict.fromkeys(("batch_size", "samples"), "n"),
 }
 _DIGITS = re.compile(r"[0-9]+")
 

@@ -78,16 +78,14 @@ def _within(
 class Crossing(NamedTuple):
     """Where the first of two methods becomes the faster or the slower one.
 
-    faster: "always", "never", "above" (faster from the crossing on), "below" (up to it), or ""
-        where the levels do not tell, with the ``reason``.
-    at: the level at which the ratio passes 1, interpolated between logarithms; NaN without one.
-    low, high: the last level on this side and the first on the other where the ratio is clear.
+    It is faster "always", "never", "above" (from the crossing on), "below" (up to it), or "" where
+    the levels do not tell, with the ``reason``.
     """
 
     faster: str
-    at: float = math.nan
-    low: float = math.nan
-    high: float = math.nan
+    at: float = math.nan  # the level where the ratio passes 1, interpolated between logarithms
+    low: float = math.nan  # the last level on this side where the ratio is clear
+    high: float = math.nan  # the first on the other
     reason: str = ""
 
 

@@ -24,15 +24,11 @@ _COLLINEAR = 1e-12
 
 @dataclass(frozen=True)
 class Curves:
-    """The best multiples of several shapes, each on top of a floor; arrays [shapes].
+    """The best multiples of several shapes, each on top of a floor; arrays [shapes]."""
 
-    residual: sum of squared log residuals.
-    floor, scale: coefficients >= 0, in the units of exp(log_y) and of the shape.
-    """
-
-    residual: Array
-    floor: Array
-    scale: Array
+    residual: Array  # sum of squared log residuals
+    floor: Array  # >= 0, in the unit of exp(log_y)
+    scale: Array  # >= 0, of the shape
 
 
 @dataclass(frozen=True)

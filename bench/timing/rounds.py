@@ -28,17 +28,15 @@ class Entrant:
     """One variant in the interleaved measurement of a point.
 
     ``call`` does one whole sample between the clocks and answers (samples, steps done, facts).
-    ``held`` says whether its gradient is known to be the model's own; ``warmup`` and ``seconds``
-    are the wall times of the rounds so far.
     """
 
     cell_id: str
     expected_steps: int
     call: Callable[[], tuple[list[Sample], int, dict[str, Any]]]
     facts: dict[str, Any] = field(default_factory=dict)
-    held: bool = False
+    held: bool = False  # whether its gradient is known to be the model's own
     steps_done: int = 0
-    warmup: list[float] = field(default_factory=list)
+    warmup: list[float] = field(default_factory=list)  # wall times of the rounds so far
     seconds: list[float] = field(default_factory=list)
 
     def take(self, number: int, samples: list[Sample]) -> None:

@@ -119,14 +119,10 @@ def widened(level: float, count: int, effective: float) -> float:
 
 
 class Reading(NamedTuple):
-    """What a look sees of one cell.
+    """What a look sees of one cell, relative to its median."""
 
-    half_width: of the median's interval, relative to the median; NaN where there is none.
-    noise: interquartile range of the samples, relative to the median.
-    """
-
-    half_width: float
-    noise: float
+    half_width: float  # of the median's interval; NaN where there is none
+    noise: float  # interquartile range of the samples
 
 
 def read(seconds: Sequence[float], error: float) -> Reading:

@@ -10,25 +10,15 @@ from bench.problems.datasets.dataset import Task
 
 
 class Shape(NamedTuple):
-    """What a network is built for.
+    """What a network is built for; it says itself what d is the width of and what l counts."""
 
-    Attributes:
-        dataset: for messages.
-        sample: shape of one input, see ``Dataset``.
-        outputs: classes, values or words to be told.
-        task: which of the three.
-        d: hidden width; each network says what it is the width of.
-        l: depth; each network says what it counts.
-        bias: whether its linear maps and convolutions have biases.
-    """
-
-    dataset: str
-    sample: tuple[int, ...]
-    outputs: int
-    task: Task
+    dataset: str  # for messages
+    sample: tuple[int, ...]  # shape of one input, see ``Dataset``
+    outputs: int  # classes, values or words to be told
+    task: Task  # which of the three
     d: int
     l: int  # noqa: E741  (the letter of the papers)
-    bias: bool
+    bias: bool  # whether its linear maps and convolutions have biases
 
 
 Build = Callable[[Shape], nn.Module]
