@@ -34,15 +34,11 @@ class StorageError(RunError):
 
 
 class StoppedError(RunError):
-    """A key or a signal ended the run; what was written before is whole.
-
-    Attributes:
-        exit_code: 128 and the number of the signal, as shells say it.
-    """
+    """A key or a signal ended the run; what was written before is whole."""
 
     def __init__(self, signal: str, number: int, hint: str) -> None:
         super().__init__(f"interrupted by {signal}{hint}")
-        self.exit_code = 128 + number
+        self.exit_code = 128 + number  # as shells say it
 
 
 class NotComparableError(BenchError):

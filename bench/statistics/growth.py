@@ -80,11 +80,9 @@ def fit_growth(
     Thin levels, which take no law and no verdict, grow from 1 - ``level`` on: their exponent is an
     indication.
 
-    Args:
-        levels: positive values of the swept quantity, all different, at least 3 over a factor 2.
-        samples: the raw timings in seconds, samples[i] at levels[i]. Levels without samples, of
-            cells that failed, are left out.
-        level: the coverage of the intervals.
+    The levels are positive and all different, at least 3 over a factor 2, and samples[i] the raw
+    timings at levels[i] in seconds; levels without any, of cells that failed, are left out. The
+    intervals cover at ``level``.
 
     Raises:
         ValueError: not one list of samples for each level, or a level of coverage not in (0, 1).

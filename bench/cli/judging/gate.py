@@ -74,18 +74,9 @@ def gate(
             Path(base), head, where, default=default, calibration=calibration, strict=strict
         )
         raise typer.Exit(gating.finish(outcome, history).exit_code)
-    spec = options.spec_of(
-        load_preset(preset),
-        axis,
-        method,
-        data_dir,
-        model=model,
-        dataset=dataset,
-        device=device,
-        dtype=dtype,
-        threads=threads,
-        seed=seed,
-    )
+    what = {"model": model, "dataset": dataset, "device": device, "dtype": dtype}
+    start = load_preset(preset)
+    spec = options.spec_of(start, axis, method, data_dir, **what, threads=threads, seed=seed)
     plan = make_plan(spec)
     if dry_run:
         typer.echo(gating.describe(base, plan))
