@@ -166,14 +166,8 @@ def headline(judgements: Sequence[Judgement]) -> str:
 
 
 WORST_FIRST = (
-    Verdict.SLOWER,
-    Verdict.BROKEN,
-    Verdict.MISSING,
-    Verdict.NOT_COMPARABLE,
-    Verdict.AMBIGUOUS,
-    Verdict.FASTER,
-    Verdict.NEW,
-    Verdict.SAME,
+    *(Verdict.SLOWER, Verdict.BROKEN, Verdict.MISSING, Verdict.NOT_COMPARABLE),
+    *(Verdict.AMBIGUOUS, Verdict.FASTER, Verdict.NEW, Verdict.SAME),
 )
 
 

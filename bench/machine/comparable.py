@@ -10,19 +10,9 @@ from typing import Any
 
 # Two runs whose entries agree here may be compared; of the driver only the major version counts.
 COMPARABLE = (
-    "cpu_model",
-    "physical_cores",
-    "affinity_cores",
-    "torch",
-    "torch_threads",
-    "cpu_matmul_precision",
-    "deterministic_algorithms",
-    "gpu_name",
-    "gpu_capability",
-    "cuda",
-    "tf32_matmul",
-    "tf32_cudnn",
-    "cudnn_benchmark",
+    *("cpu_model", "physical_cores", "affinity_cores"),
+    *("torch", "torch_threads", "cpu_matmul_precision", "deterministic_algorithms"),
+    *("gpu_name", "gpu_capability", "cuda", "tf32_matmul", "tf32_cudnn", "cudnn_benchmark"),
 )
 
 

@@ -26,20 +26,14 @@ Samples = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
 @dataclass(frozen=True)
 class Kind:
-    """One of the two data sets, with its official files.
-
-    Attributes:
-        folder: of the binary version.
-        python_folder: that of the Python version, which is pickled.
-        labels: number of values of each label byte; the last byte is the target.
-    """
+    """One of the two data sets, with its official files."""
 
     name: str
-    folder: str
-    python_folder: str
+    folder: str  # of the binary version
+    python_folder: str  # of the Python version, which is pickled
     train: tuple[str, ...]
     test: str
-    labels: tuple[int, ...]
+    labels: tuple[int, ...]  # number of values of each label byte; the last is the target's
 
     @property
     def record(self) -> int:
