@@ -1,15 +1,4 @@
-"""What can go wrong in the harness, as exceptions whose text is shown to the user as it is.
-
-BenchError
-├── SpecError      a command line, axis, variant, preset or spec file that cannot be run
-├── RegistrationError   an entry point whose name is taken, or that leads nowhere
-├── DataError      a data set that is absent, truncated or corrupt; names file and byte
-├── JournalError   a journal that is damaged, of another schema or of another spec
-├── RunError       a run that could not be carried out
-│   ├── StorageError   the disk took no more; what was written before is whole
-│   └── StoppedError   a key or a signal ended it
-└── NotComparableError   two source trees or runs whose times must not be compared
-"""
+"""What can go wrong in the harness, as exceptions whose text is shown to the user as it is."""
 
 
 class BenchError(Exception):
@@ -27,7 +16,7 @@ class RegistrationError(BenchError):
 
 
 class DataError(BenchError):
-    """A data set that is absent, truncated or corrupt."""
+    """A data set that is absent, truncated or corrupt; names file and byte."""
 
 
 class JournalError(BenchError):
@@ -45,15 +34,11 @@ class StorageError(RunError):
 
 
 class StoppedError(RunError):
-    """A key or a signal ended the run; what was written before is whole.
-
-    Attributes:
-        exit_code: 128 and the number of the signal, as shells say it.
-    """
+    """A key or a signal ended the run; what was written before is whole."""
 
     def __init__(self, signal: str, number: int, hint: str) -> None:
         super().__init__(f"interrupted by {signal}{hint}")
-        self.exit_code = 128 + number
+        self.exit_code = 128 + number  # as shells say it
 
 
 class NotComparableError(BenchError):

@@ -21,11 +21,7 @@ from reports import tables_of, write_report
 
 @dataclass(frozen=True)
 class Run:
-    """A run directory; what it holds is read when it is first asked for.
-
-    Attributes:
-        directory: where the run lies.
-    """
+    """A run directory; what it holds is read when it is first asked for."""
 
     directory: Path
 

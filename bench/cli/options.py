@@ -58,6 +58,10 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan; measure
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but the path of the report.")]
 
 
+def silent(_text: str) -> None:
+    """Say nothing."""
+
+
 def spec_of(
     start: Spec,
     axes: list[str] | None,

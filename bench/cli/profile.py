@@ -48,19 +48,10 @@ def profile(
     quiet: options.Quiet = False,
 ) -> None:
     """Profile a few cells; prints their phases and the report's path."""
-    spec = options.spec_of(
-        replace(load_preset(preset), axes=()),
-        axis,
-        method,
-        data_dir,
-        model=model,
-        dataset=dataset,
-        device=device,
-        dtype=dtype,
-        threads=threads,
-        seed=seed,
-        bias=bias,
-    )
+    what = {"model": model, "dataset": dataset, "device": device, "dtype": dtype}
+    how = {"threads": threads, "seed": seed, "bias": bias}
+    start = replace(load_preset(preset), axes=())
+    spec = options.spec_of(start, axis, method, data_dir, **what, **how)
     spec = spec.with_overrides(preservation=replace(spec.preservation, enabled=False))
     where = out or Path("runs") / f"profile-{datetime.now():%Y%m%d-%H%M%S}"
     detail = Detail(shapes, memory, stacks, active)

@@ -27,7 +27,7 @@ def outcome(records: Sequence[Record]) -> str:
     return ", ".join(f"{count} {status}" for status, count in sorted(counts.items(), reverse=True))
 
 
-class PlainProgress:
+class PlainProgress(Progress):
     """A line at most every ten seconds, and one for every cell that is not fine."""
 
     def begin(self, units: list[Unit]) -> None:
@@ -49,16 +49,13 @@ class PlainProgress:
             left = duration(estimate_left(self._seconds, self._count - done))
             self._line(f"[{done}/{self._count}] {unit.label}: {outcome(records)}; {left} left")
 
-    def end(self) -> None:
-        """The run is over."""
-
     def _line(self, text: str) -> None:
         # A run of hours does not end because nobody reads along any more.
         with contextlib.suppress(OSError):
             print(plain(text), file=sys.stderr, flush=True)  # noqa: T201
 
 
-class TerminalProgress:
+class TerminalProgress(Progress):
     """A bar."""
 
     def begin(self, units: list[Unit]) -> None:

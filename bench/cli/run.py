@@ -74,20 +74,9 @@ def run(
     quiet: options.Quiet = False,
 ) -> None:
     """Run a sweep and write its report; prints the report's path."""
-    spec = options.spec_of(
-        load_preset(preset),
-        axis,
-        method,
-        data_dir,
-        model=model,
-        dataset=dataset,
-        device=device,
-        dtype=dtype,
-        budget=budget,
-        threads=threads,
-        seed=seed,
-        bias=bias,
-    )
+    what = {"model": model, "dataset": dataset, "device": device, "dtype": dtype}
+    how = {"budget": budget, "threads": threads, "seed": seed, "bias": bias}
+    spec = options.spec_of(load_preset(preset), axis, method, data_dir, **what, **how)
     where = out or Path("runs") / f"{Path(preset).stem}-{datetime.now():%Y%m%d-%H%M%S}"
     if resume and (out is None or not RunDirectory(where).spec.exists()):
         found = "got none" if out is None else f"{out} holds none"

@@ -22,8 +22,7 @@ class _Told(KeyboardInterrupt):
 def stoppable(hint: Callable[[], str] = str) -> Iterator[None]:
     """Turn SIGTERM and SIGHUP into what Ctrl-C raises; what is ignored (nohup) stays ignored.
 
-    Args:
-        hint: gives what is said after "interrupted by SIGINT".
+    ``hint`` gives what is said after "interrupted by SIGINT".
 
     Raises:
         StoppedError: once everything within has ended, in place of the interrupt: the library of

@@ -35,23 +35,13 @@ _PRIOR_REPEATS = 4  # what all cells together weigh beside a cell's own repeats
 
 @dataclass(frozen=True)
 class CellNoise:
-    """What was found about a cell.
-
-    Attributes:
-        label: what to call it.
-        deviation: standard deviation of the logarithm of its ratio between repeats.
-        half_width: median half width of the interval of that logarithm.
-        seconds: median time of a call.
-        min_effect: the smallest relative difference that matters; ``NEVER`` for a cell that is too
-            short for the clock.
-        repeats: how often it was measured.
-    """
+    """What was found about a cell."""
 
     label: str
-    deviation: float
-    half_width: float
-    seconds: float
-    min_effect: float
+    deviation: float  # standard deviation of the logarithm of its ratio between repeats
+    half_width: float  # median half width of the interval of that logarithm
+    seconds: float  # median time of a call
+    min_effect: float  # ``NEVER`` for a cell that is too short for the clock
     repeats: int
 
 
@@ -129,13 +119,9 @@ def load(path: Path) -> Calibration:
 def calibrate(
     repeats: Sequence[Sequence[Judgement]], environment: str, benchmark: str, clock_step: float
 ) -> Calibration:
-    """Minimum effects from gates of the same code against itself.
+    """Minimum effects from the judgements of gates of the same code against itself.
 
-    Args:
-        repeats: the judgements of each.
-        environment: key of the machine.
-        benchmark: key of the measuring code.
-        clock_step: the smallest difference the clock can show, in seconds.
+    ``clock_step`` is the smallest difference the clock can show, in seconds.
 
     Raises:
         RunError: a cell that had no time in some repeat.
@@ -149,7 +135,8 @@ def calibrate(
                     f"{_why(judgement)}: leave it out, or mend it"
                 )
             found.setdefault(judgement.comparison.cell_id, []).append(judgement)
-    own = {cell: mean_square(_logs(of_cell)) for cell, of_cell in found.items()}
+    logs = {cell: [math.log(j.comparison.ratio.value) for j in js] for cell, js in found.items()}
+    own = {cell: mean_square(of_cell) for cell, of_cell in logs.items()}
     shared = fmean(own.values()) if own else 0.0
     cells = {
         cell: _noise(of_cell, moderated(own[cell], len(of_cell), shared), clock_step)
@@ -161,10 +148,6 @@ def calibrate(
 def _why(judgement: Judgement) -> str:
     words = judgement.verdict.name if judgement.verdict is not Verdict.SAME else "too few samples"
     return f"got {words} ({judgement.comparison.reason})"
-
-
-def _logs(judgements: Sequence[Judgement]) -> list[float]:
-    return [math.log(judgement.comparison.ratio.value) for judgement in judgements]
 
 
 def mean_square(logs: Sequence[float]) -> float:

@@ -4,7 +4,6 @@ A series holds times of one cell on one machine by one measuring code: where mac
 change, another series begins.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from bench.comparison.judgement import Judgement
+from bench.comparison.exports.document import cell_of
 from bench.comparison.outcome import Outcome
 from bench.errors import RunError
 from bench.storage import journal
@@ -20,17 +19,16 @@ from bench.storage import journal
 NAME = "history.jsonl"
 KIND = "gate"
 
+_OF_OUTCOME = ("when", "base", "head", "environment", "benchmark", "exit_code")
+_OF_CELL = (
+    *("cell_id", "label", "verdict", "clock", "ratio", "ratio_low", "ratio_high"),
+    *("base_median", "head_median"),
+)
+
 
 @dataclass
 class Series:
-    """One cell over time, oldest first.
-
-    Attributes:
-        label: what to call the cell.
-        when: seconds since 1970 of each gate.
-        heads: what each gate measured.
-        seconds: the median time of a call.
-    """
+    """One cell over time, oldest first: seconds since 1970, head and median time of each gate."""
 
     label: str
     when: list[float] = field(default_factory=list)
@@ -40,33 +38,11 @@ class Series:
 
 def entry_of(outcome: Outcome) -> journal.Line:
     """A comparison as a line of the history."""
+    cells = [{name: cell_of(j)[name] for name in _OF_CELL} for j in outcome.judgements]
     return {
-        "when": outcome.when,
-        "base": outcome.base,
-        "head": outcome.head,
-        "environment": outcome.environment,
-        "benchmark": outcome.benchmark,
-        "exit_code": outcome.exit_code,
-        "cells": {j.comparison.cell_id: _cell(j) for j in outcome.judgements},
+        **{name: getattr(outcome, name) for name in _OF_OUTCOME},
+        "cells": {cell.pop("cell_id"): cell for cell in cells},
     }
-
-
-def _cell(judgement: Judgement) -> journal.Line:
-    comparison = judgement.comparison
-    return {
-        "label": comparison.label,
-        "verdict": comparison.verdict.name,
-        "clock": judgement.clock,
-        "ratio": _known(comparison.ratio.value),
-        "ratio_low": _known(comparison.ratio.low),
-        "ratio_high": _known(comparison.ratio.high),
-        "base_median": _known(comparison.base_median),
-        "head_median": _known(comparison.head_median),
-    }
-
-
-def _known(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 def append(path: Path, entry: journal.Line) -> None:
@@ -88,11 +64,7 @@ def append(path: Path, entry: journal.Line) -> None:
 
 
 def load(path: Path) -> list[journal.Line]:
-    """The lines of a history, oldest first.
-
-    Raises:
-        JournalError: no such file, or a damaged one.
-    """
+    """The lines of a history, oldest first; JournalError: no such file, or a damaged one."""
     entries = [record for record in journal.lines(path)[0] if record["kind"] == KIND]
     return sorted(entries, key=lambda entry: entry["when"])
 

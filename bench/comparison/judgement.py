@@ -55,10 +55,7 @@ class Judgement:
 def measured(records: Iterable[Record], environment: str, benchmark: str) -> Measured:
     """The cells of a journal as sides, for every clock; of a cell the newest record counts.
 
-    Args:
-        records: of a journal; those that are no cells, or timed beside one, are left out.
-        environment: key of the machine.
-        benchmark: key of the measuring code.
+    ``environment`` and ``benchmark`` are the keys of the machine and of the measuring code.
     """
     cells = {record.cell_id: record for record in cells_of(records)}
     labels = labels_of(cells)
@@ -111,14 +108,10 @@ def judge(
     default: float = MIN_EFFECT,
     looks: int = 1,
 ) -> list[Judgement]:
-    """A judgement on every cell that base or head has.
+    """A judgement on every cell that base or head, as ``measured``, has.
 
-    Args:
-        base: what ``measured`` gave for base.
-        head: the same for head.
-        min_effects: cell -> the smallest relative difference that matters.
-        default: that of the cells that ``min_effects`` does not name.
-        looks: how often the data were looked at before the measurement stopped.
+    ``min_effects`` has the smallest relative differences that matter, ``default`` that of cells it
+    does not name. The data were looked at ``looks`` times before the measurement stopped.
     """
     second = next((c for c in _SECOND_CLOCKS if c in base and c in head), None)
     known = min_effects or {}
@@ -152,11 +145,7 @@ def _decide(wall: CellComparison, other: CellComparison | None, clock: str) -> J
 def exit_code(verdicts: Iterable[Verdict], *, strict: bool) -> int:
     """The contract's exit code, the gravest first: 1, 3, 4, 5, 0.
 
-    A comparison in which nothing was compared is none: 3.
-
-    Args:
-        verdicts: of all cells.
-        strict: whether cells that cannot be told apart count.
+    A comparison in which nothing was compared is none: 3. ``strict``: ambiguous cells count.
     """
     found = set(verdicts)
     if Verdict.SLOWER in found:
@@ -177,14 +166,8 @@ def headline(judgements: Sequence[Judgement]) -> str:
 
 
 WORST_FIRST = (
-    Verdict.SLOWER,
-    Verdict.BROKEN,
-    Verdict.MISSING,
-    Verdict.NOT_COMPARABLE,
-    Verdict.AMBIGUOUS,
-    Verdict.FASTER,
-    Verdict.NEW,
-    Verdict.SAME,
+    *(Verdict.SLOWER, Verdict.BROKEN, Verdict.MISSING, Verdict.NOT_COMPARABLE),
+    *(Verdict.AMBIGUOUS, Verdict.FASTER, Verdict.NEW, Verdict.SAME),
 )
 
 

@@ -8,27 +8,16 @@ from bench.comparison.judgement import Judgement, exit_code, headline, worst_fir
 
 @dataclass(frozen=True)
 class Outcome:
-    """A comparison as every export shows it.
-
-    Attributes:
-        base: what to call base: a commit, a directory or a file.
-        head: what to call head.
-        judgements: the worst first.
-        strict: whether cells that cannot be told apart count.
-        environment: key of the machine; empty if it is not known.
-        benchmark: key of the measuring code; empty if it is not known.
-        command: what repeats it.
-        when: seconds since 1970, UTC.
-    """
+    """A comparison of two commits, directories or files as every export shows it."""
 
     base: str
     head: str
-    judgements: Sequence[Judgement]
-    strict: bool
-    environment: str
+    judgements: Sequence[Judgement]  # the worst first
+    strict: bool  # whether cells that cannot be told apart count
+    environment: str  # keys of the machine and of the measuring code; empty if not known
     benchmark: str
-    command: str
-    when: float
+    command: str  # what repeats it
+    when: float  # seconds since 1970, UTC
 
     def __post_init__(self) -> None:
         """Bring the judgements into their order."""

@@ -13,30 +13,21 @@ from bench.statistics.rank_tests import Array
 
 @dataclass(frozen=True)
 class Side:
-    """A cell as base or head measured it.
+    """A cell as base or head measured it; two whose keys differ are not compared.
 
-    Attributes:
-        label: what to call the cell in a table, for example "nullspace d=512".
-        seconds: the samples; of one clock, all cold or all hot, never mixed.
-        rounds: the round of each sample, in the order of ``seconds``. A round may hold several
-            samples (ABBA: two of each side). Needed for pairs only.
-        session: names the measurement in which base and head took turns. Sides of a cell with the
-            same session that is not empty are compared in pairs; all others as independent.
-        status: "ok", or why there is no time: oom, timeout, crashed, invalid, ...
-        reason: the worker's words on a status that is not ok.
-        environment: key of the machine and its software; two that differ are not compared.
-        benchmark: key of the code that does the measuring and of what it is asked to measure (not
-            of the code measured); two that differ are not compared.
+    ``rounds`` has the round of each sample, needed for pairs; one may hold several (ABBA: two of
+    each side). ``session`` names the measurement in which base and head took turns: sides of a cell
+    with the same one that is not empty are compared in pairs, all others as independent.
     """
 
-    label: str
-    seconds: Sequence[float]
+    label: str  # of the cell in a table, for example "nullspace d=512"
+    seconds: Sequence[float]  # of one clock, all cold or all hot, never mixed
     rounds: Sequence[int] = ()
     session: str = ""
-    status: str = "ok"
-    reason: str = ""
-    environment: str = ""
-    benchmark: str = ""
+    status: str = "ok"  # or why there is no time: oom, timeout, crashed, invalid, ...
+    reason: str = ""  # the worker's words on a status that is not ok
+    environment: str = ""  # key of the machine and its software
+    benchmark: str = ""  # key of what measures and is asked to be measured, not of what is measured
 
     def __post_init__(self) -> None:
         """Refuse rounds that do not belong to the samples."""

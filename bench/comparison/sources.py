@@ -14,13 +14,9 @@ from bench.storage.run_directory import RunDirectory, read_environment, read_spe
 
 @dataclass(frozen=True)
 class Source:
-    """The cells of a run.
+    """The cells of a run, the keys of machine and measuring code ("" where not known).
 
-    Attributes:
-        measured: for every clock, the cells.
-        environment: key of the machine.
-        benchmark: key of the measuring code; empty where it is not known.
-        looks: how often the data were looked at before the measurement stopped.
+    ``looks`` says how often the data were looked at before the measurement stopped.
     """
 
     measured: Measured

@@ -18,11 +18,6 @@ by Holm over all cells that are tested, whether there is one:
 
 The correction makes false alarms rare however many cells there are; the minimum effect keeps
 differences from mattering that two processes running the same code show, too.
-
-    comparisons = compare_cells(base, head, min_effects=0.05)
-    slower = [c for c in comparisons if c.verdict is Verdict.SLOWER]
-
-This module imports neither torch nor pandas.
 """
 
 import math
@@ -68,35 +63,24 @@ class Verdict(Enum):
 
 @dataclass(frozen=True)
 class CellComparison:
-    """The verdict on one cell and what it rests on.
+    """The verdict on one cell and what it rests on; NaN where nothing was tested.
 
-    Attributes:
-        cell_id: the cell's key in base or head.
-        label: what to call it.
-        verdict: see the module.
-        ratio: head over base, with its ordinary interval (not corrected) and the number of ratios
-            or, for independent sides, of samples on the smaller side. NaN where nothing was tested.
-        p_value: two-sided, of the rank test, corrected over all cells; NaN where not tested.
-        min_effect: the smallest relative difference that matters in this cell; NaN where not used.
-        base_count: base's samples. head_count: head's.
-        base_median: median of base's samples in seconds, NaN without usable ones. head_median: of
-            head's.
-        paired: whether the sides were compared round by round.
-        reason: a sentence for whoever reads the table; empty where the numbers say it all.
+    The ratio is head over base, with its ordinary interval (not corrected) and the number of ratios
+    or, for independent sides, of samples on the smaller side.
     """
 
     cell_id: str
     label: str
     verdict: Verdict
     ratio: Estimate
-    p_value: float
-    min_effect: float
+    p_value: float  # two-sided, of the rank test, corrected over all cells
+    min_effect: float  # the smallest relative difference that matters in this cell
     base_count: int
     head_count: int
-    base_median: float
+    base_median: float  # seconds; NaN without usable samples
     head_median: float
-    paired: bool
-    reason: str
+    paired: bool  # whether the sides were compared round by round
+    reason: str  # for whoever reads the table; empty where the numbers say it all
 
 
 def compare_cells(
@@ -109,14 +93,9 @@ def compare_cells(
 ) -> list[CellComparison]:
     """Compare cell by cell, in the order of ``base``, then what only ``head`` has.
 
-    Args:
-        base: cell -> how base measured it.
-        head: cell -> how head measured it.
-        min_effects: the smallest relative difference that matters, one for all or cell -> number;
-            then every cell that both sides have needs one.
-        level: the coverage of the ordinary interval.
-        false_alarms: the chance that identical code gets any SLOWER or FASTER among all cells, as
-            far as the test alone is concerned.
+    ``min_effects`` is one smallest relative difference that matters, or one for every cell that
+    both sides have; ``level`` the coverage of the ordinary interval; ``false_alarms`` the chance
+    that identical code gets any SLOWER or FASTER, as far as the test alone is concerned.
 
     Raises:
         ValueError: a minimum effect that is missing, not finite or not positive.

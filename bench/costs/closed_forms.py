@@ -28,8 +28,7 @@ class Shape(NamedTuple):
 def sample_counts(variant: str, problems: list[Problem], t: int) -> Counts:
     """Closed forms for preparing and taking ``t`` steps on every batch.
 
-    Both are None where the model is not a stack of linear layers that all move, or where the
-    method does not say what it does.
+    None where the model is no stack of linear layers that all move, or the method does not say.
     """
     whole = NOTHING
     for problem in problems:
@@ -42,10 +41,7 @@ def sample_counts(variant: str, problems: list[Problem], t: int) -> Counts:
 
 
 def phases_of(variant: str, shape: Shape) -> Phases | None:
-    """Operations of preparing a batch and of one step.
-
-    None for a method that is unknown or does not say.
-    """
+    """Operations of preparing a batch and of a step; None for a method that does not say."""
     widths, n, bias, itemsize = shape
     if variant == str(SGD):
         return _sgd(widths, n, itemsize)
@@ -57,10 +53,7 @@ def phases_of(variant: str, shape: Shape) -> Phases | None:
 
 
 def _sgd(widths: tuple[int, ...], n: int, itemsize: int) -> Phases:
-    """Forward, gradient of the weight and, but for the first layer, of the inputs.
-
-    A bias is added and its gradient summed, which is no product.
-    """
+    """Forward, gradient of the weight and, but for the first layer, of the inputs; no bias."""
     step = total(
         product(i, o, n, itemsize) * (3 if position else 2)
         for position, (i, o) in enumerate(pairwise(widths))

@@ -5,7 +5,7 @@ For what no closed form describes: any model, any method. What counts is what co
 and factorisations, by the leading order of their textbook algorithms.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from itertools import chain
 from math import prod
 from typing import Any
@@ -41,15 +41,8 @@ class Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """The sum so far."""
         return None if self._uncountable else self._total
 
-    def __torch_dispatch__(
-        self,
-        func: Any,
-        types: Any,
-        args: tuple[Any, ...] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
+    def __torch_dispatch__(self, func: Any, _: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Carry an operation out and add it up."""
-        del types
         result = func(*args, **(kwargs or {}))
         packet = func._overloadpacket
         if packet in _SILENT:

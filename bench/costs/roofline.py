@@ -20,18 +20,10 @@ _LEAST_REPEATS = 3
 
 
 def measure(device: str, dtype: str, d: int, n: int) -> dict[str, Any]:
-    """Rates of this machine, for ``environment.json``.
+    """Rates of this machine, for ``environment.json``, and what they were measured with.
 
-    Args:
-        device: cpu, cuda or cuda:N.
-        dtype: of the products.
-        d: hidden width, and
-        n: batch size, of the thin product that is most of an engine's work: [d, d] times [d, n].
-
-    Returns:
-        ``copy_bytes_per_s`` (read and written), ``matmul_flop_per_s`` of a large square product,
-        ``thin_matmul_flop_per_s``, each by the fastest library that an engine would use, and what
-        they were measured with.
+    Bytes copied count as read and written. Products are large and square, or thin, as most of an
+    engine's work is: [d, d] times [d, n]; each by the fastest library that an engine would use.
     """
     kind: torch.dtype = getattr(torch, dtype)
     now = wall_clock(device)
@@ -63,9 +55,7 @@ def measure(device: str, dtype: str, d: int, n: int) -> dict[str, Any]:
 
 
 def best_seconds(
-    work: Callable[[], object],
-    now: Callable[[], float] = perf_counter,
-    seconds: float = _SECONDS,
+    work: Callable[[], object], now: Callable[[], float] = perf_counter, seconds: float = _SECONDS
 ) -> float:
     """The shortest time of one call of ``work``, warmed up, repeated for about ``seconds``.
 

@@ -35,28 +35,17 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Rules:
-    """When a difference matters.
-
-    Attributes:
-        default: the smallest relative difference that matters.
-        min_effects: cell -> its own, where one was calibrated.
-        looks: after how many rounds the cells are looked at.
-        stages: how many pairs of processes may measure a cell.
-    """
+    """When a difference matters."""
 
     default: float = MIN_EFFECT
-    min_effects: Mapping[str, float] = field(default_factory=dict)
-    looks: Sequence[int] = LOOKS
-    stages: int = 2
+    min_effects: Mapping[str, float] = field(default_factory=dict)  # of calibrated cells
+    looks: Sequence[int] = LOOKS  # after so many rounds
+    stages: int = 2  # how many pairs of processes may measure a cell
 
     def judge(self, base: Measured, head: Measured) -> list[Judgement]:
         """Verdicts on all cells."""
         return judge(
-            base,
-            head,
-            min_effects=self.min_effects,
-            default=self.default,
-            looks=len(LOOKS),
+            base, head, min_effects=self.min_effects, default=self.default, looks=len(LOOKS)
         )
 
 
@@ -66,13 +55,9 @@ RulesFor = Callable[[str, str], Rules]
 
 @dataclass
 class SideResult:
-    """What was measured on one source tree.
+    """What was measured on one source tree; of a cell that was measured again the last counts.
 
-    Attributes:
-        root: the tree.
-        environment: what its worker said of machine and software.
-        benchmark: key of its measuring code; empty where it has none.
-        records: as in a journal; of a cell that was measured again the last one counts.
+    ``benchmark`` is the key of its measuring code; empty where it has none.
     """
 
     root: Path
@@ -103,14 +88,7 @@ def gate_units(plan: Plan) -> list[Unit]:
 def run_gate(
     roots: tuple[Path, Path], spec: Spec, rules_for: RulesFor, launch: Launch, say: Say
 ) -> GateResult:
-    """Measure base and head.
-
-    Args:
-        roots: their source trees.
-        spec: what to measure.
-        rules_for: when a difference matters, given the keys of machine and measuring code.
-        launch: starts a worker on a source tree.
-        say: is told how far it is.
+    """Measure what a spec says in the source trees of base and head; ``say`` tells how far it is.
 
     Raises:
         NotComparableError: base cannot be measured by this gate.
@@ -189,10 +167,8 @@ class _Gate:
         device, ours = base.environment(spec.device, spec.threads)
         theirs = ours if fault else head.environment(device, spec.threads)[1]
         keys = [benchmark_key(lane.root) or "" for lane in self._lanes]
-        return (
-            SideResult(base.root, ours, keys[0]),
-            SideResult(head.root, theirs, keys[1]),
-        ), device
+        sides = SideResult(base.root, ours, keys[0]), SideResult(head.root, theirs, keys[1])
+        return sides, device
 
     def _measure(self, stage: int, cells: set[str]) -> None:
         for unit in self._units:
@@ -204,12 +180,8 @@ class _Gate:
         session = secrets.token_hex(6)
 
         def undecided() -> set[str]:
-            base, head = (
-                self._measured(side, records)
-                for side, records in zip(
-                    self._sides, self._records(cells, session, duel), strict=True
-                )
-            )
+            now = zip(self._sides, self._records(cells, session, duel), strict=True)
+            base, head = (self._measured(side, records) for side, records in now)
             found = self._rules.judge(base, head)
             left = {j.comparison.cell_id for j in found if j.verdict is Verdict.AMBIGUOUS}
             self._say(f"{len(cells) - len(left)} of {len(cells)} cells are clear")

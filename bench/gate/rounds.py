@@ -53,11 +53,7 @@ def calls_of_a_turn(trials: Iterable[Message]) -> int:
 
 
 class Duel:
-    """Two lanes that measure the same cells.
-
-    Attributes:
-        samples: for base and head, cell -> its samples, each with the number of its round.
-    """
+    """Two lanes that measure the same cells; ``samples`` of each carry their round's number."""
 
     def __init__(self, lanes: tuple[Lane, Lane], seed: int) -> None:
         self._lanes = lanes
@@ -66,20 +62,12 @@ class Duel:
         self.samples: tuple[Samples, Samples] = ({}, {})
 
     def run(
-        self,
-        cells: Sequence[str],
-        looks: Sequence[int],
-        undecided: Callable[[], set[str]],
+        self, cells: Sequence[str], looks: Sequence[int], undecided: Callable[[], set[str]]
     ) -> int:
-        """Play rounds until nothing is undecided or the last look is over.
+        """Play rounds until nothing is undecided or the last look is over; how many were played.
 
-        Args:
-            cells: what to measure; both lanes have them open.
-            looks: after how many rounds to look.
-            undecided: the look: which cells need more rounds.
-
-        Returns:
-            How many rounds were played.
+        Both lanes have the cells open. ``looks`` says after how many rounds to look, and
+        ``undecided`` is the look: which cells need more rounds.
         """
         self._prepare(cells)
         left, number = self._alive(cells), 0

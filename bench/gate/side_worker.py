@@ -20,13 +20,9 @@ Launch = Callable[[Path], Worker]
 
 @dataclass
 class Lane:
-    """The worker of one source tree and what became of its cells.
+    """The worker of one source tree, "base" or "head", and what became of its cells.
 
-    Attributes:
-        name: "base" or "head".
-        root: the source tree.
-        launch: starts a worker on a source tree.
-        failures: cell -> status and reason of a cell that can be asked for no more turns.
+    ``failures`` has status and reason of each cell that can be asked for no more turns.
     """
 
     name: str
@@ -40,11 +36,7 @@ class Lane:
         self._conversation = Conversation(lambda: self.launch(self.root), SILENCE_SECONDS)
 
     def start(self) -> None:
-        """Launch a worker; ``ready`` waits for it.
-
-        Raises:
-            RunError: it cannot be launched.
-        """
+        """Launch a worker; ``ready`` waits for it; RunError: it cannot be launched."""
         self._opened = []
         self._conversation.start()
 
@@ -88,11 +80,6 @@ class Lane:
             self._blame([cell_id], gone)
             return []
         return samples
-
-    def end(self) -> None:
-        """End the worker and forget its blocks; failures stay."""
-        self._conversation.end()
-        self._opened = []
 
     def kill(self) -> None:
         """End the worker at once."""

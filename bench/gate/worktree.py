@@ -17,15 +17,7 @@ _ABBREVIATED = 12
 
 @dataclass(frozen=True)
 class Trees:
-    """Two source trees.
-
-    Attributes:
-        base: the checked-out revision.
-        head: the working tree.
-        base_commit: full hash of the revision.
-        head_commit: full hash of what the working tree was made from.
-        dirty: whether the working tree differs from it.
-    """
+    """The checked-out revision and the working tree, which is ``dirty`` if it is not its commit."""
 
     base: Path
     head: Path
@@ -75,20 +67,10 @@ def trees(revision: str, inside: Path) -> Iterator[Trees]:
 
 
 def resolve(revision: str, repository: Path) -> str:
-    """The full hash of the commit that a revision names.
-
-    Raises:
-        SpecError: no such commit here.
-    """
+    """The full hash of the commit that a revision names; SpecError: no such commit here."""
     try:
-        return _git(
-            repository,
-            "rev-parse",
-            "--verify",
-            "--quiet",
-            "--end-of-options",
-            f"{revision}^{{commit}}",
-        )
+        commit = f"{revision}^{{commit}}"
+        return _git(repository, "rev-parse", "--verify", "--quiet", "--end-of-options", commit)
     except SpecError:
         shallow = _git(repository, "rev-parse", "--is-shallow-repository") == "true"
         cure = (

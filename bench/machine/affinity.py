@@ -13,10 +13,7 @@ _LOOK_SECONDS = 0.3
 
 @contextmanager
 def one_core(wanted: bool) -> Iterator[int | None]:
-    """Keep this process and what it starts on the least busy core, if ``wanted``.
-
-    Yields the core; None where it is not wanted or the system cannot do it.
-    """
+    """Keep this process and what it starts on the least busy core, if ``wanted`` and possible."""
     if not wanted or not hasattr(os, "sched_setaffinity"):
         yield None
         return

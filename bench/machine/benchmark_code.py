@@ -14,11 +14,7 @@ _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def benchmark_key(root: Path) -> str | None:
-    """16 hex digits over the measuring code of the source tree at ``root``.
-
-    Returns:
-        None where the tree has no such code, or code that is no Python.
-    """
+    """16 hex digits over a source tree's measuring code; None without such, or if no Python."""
     package = root / "bench"
     files = [file for name in _MEASURING for file in _files(package / name)]
     if not files:

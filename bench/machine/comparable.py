@@ -10,28 +10,14 @@ from typing import Any
 
 # Two runs whose entries agree here may be compared; of the driver only the major version counts.
 COMPARABLE = (
-    "cpu_model",
-    "physical_cores",
-    "affinity_cores",
-    "torch",
-    "torch_threads",
-    "cpu_matmul_precision",
-    "deterministic_algorithms",
-    "gpu_name",
-    "gpu_capability",
-    "cuda",
-    "tf32_matmul",
-    "tf32_cudnn",
-    "cudnn_benchmark",
+    *("cpu_model", "physical_cores", "affinity_cores"),
+    *("torch", "torch_threads", "cpu_matmul_precision", "deterministic_algorithms"),
+    *("gpu_name", "gpu_capability", "cuda", "tf32_matmul", "tf32_cudnn", "cudnn_benchmark"),
 )
 
 
 def comparable_key(environment: Mapping[str, Any]) -> str:
-    """16 hex digits that agree exactly when times from two environments may be compared.
-
-    Args:
-        environment: what ``environment.describe`` returned, or ``environment.json`` holds.
-    """
+    """16 hex digits that agree exactly when times from two environments may be compared."""
     chosen = {name: environment.get(name) for name in COMPARABLE}
     driver = environment.get("driver")
     chosen["driver_major"] = str(driver).partition(".")[0] if driver else None

@@ -28,13 +28,9 @@ _GIT_TIMEOUT_S = 10.0
 
 
 def describe(device: str) -> dict[str, Any]:
-    """Everything about this process's surroundings that may move a time; all JSON values.
+    """Everything about this process's surroundings that may move a time; flat, all JSON values.
 
-    Args:
-        device: ``cpu``, ``cuda`` or ``cuda:N``; the GPU's entries are None for ``cpu``.
-
-    Returns:
-        Flat dictionary; entries that this machine cannot tell are None.
+    Entries that this machine cannot tell are None, and for ``cpu`` those of a GPU.
 
     Raises:
         SpecError: no such device here.
@@ -147,10 +143,7 @@ def _flags() -> dict[str, Any]:
 
 
 def _uses_tf32(backend: Any) -> bool:
-    """Whether float32 products run in TF32 there.
-
-    From torch 2.9 on ``fp32_precision`` tells; ``allow_tf32`` then raises if it was set that way.
-    """
+    # From torch 2.9 on fp32_precision tells; allow_tf32 then raises if it was set that way.
     precision = getattr(backend, "fp32_precision", None)
     return bool(backend.allow_tf32) if precision is None else precision == "tf32"
 
@@ -220,10 +213,8 @@ def _project_version(root: Path) -> str | None:
 
 
 def _git(root: Path, *arguments: str) -> str | None:
-    """What git answers about the checkout at ``root``; None without a checkout, git or answer.
-
-    Only a ``.git`` of its own counts: an installed copy may lie inside somebody else's checkout.
-    """
+    """What git answers about the checkout at ``root``; None without a checkout, git or answer."""
+    # Only a .git of its own counts: an installed copy may lie inside somebody else's checkout.
     if not (root / ".git").exists():
         return None
     try:

@@ -29,12 +29,7 @@ def _unit(spec: Spec) -> Unit:
     return Unit(
         unit=unit,
         label=f"spectrum of the layer inputs, {spec.model} on {spec.data}",
-        command={
-            "do": "spectrum",
-            "unit": unit,
-            "taus": list(spec.preservation.taus),
-            **facts,
-        },
+        command={"do": "spectrum", "unit": unit, "taus": list(spec.preservation.taus), **facts},
         base={"kind": "spectrum", "unit": unit, **place_of(point)},
         cell_ids=(unit,),
     )

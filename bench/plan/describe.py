@@ -13,12 +13,14 @@ RECORD_SECONDS = 1.0  # one record of preservation, of a small network
 def describe(plan: Plan) -> str:
     """What is printed before a run: levels, counts and a rough time."""
     spec = plan.spec
+    a_block = f": {spec.sampling.block_seconds:g} s a point, more where cells are slow"
+    a_point = a_block if plan.blocks else ""
     what = f"model {spec.model} on {spec.data}, " if spec.variants else ""
     lines = [
         f"preset {spec.preset}: {what}device {spec.device}, dtype {spec.dtype}, seed {spec.seed}",
         *(_sweep(plan) if spec.variants else ["nothing is timed"]),
         *_preservation(spec),
-        f"estimated time: about {duration(plan_seconds(plan))} (a rough guess{_a_block(plan)})",
+        f"estimated time: about {duration(plan_seconds(plan))} (a rough guess{a_point})",
     ]
     crowded = sum(block.point.n >= block.point.d for block in plan.blocks)
     if crowded and spec.model == "mlp":
@@ -68,17 +70,8 @@ def plan_seconds(plan: Plan) -> float:
     blocks = plan.point_count * (PER_BLOCK_SECONDS + spec.sampling.block_seconds)
     if spec.budget is not None:
         blocks = min(blocks, spec.budget)
-    return (
-        START_SECONDS
-        + blocks
-        + RECORD_SECONDS * section.enabled * records * max(1, len(section.pairs))
-    )
-
-
-def _a_block(plan: Plan) -> str:
-    if not plan.blocks:
-        return ""
-    return f": {plan.spec.sampling.block_seconds:g} s a point, more where cells are slow"
+    beside = RECORD_SECONDS * section.enabled * records * max(1, len(section.pairs))
+    return START_SECONDS + blocks + beside
 
 
 def _count(number: int, noun: str) -> str:

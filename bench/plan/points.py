@@ -4,9 +4,8 @@ Sweeps go one letter at a time: each axis's levels, every other letter at its ba
 that lies on several axes is run once.
 """
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 
-from bench.errors import SpecError
 from bench.seeds import seed_for, stable_hash
 from bench.spec.axes import AXES
 from bench.spec.spec import Spec, device_kind
@@ -69,11 +68,6 @@ class Plan:
         """Number of cells, those of ``sgd`` included."""
         return sum(len(block.cells) for block in self.blocks)
 
-    @property
-    def swept(self) -> tuple[str, ...]:
-        """Letters that vary; a factory has to take each of them."""
-        return self.spec.swept
-
 
 def make_plan(spec: Spec) -> Plan:
     """Expand a spec; the order of the blocks is a pure function of its seed."""
@@ -81,15 +75,6 @@ def make_plan(spec: Spec) -> Plan:
     # Each block's own hash is its place, so that leaving one out does not shuffle the others.
     blocks.sort(key=lambda block: seed_for(spec.seed, "order", block.block_id))
     return Plan(spec, tuple(blocks))
-
-
-def shard(plan: Plan, index: int, count: int) -> Plan:
-    """Part ``index`` (1 ... count) of a plan that is run in ``count`` parts."""
-    if not 1 <= index <= count:
-        raise SpecError(
-            f"expected a shard I/N with 1 <= I <= N; got {index}/{count}: write for example 1/4"
-        )
-    return replace(plan, blocks=plan.blocks[index - 1 :: count])
 
 
 def preservation_id(spec: Spec, variant: Variant, tau: float, start: str) -> str:

@@ -19,13 +19,10 @@ LEAST_ACTIVE = 3
 
 @dataclass(frozen=True)
 class Detail:
-    """What is recorded besides times.
+    """What is recorded besides times, of ``active`` calls.
 
-    Attributes:
-        shapes: the shapes of every operator's inputs.
-        memory: every allocation.
-        stacks: the Python stack of every operator; large, and slow to record.
-        active: calls in the trace.
+    Of every operator the shapes of its inputs and its Python stack (large, and slow to record),
+    and every allocation.
     """
 
     shapes: bool = True
@@ -72,12 +69,6 @@ def _unit(plan: Plan, block: Block, run: Path, detail: Detail) -> Unit:
             "run": str(run.resolve()),
             "detail": asdict(detail),
         },
-        base={
-            **timed.base,
-            "kind": "profile",
-            "unit": name,
-            "method": "all",
-            "variant": "all",
-        },
+        base={**timed.base, "kind": "profile", "unit": name, "method": "all", "variant": "all"},
         cell_ids=(name,),
     )

@@ -1,10 +1,9 @@
 """A sweep in N parts, each run for itself, perhaps on N machines of one kind."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bench.errors import SpecError
-from bench.plan import points as plans
 from bench.plan.points import Plan
 
 _SHARD = re.compile(r"([0-9]{1,6})/([0-9]{1,6})")
@@ -26,11 +25,7 @@ WHOLE = Shard(1, 1)
 
 
 def parse_shard(text: str) -> Shard:
-    """Read ``I/N``.
-
-    Raises:
-        SpecError: anything else, or I outside 1 ... N.
-    """
+    """Read ``I/N``; SpecError: anything else, or I outside 1 ... N."""
     match = _SHARD.fullmatch(text.strip())
     index, count = (int(part) for part in match.groups()) if match else (0, 0)
     if not 1 <= index <= count:
@@ -42,4 +37,4 @@ def parse_shard(text: str) -> Shard:
 
 def share(plan: Plan, part: Shard) -> Plan:
     """The blocks of a plan that belong to a part."""
-    return plans.shard(plan, part.index, part.count)
+    return replace(plan, blocks=plan.blocks[part.index - 1 :: part.count])

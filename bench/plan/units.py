@@ -17,21 +17,13 @@ PLACE = ("point", "seed", "bias", "data_dir", "threads", "swept")
 
 @dataclass(frozen=True)
 class Unit:
-    """One command: a block, or a measurement beside the clock.
+    """One command: a block, or a measurement beside the clock."""
 
-    Attributes:
-        unit: its id in the journal.
-        label: what the progress shows.
-        command: what is sent to the worker.
-        base: what every record of it has in common, and one of its failure needs.
-        cell_ids: the cells of a block; of another unit, one id for its failure.
-    """
-
-    unit: str
-    label: str
-    command: Command
-    base: Command
-    cell_ids: tuple[str, ...]
+    unit: str  # its id in the journal
+    label: str  # what the progress shows
+    command: Command  # what is sent to the worker
+    base: Command  # what every record of it has in common, and one of its failure needs
+    cell_ids: tuple[str, ...]  # the cells of a block; of another unit, one id for its failure
 
     @property
     def is_block(self) -> bool:
@@ -116,11 +108,7 @@ def block_unit(spec: Spec, block: Block) -> Unit:
 
 
 def _without(block: Unit, done: set[str]) -> Unit:
-    """The cells of a block that are not done.
-
-    Where ``sgd`` is there already it is timed once more beside them, as a reference: samples pair
-    up only within one process.
-    """
+    """The cells of a block that are not done, with ``sgd``: samples pair up within a process."""
     every = block.command["cells"]
     cells = with_reference([cell for cell in every if cell["cell_id"] not in done], every)
     ids = tuple(cell["cell_id"] for cell in cells)

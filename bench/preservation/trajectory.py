@@ -106,13 +106,12 @@ def _as_double(batch: tuple[Any, Any]) -> tuple[Any, Any]:
 
 def _with_drift(row: Record, first: Record) -> Record:
     """Relative change of each loss since step 0."""
-    pairs = {
-        "drift_float32": "loss",
-        "drift_float64": "loss_float64",
-        "heldout_drift": "heldout_loss",
+    return {
+        **row,
+        "drift_float32": _relative(row["loss"], first["loss"]),
+        "drift_float64": _relative(row["loss_float64"], first["loss_float64"]),
+        "heldout_drift": _relative(row["heldout_loss"], first["heldout_loss"]),
     }
-    drifts = {name: _relative(row[key], first[key]) for name, key in pairs.items()}
-    return {**row, **drifts}
 
 
 def _relative(now: float | None, before: float | None) -> float | None:

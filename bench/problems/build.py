@@ -24,16 +24,13 @@ _HELDOUT_SAMPLES = 512
 
 @dataclass(frozen=True)
 class Built:
-    """A model on its device with ``b`` teleport batches and one held-out batch, if there is one.
-
-    ``train_samples`` are those of the data set as it was loaded, None for the user's own batches.
-    """
+    """A model on its device with ``b`` teleport batches and one held-out batch, if there is one."""
 
     model: nn.Module
     loss_fn: LossFunction
     batches: list[Batch]
     heldout: Batch | None
-    train_samples: int | None = None
+    train_samples: int | None = None  # of the data set as loaded; None for the user's batches
 
 
 def build(
@@ -76,15 +73,9 @@ def _by_name(point: Point, seed: int, *, bias: bool, data_dir: str | None) -> Bu
     sequences = len(data.sample_shape) == 2 or data.task == "tokens"
     heldout = data.heldout_batch(point.n if sequences else _HELDOUT_SAMPLES)
     if takes_vectors(point.model):
-        batches = [_flat(batch) for batch in batches]
-        heldout = _flat(heldout)
+        batches = [(inputs.flatten(1), targets) for inputs, targets in batches]
+        heldout = heldout[0].flatten(1), heldout[1]
     return Built(model, loss_for(data.task), batches, heldout, len(data))
-
-
-def _flat(batch: Batch) -> Batch:
-    """A perceptron takes vectors, whatever the samples are."""
-    inputs, targets = batch
-    return inputs.flatten(1), targets
 
 
 def loss_for(task: Task) -> LossFunction:

@@ -31,10 +31,8 @@ def new_mark() -> str:
 
 
 def _beginning(pid: int) -> str:
-    """When a process that runs began, in ticks since the machine did; empty where there is none.
-
-    Numbers of processes are given out again: number and beginning together are not.
-    """
+    """When a process that runs began, in ticks since the machine did; empty where there is none."""
+    # Numbers of processes are given out again: number and beginning together are not.
     try:
         # The name, in parentheses, may hold anything.
         fields = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()

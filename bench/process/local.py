@@ -37,12 +37,7 @@ class WorkerProcess:
     def __init__(
         self, root: Path = SOURCE_ROOT, variables: Mapping[str, str] | None = None
     ) -> None:
-        """Start it; the first message it sends is ``ready``.
-
-        Args:
-            root: the source tree whose code it runs.
-            variables: of its environment, beside ours: CUDA_VISIBLE_DEVICES chooses its GPU.
-        """
+        """Start it on a source tree; ``variables`` of its environment may choose its GPU."""
         path = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
         kill_orphans()
         self._mark = new_mark()

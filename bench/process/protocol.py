@@ -44,11 +44,7 @@ def send(stream: IO[str], message: Message) -> None:
 
 
 def parse(line: str) -> Message:
-    """Read one message.
-
-    Raises:
-        ValueError: no JSON object, or another version of the protocol.
-    """
+    """Read one message; ValueError: no JSON object, or another version of the protocol."""
     message = json.loads(line)
     if not isinstance(message, dict) or message.get("v") != VERSION:
         raise ValueError(f"expected a message of protocol version {VERSION}; got {line[:200]!r}")

@@ -26,11 +26,7 @@ class Worker(Protocol):
         """Send a command; a worker that is gone is noticed by the next ``receive``."""
 
     def receive(self, timeout: float) -> Message:
-        """The next event.
-
-        Raises:
-            WorkerGoneError: it ended, or was silent for ``timeout`` seconds.
-        """
+        """The next event; WorkerGoneError: it ended, or was silent for ``timeout`` seconds."""
 
     def stop(self) -> None:
         """Ask it to end."""

@@ -74,7 +74,6 @@ def trace_name(variant: str, point: Point, cell_id: str) -> str:
 
 
 def _teleport(variant: str, point: Point, problems: list[Problem]) -> Call:
-
     parsed = parse_variant(variant)
     options = {**parsed.options, "steps": point.t, "lr": TIMING_LR, "cap": float("inf")}
     teleporter = make(parsed.method, **options)

@@ -37,32 +37,22 @@ class Converted(NamedTuple):
 def convert(raw: Path, folder: Path, worker: str, cap: int = CAP_BYTES) -> Converted:
     """Write ``folder/<worker>.pt.trace.json.gz``, a run of the plugin; replaces an earlier one.
 
-    Args:
-        raw: the trace as torch wrote it.
-        folder: the run's own; its name is what the plugin shows.
-        worker: a name such as ``cpu_0``.
-        cap: most bytes before compression; trailing steps are left out until it is kept.
+    The plugin shows the folder's name. Trailing steps are left out until the copy of the trace
+    ``raw`` has at most ``cap`` bytes before compression. A worker is called ``cpu_0`` or so.
     """
     document = load(raw)
     events = [_mended(event) for event in document["traceEvents"] if _is_wanted(event)]
     head = {key: value for key, value in document.items() if key not in _DROPPED}
-    ends = _step_ends(events)
+    ends, limit = _step_ends(events), f"{cap / 1e6:g} MB"
     for kept in range(len(ends), 0, -1):
         some = events if kept == len(ends) else _until(events, ends[kept - 1])
         text = json.dumps({**head, "traceEvents": some}, separators=(",", ":"))
         if len(text) <= cap:
-            note = "" if kept == len(ends) else _cut_note(kept, len(ends), cap)
+            cut = f"TensorBoard gets {kept} of {len(ends)} steps, because more would pass {limit}"
+            note = "" if kept == len(ends) else cut
             return Converted(_write(folder / f"{worker}.pt.trace.json.gz", text), note)
-    note = f"no step of the trace fits into {_mib(cap)}, so there is no copy for TensorBoard"
+    note = f"no step of the trace fits into {limit}, so there is no copy for TensorBoard"
     return Converted(None, note)
-
-
-def _cut_note(kept: int, of: int, cap: int) -> str:
-    return f"TensorBoard gets {kept} of {of} steps, because more would pass {_mib(cap)}"
-
-
-def _mib(size: int) -> str:
-    return f"{size / 1e6:g} MB"
 
 
 def _is_wanted(event: Event) -> bool:

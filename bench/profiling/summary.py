@@ -46,29 +46,17 @@ Operators = dict[tuple[str, str], Usage]
 
 @dataclass(frozen=True)
 class Summary:
-    """A trace in numbers.
-
-    Attributes:
-        calls: how many were traced.
-        call_s: seconds of one.
-        phases: by name; CPU time of a phase is the time it lasted.
-        operators: by (phase, name); one that only calls itself counts once, as in torch.
-        device_s: time of all kernels and copies; None on a CPU.
-        device_busy: share of the calls in which the device worked; None on a CPU.
-        launched: kernels per call; on a CPU operators that call no other.
-        launched_in_steps: those of them launched after ``prepare``.
-        memory_peaks: by device, the most bytes that a call held beyond what was there before.
-    """
+    """A trace in numbers; those of a device are None on a CPU."""
 
     calls: int
     call_s: float
-    phases: Phases
-    operators: Operators
-    device_s: float | None
-    device_busy: float | None
-    launched: float
-    launched_in_steps: float
-    memory_peaks: dict[str, int]
+    phases: Phases  # CPU time of a phase is the time it lasted
+    operators: Operators  # by (phase, name); one that only calls itself counts once, as in torch
+    device_s: float | None  # all kernels and copies
+    device_busy: float | None  # share of the calls in which the device worked
+    launched: float  # kernels per call; on a CPU operators that call no other
+    launched_in_steps: float  # those of them launched after ``prepare``
+    memory_peaks: dict[str, int]  # by device, bytes a call held beyond what was there before
 
     def to_record(self) -> dict[str, Any]:
         """The same as plain JSON values."""
@@ -91,11 +79,7 @@ class Host(NamedTuple):
 
 
 def summarise(trace: Trace) -> Summary:
-    """The summary of a trace that holds at least one call.
-
-    Raises:
-        RunError: it holds none.
-    """
+    """The summary of a trace that holds at least one call; RunError: it holds none."""
     marks = timeline(trace)
     spans = trace.of(OPERATOR, *LAUNCHES)
     nesting = nest(spans)
@@ -154,11 +138,7 @@ def operator_usage(host: Host, marks: Timeline) -> Operators:
 def charge_device(
     work: Iterable[Span], host: Host, marks: Timeline, phases: Phases, operators: Operators
 ) -> list[float]:
-    """Give device time to the phase and the operators that launched it.
-
-    Returns:
-        When each kernel was launched.
-    """
+    """Give device time to the phase and operators that launched it; when each kernel was."""
     launches = {s.correlation: i for i, s in enumerate(host.spans) if s.category in LAUNCHES}
     kernels = []
     for item in work:

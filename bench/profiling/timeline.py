@@ -15,12 +15,9 @@ OTHER = "other"
 
 @dataclass(frozen=True)
 class Timeline:
-    """The marks of a trace.
+    """The marks of a trace: ``parts`` are ``PREPARE`` and ``STEPS`` of every call.
 
-    Attributes:
-        parts: ``PREPARE`` and ``STEPS`` of every call.
-        phases: ranges of the methods' phases, which may nest.
-        around: for each phase the place of the one around it.
+    The methods' phases may nest; ``around`` is for each the place of the one around it.
     """
 
     parts: list[Span]
@@ -73,11 +70,7 @@ class Timeline:
 
 
 def timeline(trace: Trace) -> Timeline:
-    """The calls and phases of a trace.
-
-    Raises:
-        RunError: it holds no call.
-    """
+    """The calls and phases of a trace; RunError: it holds no call."""
     marks = trace.of(ANNOTATION)
     parts = [mark for mark in marks if mark.name.startswith(PART)]
     phases = [mark for mark in marks if mark.name.startswith(PHASE)]

@@ -58,11 +58,7 @@ class Trace:
 
 
 def load(path: Path) -> Event:
-    """The JSON of a trace file, compressed or not.
-
-    Raises:
-        RunError: no trace.
-    """
+    """The JSON of a trace file, compressed or not; RunError: no trace."""
     opened = gzip.open if path.suffix == ".gz" else open
     try:
         with opened(path, "rt", encoding="utf-8") as file:

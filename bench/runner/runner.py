@@ -25,20 +25,12 @@ SILENCE_SECONDS = 1800.0
 
 @dataclass
 class Summary:
-    """What came out of a run.
+    """What came out of a run."""
 
-    Attributes:
-        statuses: how many cells ended in which status.
-        left: units that were not begun because the budget was spent.
-        flagged: how many cells were measured while something was not as it should be.
-        failed_before: how many records of an earlier session, which was resumed, say that they
-            failed.
-    """
-
-    statuses: Counter[str] = field(default_factory=Counter)
-    left: int = 0
-    flagged: int = 0
-    failed_before: int = 0
+    statuses: Counter[str] = field(default_factory=Counter)  # how many cells ended in each
+    left: int = 0  # units that were not begun because the budget was spent
+    flagged: int = 0  # cells that were measured while something was not as it should be
+    failed_before: int = 0  # records of an earlier session, which was resumed, that failed
 
     @property
     def complete(self) -> bool:

@@ -28,15 +28,10 @@ def _ignore(_what: object) -> None:
 
 @dataclass(frozen=True)
 class Listener:
-    """Who wants to know what.
+    """Who wants to know what."""
 
-    Attributes:
-        planned: is given the plan once the device is known.
-        say: is told what became of an earlier session in the directory.
-    """
-
-    planned: Callable[[Plan], None] = _ignore
-    say: Callable[[str], None] = _ignore
+    planned: Callable[[Plan], None] = _ignore  # given the plan once the device is known
+    say: Callable[[str], None] = _ignore  # told what became of an earlier session there
 
 
 NOBODY = Listener()
@@ -55,15 +50,8 @@ def carry_out(
 ) -> Summary:
     """Measure everything of a spec that its run directory does not hold yet.
 
-    Args:
-        spec: what to measure.
-        directory: the run directory; made if it is not there.
-        runner: carries out the units; its worker is ended however this ends.
-        command: what repeats the run, for its spec.toml.
-        part: the part of the sweep to measure.
-        resume: go on with the run that is there.
-        profile: profile the base point, too, in this detail.
-        listener: who wants to know.
+    The directory is made if it is not there, and the runner's worker is ended however this ends.
+    ``command`` repeats the run, for its spec.toml; ``profile`` profiles the base point, too.
 
     Raises:
         RunError: no worker starts, the spec cannot be run here, or the directory cannot be
@@ -78,8 +66,9 @@ def carry_out(
             units += profile_units(plan, base, directory, profile, records)
         return units
 
-    work = _Work(directory, runner, lacking, command, listener, resume=resume)
-    return work.carry_out(spec, part, spec.budget)
+    return _carry_out(
+        spec, spec.budget, directory, runner, lacking, command, part, listener, resume=resume
+    )
 
 
 def carry_out_profiles(
@@ -100,49 +89,43 @@ def carry_out_profiles(
     def lacking(plan: Plan, records: list[Record]) -> list[Unit]:
         return profile_units(plan, plan.blocks, directory, detail, records)
 
-    work = _Work(directory, runner, lacking, command, NOBODY, resume=False)
-    return work.carry_out(spec, WHOLE, budget=None)
+    return _carry_out(spec, None, directory, runner, lacking, command)
 
 
-@dataclass(frozen=True)
-class _Work:
-    """One session in a run directory."""
-
-    directory: Path
-    runner: Runner
-    lacking: Lacking
-    command: str
-    listener: Listener
-    resume: bool
-
-    def carry_out(self, spec: Spec, part: Shard, budget: float | None) -> Summary:
-        """From the worker's first word to its end."""
-        try:
-            device, environment = self.runner.environment(spec.device, spec.threads)
-            plan = share(make_plan(spec.with_overrides(device=device)), part)
-            self.listener.planned(plan)
-            if not self.resume:
-                self.runner.check(plan.spec, self.lacking(plan, []))
-            with locked(self.directory) as note:
-                run = open_run(self.directory, plan.spec, self.command, resume=self.resume)
-                records = self._records(run, note)
-                check_environment(run, environment, measured=bool(records))
-                write_environment(run, environment | self.runner.roofline(plan.spec))
-                with Journal(run.journal) as journal:
-                    summary = self.runner.run(self.lacking(plan, records), journal, budget)
-        except BaseException:
-            self.runner.abort()
-            raise
-        self.runner.close()
-        summary.failed_before = sum(record.status != "ok" for record in records)
-        return summary
-
-    def _records(self, run: RunDirectory, note: str | None) -> list[Record]:
-        """What the journal holds already."""
-        records, notes = load(run.journal) if run.journal.exists() else ([], [])
-        for text in filter(None, [note, *notes]):
-            self.listener.say(text)
-        return records
+def _carry_out(
+    spec: Spec,
+    budget: float | None,
+    directory: Path,
+    runner: Runner,
+    lacking: Lacking,
+    command: str,
+    part: Shard = WHOLE,
+    listener: Listener = NOBODY,
+    *,
+    resume: bool = False,
+) -> Summary:
+    """From the worker's first word to its end."""
+    try:
+        device, environment = runner.environment(spec.device, spec.threads)
+        plan = share(make_plan(spec.with_overrides(device=device)), part)
+        listener.planned(plan)
+        if not resume:
+            runner.check(plan.spec, lacking(plan, []))
+        with locked(directory) as note:
+            run = open_run(directory, plan.spec, command, resume=resume)
+            records, notes = load(run.journal) if run.journal.exists() else ([], [])
+            for text in filter(None, [note, *notes]):
+                listener.say(text)
+            check_environment(run, environment, measured=bool(records))
+            write_environment(run, environment | runner.roofline(plan.spec))
+            with Journal(run.journal) as journal:
+                summary = runner.run(lacking(plan, records), journal, budget)
+    except BaseException:
+        runner.abort()
+        raise
+    runner.close()
+    summary.failed_before = sum(record.status != "ok" for record in records)
+    return summary
 
 
 def summary_of(plan: Plan, records: list[Record]) -> Summary:

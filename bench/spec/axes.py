@@ -24,7 +24,6 @@ MEANINGS = {
     "l": "weight layers",
     "b": "teleport batches",
 }
-UNITS = {"t": "steps", "d": "units", "n": "samples", "l": "layers", "b": "batches"}
 MOST_LEVELS = 1000
 
 _EXAMPLES = {
@@ -37,15 +36,11 @@ _EXAMPLES = {
 # Words that people use for the letters.
 _WORDS = {
     "steps": "t",
-    "w": "d",
-    "width": "d",
-    "dim": "d",
-    "hidden": "d",
-    "batch_size": "n",
-    "samples": "n",
     "layers": "l",
     "depth": "l",
     "batches": "b",
+    **dict.fromkeys(("w", "width", "dim", "hidden"), "d"),
+    **dict.fromkeys(("batch_size", "samples"), "n"),
 }
 _DIGITS = re.compile(r"[0-9]+")
 

@@ -8,15 +8,7 @@ from bench.spec import checks
 
 @dataclass(frozen=True, kw_only=True)
 class Pair:
-    """A network on a data set, with its sizes: one of several whose preservation is measured.
-
-    Attributes:
-        model: as in a spec.
-        dataset: as in a spec.
-        d: hidden width.
-        n: batch size.
-        l: depth.
-    """
+    """A network on a data set, as in a spec, with its sizes."""
 
     model: str
     dataset: str

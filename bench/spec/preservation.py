@@ -18,27 +18,22 @@ class Preservation:
     """How well the loss is kept, measured at one point apart from the clock.
 
     Attributes:
-        enabled: False leaves the measurement out.
         variants: what is measured; one that fixes ``tau`` itself runs at that tau alone, one whose
             method knows no tau runs once.
         taus: the energy thresholds, each in (0, 1]. Default: those asked of the paper's Fig. 6b.
-        steps: teleport steps. Default 8, the paper's t.
         starts: at the initial weights, "init", or after a short training, "trained".
         growth: the learning rate is chosen so that the last step has multiplied ||g||^2 by this,
             so that methods are compared at the same gain. Default 4, ours.
-        d: hidden width.
-        n: batch size.
-        l: weight layers.
         pairs: networks, data sets and sizes to measure, one after another, instead of the spec's
             own model and data set at d, n, l; a run with pairs may have no methods to time.
         layers: whose spectrum Fig. 6a shows in front, counted from 1. Default: the second, the
             paper's.
     """
 
-    enabled: bool = True
+    enabled: bool = True  # False leaves the measurement out
     variants: tuple[Variant, ...] = (Variant("nullspace"), Variant("symmetry"))
     taus: tuple[float, ...] = (1.0, 0.9999, 0.999, 0.99, 0.95, 0.9)
-    steps: int = 8
+    steps: int = 8  # of the teleport: the paper's t
     starts: tuple[str, ...] = ("init",)
     growth: float = 4.0
     d: int = 128

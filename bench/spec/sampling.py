@@ -15,10 +15,8 @@ class Sampling:
     Attributes:
         warmup: rounds that are always thrown away; more are, until no cell gets faster any more
             (see ``bench.timing.stopping``).
-        max_warmup: rounds after which the warm-up always ends.
         min_samples: rounds that are always kept. Default 7: the range of 6 samples covers the
             median with 95 %, and an odd count makes the median one of the samples.
-        max_samples: rounds after which a block always stops.
         block_seconds: once a block has its minimum, no round is begun after this time; it counts
             from the end of the warm-up.
         target: a block stops as soon as every median is known to this half width of its interval,
@@ -28,9 +26,9 @@ class Sampling:
     """
 
     warmup: int = 2
-    max_warmup: int = 60
+    max_warmup: int = 60  # rounds after which the warm-up always ends
     min_samples: int = 7
-    max_samples: int = 25
+    max_samples: int = 25  # rounds after which a block always stops
     block_seconds: float = 10.0
     target: float = 0.02
     cache: str = "hot"

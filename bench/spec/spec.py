@@ -29,44 +29,26 @@ _MODEL = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*|[^:].*:[^\W\d]\w*")
 class Spec:
     """What is run; where the results go is not part of it.
 
-    Attributes:
-        preset: the preset it began as; a label only.
-        base: letter -> value while another letter is swept.
-        axes: the letters that are swept, one at a time.
-        variants: what is timed; ``sgd`` is added to every block by itself.
-        model: a network by name, ``pkg.module:factory`` or ``path/to/file.py:factory``.
-        dataset: a data set by name.
-        data_dir: where to look for it first.
-        device: auto, cpu, cuda or cuda:N; "auto" is replaced before a plan is run.
-        dtype: float32, float64 or bfloat16.
-        bias: whether the layers have biases.
-        seed: root of all seeds (see ``bench.seeds``).
-        threads: CPU threads; None leaves them to torch.
-        sampling: how often each cell is timed.
-        preservation: how the drift of the loss is measured.
-        budget: seconds after which no new block is begun; None for no limit.
-        sections: name -> settings of a measurement of another package.
-
     Raises:
         SpecError: a value that cannot be run.
     """
 
-    preset: str
-    base: Mapping[str, int]
-    axes: tuple[Axis, ...]
-    variants: tuple[Variant, ...]
-    model: str
+    preset: str  # that it began as; a label only
+    base: Mapping[str, int]  # letter -> value while another letter is swept
+    axes: tuple[Axis, ...]  # the letters that are swept, one at a time
+    variants: tuple[Variant, ...]  # what is timed; ``sgd`` is added to every block by itself
+    model: str  # a network by name, ``pkg.module:factory`` or ``path/to/file.py:factory``
     dataset: str
-    data_dir: str | None = None
-    device: str = "auto"
-    dtype: str = "float32"
-    bias: bool = False
-    seed: int = 0
-    threads: int | None = None
+    data_dir: str | None = None  # where to look for the data set first
+    device: str = "auto"  # or cpu, cuda, cuda:N; "auto" is replaced before a plan is run
+    dtype: str = "float32"  # or float64, bfloat16
+    bias: bool = False  # whether the layers have biases
+    seed: int = 0  # root of all seeds (see ``bench.seeds``)
+    threads: int | None = None  # of the CPU; None leaves them to torch
     sampling: Sampling = field(default_factory=Sampling)
     preservation: Preservation = field(default_factory=Preservation)
-    budget: float | None = None
-    sections: Mapping[str, Any] = field(default_factory=dict)
+    budget: float | None = None  # seconds after which no new block is begun
+    sections: Mapping[str, Any] = field(default_factory=dict)  # of other packages' measurements
 
     def __post_init__(self) -> None:
         """Refuse what cannot be run; bring base and axes into the order of ``AXES``."""
@@ -211,11 +193,7 @@ def _pop_sections(tree: dict[str, Any]) -> dict[str, Any]:
 
 
 def _matching(pairs: tuple[Pair, ...], wanted: Mapping[str, object]) -> tuple[Pair, ...]:
-    """The pairs that a command line names; all of them where it names none.
-
-    Raises:
-        SpecError: it names one that is not among them.
-    """
+    """The pairs that a command line names, which must be some; all of them where it names none."""
     named = {key: wanted[key] for key in ("model", "dataset") if key in wanted}
     kept = tuple(p for p in pairs if all(getattr(p, key) == named[key] for key in named))
     if pairs and not kept:

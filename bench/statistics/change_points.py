@@ -31,13 +31,9 @@ _LEAST_NOISE = 0.002  # relative; below this the clock and the rounding in the f
 
 
 def change_points(values: Sequence[float]) -> list[int]:
-    """The indices at which a new level begins.
+    """The indices, ascending, at which times, oldest first, reach a new level.
 
-    Args:
-        values: positive times, oldest first.
-
-    Returns:
-        Ascending indices; empty for fewer than ``2 * FEWEST`` values.
+    Empty for fewer than ``2 * FEWEST`` values.
 
     Raises:
         ValueError: a value that is not positive and finite.

@@ -40,31 +40,24 @@ class Growth(NamedTuple):
     exponent: that of the part that grows, once a constant floor is allowed for. 0 where the data
         do not tell it from a constant at all; its interval is then that of ``slope``, and all of
         the time is floor. A bound equal to one of ``EXPONENT_RANGE`` means: not bounded.
-    floor_s: seconds, >= 0.
-    scale: seconds at x = 1 on top of the floor, >= 0.
-    slope: the plain log-log slope of the medians, which a floor pulls towards 0.
-    levels: how many levels had samples.
-    constant_p: how likely a constant time would look so little constant.
     law: one of ``bench.statistics.laws``; "constant" where that is not rejected and the slope known
         to be 0 within ``TOLERANCE``, empty where the levels are too thin to tell.
-    rivals: other laws that fit as well.
-    thin: why these levels decide nothing; empty where they may.
     """
 
     exponent: float
     ci_low: float
     ci_high: float
-    floor_s: float
-    scale: float
-    slope: float
+    floor_s: float  # seconds, >= 0
+    scale: float  # seconds at x = 1 on top of the floor, >= 0
+    slope: float  # the plain log-log slope of the medians, which a floor pulls towards 0
     slope_low: float
     slope_high: float
-    levels: int
+    levels: int  # how many had samples
     reason: str = ""
-    constant_p: float = math.nan
+    constant_p: float = math.nan  # how likely a constant time would look so little constant
     law: str = ""
-    rivals: tuple[str, ...] = ()
-    thin: str = ""
+    rivals: tuple[str, ...] = ()  # other laws that fit as well
+    thin: str = ""  # why these levels decide nothing; empty where they may
 
 
 def fit_growth(
@@ -87,11 +80,9 @@ def fit_growth(
     Thin levels, which take no law and no verdict, grow from 1 - ``level`` on: their exponent is an
     indication.
 
-    Args:
-        levels: positive values of the swept quantity, all different, at least 3 over a factor 2.
-        samples: the raw timings in seconds, samples[i] at levels[i]. Levels without samples, of
-            cells that failed, are left out.
-        level: the coverage of the intervals.
+    The levels are positive and all different, at least 3 over a factor 2, and samples[i] the raw
+    timings at levels[i] in seconds; levels without any, of cells that failed, are left out. The
+    intervals cover at ``level``.
 
     Raises:
         ValueError: not one list of samples for each level, or a level of coverage not in (0, 1).
@@ -231,10 +222,7 @@ def _curve_p(sweep: Sweep, best: Profile) -> float:
 
 
 def _sensitivity(sweep: Sweep, best: Profile) -> Array:
-    """The direction in which the medians move the exponent.
-
-    The derivative of the log curve by the exponent, less what the other coefficients take up.
-    """
+    """The derivative of the log curve by the exponent, less what other coefficients take up."""
     growth = best.scale[0] * np.exp(best.exponent[0] * sweep.log_x)
     curve = best.floor[0] + growth
     others = np.stack([growth / curve, 1 / curve], axis=1)

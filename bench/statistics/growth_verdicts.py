@@ -78,26 +78,22 @@ def _within(
 class Crossing(NamedTuple):
     """Where the first of two methods becomes the faster or the slower one.
 
-    faster: "always", "never", "above" (faster from the crossing on), "below" (up to it), or ""
-        where the levels do not tell, with the ``reason``.
-    at: the level at which the ratio passes 1, interpolated between logarithms; NaN without one.
-    low, high: the last level on this side and the first on the other where the ratio is clear.
+    It is faster "always", "never", "above" (from the crossing on), "below" (up to it), or "" where
+    the levels do not tell, with the ``reason``.
     """
 
     faster: str
-    at: float = math.nan
-    low: float = math.nan
-    high: float = math.nan
+    at: float = math.nan  # the level where the ratio passes 1, interpolated between logarithms
+    low: float = math.nan  # the last level on this side where the ratio is clear
+    high: float = math.nan  # the first on the other
     reason: str = ""
 
 
 def crossing(levels: Sequence[float], ratios: Sequence[Estimate]) -> Crossing:
-    """From which level on the first method is faster than the second.
+    """From which of the ascending levels on the first method is faster than the second.
 
-    Args:
-        levels: ascending.
-        ratios: time of the first over time of the second at each level, with intervals. A ratio
-            whose interval contains 1 takes no side.
+    ``ratios`` are times of the first over those of the second; one whose interval contains 1 takes
+    no side.
     """
     sides = [(x, r) for x, r in zip(levels, ratios, strict=True) if r.high < 1 or r.low > 1]
     if not sides:
@@ -116,10 +112,7 @@ def crossing(levels: Sequence[float], ratios: Sequence[Estimate]) -> Crossing:
 
 
 def _passes_one(points: list[tuple[float, float]]) -> float:
-    """The level at which a ratio passes 1, on the straight line between two logarithms.
-
-    The last such passage: a ratio close to 1 may pass it several times.
-    """
+    """The last level at which a ratio passes 1, on the straight line between two logarithms."""
     logs = [(math.log(x), math.log(ratio)) for x, ratio in points]
     for (x0, y0), (x1, y1) in reversed(list(pairwise(logs))):
         if y0 == 0 or y0 * y1 < 0:

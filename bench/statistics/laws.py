@@ -33,13 +33,10 @@ class Law(NamedTuple):
 
 
 def best_law(log_x: Array, log_y: Array, noise: Array, free: float) -> Law:
-    """The growing law that a sweep follows.
+    """The growing law that a sweep follows; arrays [levels], ascending or not.
 
-    Args:
-        log_x: logarithms of the levels, ascending or not, array [levels].
-        log_y: logarithms of the medians.
-        noise: variance of each of them, as far as it is known; residuals below it say nothing.
-        free: squared residual of the power law with a free exponent.
+    ``noise`` is the variance of each log median, as far as it is known: residuals below it say
+    nothing. ``free`` is the squared residual of the power law with a free exponent.
     """
     ratio = np.exp(log_x - log_x.min())
     doublings = 1 + np.log2(ratio)

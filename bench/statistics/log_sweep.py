@@ -16,14 +16,11 @@ _NOISE_LEVEL = 0.75  # inner order statistics: outliers do not count as noise of
 
 @dataclass(frozen=True)
 class Sweep:
-    """What the fit sees, arrays [levels]: centred logarithms of levels and medians, and ``noise``.
-
-    noise: variance of each log median, as far as the scatter of its own samples shows it.
-    """
+    """What the fit sees, arrays [levels]: centred logarithms of levels and medians, and noise."""
 
     log_x: Array
     log_y: Array
-    noise: Array
+    noise: Array  # variance of each log median, as far as the scatter of its own samples shows it
 
     def noise_along(self, direction: Array) -> float:
         """The noise as felt by an estimate that is proportional to ``direction @ log_y``."""

@@ -39,9 +39,7 @@ class Ranks(NamedTuple):
 def median_ranks(count: int, level: float = LEVEL) -> Ranks | None:
     """The narrowest symmetric ranks (k, count + 1 - k) that cover the median at ``level``.
 
-    Returns:
-        The ranks and their exact coverage, which is at least ``level``; None where not even the
-        smallest and the largest sample reach it (95 % takes 6 samples).
+    None where not even the smallest and the largest sample reach it (95 % takes 6 samples).
 
     Raises:
         ValueError: a level that is not between 0 and 1.
@@ -65,9 +63,7 @@ def median_ranks(count: int, level: float = LEVEL) -> Ranks | None:
 def median_interval(samples: Sequence[float], level: float = LEVEL) -> Estimate:
     """The median of independent samples with an interval that covers it at ``level`` or above.
 
-    Args:
-        samples: any number of finite samples; none at all give NaN and a count of 0.
-        level: the coverage asked for. The interval is NaN where the samples are too few for it.
+    None at all give NaN and a count of 0. The interval is NaN where they are too few for it.
 
     Raises:
         ValueError: a sample that is not finite, or a level that is not between 0 and 1.

@@ -24,15 +24,11 @@ _COLLINEAR = 1e-12
 
 @dataclass(frozen=True)
 class Curves:
-    """The best multiples of several shapes, each on top of a floor; arrays [shapes].
+    """The best multiples of several shapes, each on top of a floor; arrays [shapes]."""
 
-    residual: sum of squared log residuals.
-    floor, scale: coefficients >= 0, in the units of exp(log_y) and of the shape.
-    """
-
-    residual: Array
-    floor: Array
-    scale: Array
+    residual: Array  # sum of squared log residuals
+    floor: Array  # >= 0, in the unit of exp(log_y)
+    scale: Array  # >= 0, of the shape
 
 
 @dataclass(frozen=True)
@@ -46,11 +42,8 @@ def fit_curves(growth: Array, log_y: Array) -> Curves:
     """Fit floor + scale growth[i] to exp(log_y), by Gauss-Newton on the log residuals.
 
     The first step, from the data themselves, minimises the relative residuals; each further one
-    linearises the logarithm at the last curve. The best curve met is kept.
-
-    Args:
-        growth: positive shapes, array [shapes, levels].
-        log_y: logarithms of the data, array [levels].
+    linearises the logarithm at the last curve. The best curve met is kept. The shapes ``growth``
+    are positive, array [shapes, levels].
     """
     curve = np.broadcast_to(np.exp(log_y), growth.shape)
     target = np.ones_like(growth)
@@ -114,11 +107,9 @@ def _edge(log_x: Array, log_y: Array, inside: float, outside: float, bound: floa
 
 
 def _nonnegative(constant: Array, growing: Array, target: Array) -> tuple[Array, Array]:
-    """The floor and scale >= 0 with least |floor constant + scale growing - target|, row by row.
-
-    All entries are positive, so at most one coefficient is negative without the constraint, and
-    setting it to 0 is the constrained optimum.
-    """
+    """The floor and scale >= 0 with least |floor constant + scale growing - target|, row by row."""
+    # All entries are positive, so at most one coefficient is negative without the constraint, and
+    # setting it to 0 is the constrained optimum.
     cc, cg, gg = _dot(constant, constant), _dot(constant, growing), _dot(growing, growing)
     ct, gt = _dot(constant, target), _dot(growing, target)
     determinant = cc * gg - cg * cg

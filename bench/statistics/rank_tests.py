@@ -94,11 +94,8 @@ def least_samples(error: float) -> int:
 
 
 def _drop(mean: float, deviation: float, level: float) -> int:
-    """How many of the sorted candidates lie outside the interval at either end, plus one.
-
-    The normal approximation with its continuity correction; rounding down keeps the coverage.
-    0 means that not even all of them reach the level.
-    """
+    """How many sorted candidates lie outside either end, plus one; 0 if all miss the level."""
+    # The normal approximation with its continuity correction; rounding down keeps the coverage.
     from scipy.special import ndtri
 
     return max(0, math.floor(mean + 0.5 - float(ndtri((1 + level) / 2)) * deviation))

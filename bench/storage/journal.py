@@ -10,7 +10,6 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from msgspec.json import encode
@@ -117,11 +116,7 @@ class Journal:
     """An open journal; use it as a context manager."""
 
     def __init__(self, path: Path) -> None:
-        """Open for appending; a torn last line is cut off first.
-
-        Raises:
-            JournalError: it cannot be written.
-        """
+        """Open for appending; a torn last line is cut off first; JournalError: not writable."""
         self._path = path
         try:
             self._file = os.open(path, _APPEND, 0o644)
@@ -160,12 +155,7 @@ class Journal:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         os.close(self._file)
 
 

@@ -21,8 +21,7 @@ NAME = ".lock"
 def locked(directory: Path) -> Iterator[str | None]:
     """Hold a run directory, which is made if it is not there.
 
-    Yields:
-        A note if the run before ended without releasing the lock, else None.
+    Yields a note if the run before ended without releasing the lock, else None.
 
     Raises:
         RunError: another process holds it, or the directory cannot be written or locked.

@@ -31,10 +31,7 @@ class Part(NamedTuple):
 
 
 def merge_runs(directories: Sequence[Path], out: Path, command: str) -> tuple[RunDirectory, int]:
-    """Write the records of several run directories into a new one.
-
-    Returns:
-        The new directory and how many cells it holds.
+    """Write the records of several run directories into a new one; it, and how many cells it holds.
 
     Raises:
         JournalError: parts of different specs or environments, a cell that two of them hold, a

@@ -13,26 +13,15 @@ Level = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 
 
 class Record(Struct, kw_only=True, tag_field="kind"):
-    """What every record has.
-
-    Attributes:
-        schema: version of the journal's format.
-        cell_id: names what was measured; None for a record that no other can take the place of.
-        status: "ok", or how it failed.
-        reason: why, in words.
-        unit: the unit of work that it is part of, and
-        of: of how many records, one where it says nothing; a block's cells have none.
-        last_lines: what a worker that died wrote last.
-        model, dataset, device, dtype, t, d, n, l, b: the point.
-    """
+    """What every record has."""
 
     schema: int = SCHEMA
-    cell_id: str | None = None
-    status: str = "ok"
+    cell_id: str | None = None  # what was measured; None if no other record can take its place
+    status: str = "ok"  # or how it failed
     reason: str = ""
-    unit: str | None = None
-    of: Level | None = None
-    last_lines: list[str] | None = None
+    unit: str | None = None  # the unit of work that it is part of; a block's cells have none
+    of: Level | None = None  # how many records the unit has; one where it says nothing
+    last_lines: list[str] | None = None  # what a worker that died wrote
     model: str = ""
     dataset: str = ""
     device: str = ""

@@ -14,29 +14,19 @@ from bench import entry_points
 from bench.errors import JournalError
 from bench.spec.checks import shown
 from bench.spec.sections import MEASUREMENTS
-from bench.storage.record import SCHEMA, FailureRecord, Level, Record, Whole
-from bench.storage.timed_records import CellRecord, ReferenceRecord, Sample, Stop, Warmup
+from bench.storage.record import SCHEMA, FailureRecord, Record
+from bench.storage.timed_records import CellRecord, ReferenceRecord, Sample, Stop
 from bench.storage.untimed_records import (
-    CurvePoint,
-    FreeDimensions,
     PhaseTime,
     PreservationRecord,
     ProfileRecord,
     SpectrumRecord,
-    Traced,
     Usage,
 )
 
 __all__ = [
-    "KINDS",
     "SCHEMA",
-    "UPGRADES",
     "CellRecord",
-    "CurvePoint",
-    "FailureRecord",
-    "FreeDimensions",
-    "Level",
-    "Line",
     "PhaseTime",
     "PreservationRecord",
     "ProfileRecord",
@@ -45,18 +35,7 @@ __all__ = [
     "Sample",
     "SpectrumRecord",
     "Stop",
-    "Traced",
     "Usage",
-    "Warmup",
-    "Whole",
-    "cells_of",
-    "foreign_kinds",
-    "kind_of",
-    "made",
-    "plain",
-    "struct_of",
-    "typed",
-    "upgraded",
 ]
 
 Line = dict[str, Any]
@@ -122,10 +101,7 @@ def upgraded(line: Line, where: str = "in the journal") -> Line:
 def typed(line: Line, number: int, journal: object = "the journal") -> Record | None:
     """The struct of a line of a journal; None for a kind that nobody here knows.
 
-    Args:
-        line: what it says, of the present version.
-        number: its place in ``journal``, from 1, for the message.
-        journal: what to call the file.
+    The line is of the present version; the message names its place ``number``, from 1.
 
     Raises:
         JournalError: a field that it must have is absent, or a value is none that it may have.

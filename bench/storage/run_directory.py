@@ -94,11 +94,7 @@ def read_spec(run: RunDirectory) -> Spec:
 
 
 def read_environment(run: RunDirectory) -> dict[str, Any]:
-    """What a run ran on.
-
-    Raises:
-        JournalError: it is missing or damaged.
-    """
+    """What a run ran on; JournalError: it is missing or damaged."""
     try:
         content = json.loads(read_plain(run.environment))
     except (OSError, ValueError, RecursionError) as error:

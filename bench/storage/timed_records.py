@@ -37,18 +37,10 @@ class Stop(Struct, kw_only=True):
 
 
 class CellRecord(Record, kw_only=True, tag="cell"):
-    """A variant at a point, timed.
-
-    Attributes:
-        block_id: of the point.
-        session: one attempt at a block in one process; rounds pair up only within it.
-        health: lowest and highest of what the machine said of itself.
-        train_samples: what one epoch of a training on this data set goes through.
-        looks: of a gate, how often it looked at the data.
-    """
+    """A variant at a point, timed."""
 
     cell_id: str
-    block_id: str
+    block_id: str  # of the point
     status: str
     method: str
     variant: str
@@ -56,7 +48,7 @@ class CellRecord(Record, kw_only=True, tag="cell"):
     dataset: str
     device: str
     dtype: str
-    session: str | None = None
+    session: str | None = None  # one attempt in one process; rounds pair up only within it
     steps_done: Whole = 0
     guarantee: str | None = None
     teleport_status: str | None = None
@@ -68,11 +60,11 @@ class CellRecord(Record, kw_only=True, tag="cell"):
     bytes: Whole | None = None
     operations_note: str = ""
     flags: list[str] = field(default_factory=list)
-    health: dict[str, Any] = field(default_factory=dict)
-    looks: Level | None = None
+    health: dict[str, Any] = field(default_factory=dict)  # lowest and highest of each reading
+    looks: Level | None = None  # of a gate: how often it looked at the data
     warmup: Warmup | None = None
     stop: Stop | None = None
-    train_samples: Whole | None = None
+    train_samples: Whole | None = None  # of one epoch
     samples: Annotated[list[Sample], Meta(max_length=_MOST_SAMPLES)] = field(default_factory=list)
 
 

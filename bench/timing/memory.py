@@ -24,12 +24,9 @@ _MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
 
 class Memory(NamedTuple):
-    """Bytes beyond what was in use before the call; None where nobody can tell, with a note.
+    """Bytes beyond what was in use before the call; ``note`` says why ``peak`` is None.
 
-    Attributes:
-        peak: highest allocated (CUDA) or resident (host).
-        reserved: highest reserved (CUDA); None on the host.
-        note: why ``peak`` is None, else empty.
+    ``peak`` is allocated on CUDA, resident on the host, which knows no ``reserved`` bytes.
     """
 
     peak: int | None

@@ -28,17 +28,15 @@ class Entrant:
     """One variant in the interleaved measurement of a point.
 
     ``call`` does one whole sample between the clocks and answers (samples, steps done, facts).
-    ``held`` says whether its gradient is known to be the model's own; ``warmup`` and ``seconds``
-    are the wall times of the rounds so far.
     """
 
     cell_id: str
     expected_steps: int
     call: Callable[[], tuple[list[Sample], int, dict[str, Any]]]
     facts: dict[str, Any] = field(default_factory=dict)
-    held: bool = False
+    held: bool = False  # whether its gradient is known to be the model's own
     steps_done: int = 0
-    warmup: list[float] = field(default_factory=list)
+    warmup: list[float] = field(default_factory=list)  # wall times of the rounds so far
     seconds: list[float] = field(default_factory=list)
 
     def take(self, number: int, samples: list[Sample]) -> None:
@@ -133,13 +131,8 @@ class Rounds:
 
     Yields (number of the round, entrant). Warm-up rounds are numbered -1, -2, ...; the others from
     0. Entrants may be taken out of the list in between. ``warmup`` and ``stopping`` say afterwards
-    why the warm-up and the sampling ended; see ``bench.timing.stopping``.
-
-    Args:
-        entrants: who takes part; whoever measures calls ``take`` on them.
-        sampling: the bounds.
-        seed: of the orders.
-        now: a clock in seconds.
+    why the warm-up and the sampling ended; see ``bench.timing.stopping``. Whoever measures calls
+    ``take`` on the entrants.
     """
 
     def __init__(

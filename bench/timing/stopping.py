@@ -72,13 +72,9 @@ def falling(seconds: Sequence[float]) -> bool:
 def warmed_up(
     series: Sequence[Sequence[float]], rounds: int, elapsed: float, sampling: Sampling
 ) -> str:
-    """Why the warm-up is over; empty while it goes on.
+    """Why the warm-up is over, given the times of each cell so far; empty while it goes on.
 
-    Args:
-        series: the times of each cell's warm-up rounds so far.
-        rounds: how many rounds that were.
-        elapsed: seconds since the warm-up began.
-        sampling: its bounds.
+    ``elapsed`` counts seconds since it began.
     """
     if rounds < sampling.warmup:
         return ""
@@ -123,14 +119,10 @@ def widened(level: float, count: int, effective: float) -> float:
 
 
 class Reading(NamedTuple):
-    """What a look sees of one cell.
+    """What a look sees of one cell, relative to its median."""
 
-    half_width: of the median's interval, relative to the median; NaN where there is none.
-    noise: interquartile range of the samples, relative to the median.
-    """
-
-    half_width: float
-    noise: float
+    half_width: float  # of the median's interval; NaN where there is none
+    noise: float  # interquartile range of the samples
 
 
 def read(seconds: Sequence[float], error: float) -> Reading:
@@ -162,12 +154,9 @@ class Stopping:
     def decide(
         self, series: Mapping[str, Sequence[float]], count: int, elapsed: float
     ) -> StopReason | None:
-        """Whether to stop now, and why.
+        """Whether to stop now, and why, given the times of each cell in ``count`` rounds.
 
-        Args:
-            series: cell -> seconds of all its rounds so far.
-            count: how many rounds that were.
-            elapsed: seconds since the end of the warm-up.
+        ``elapsed`` counts seconds since the end of the warm-up.
         """
         if count < self._sampling.min_samples:
             return None

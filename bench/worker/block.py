@@ -5,10 +5,11 @@ from time import monotonic
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from bench.costs.closed_forms import sample_counts
 from bench.plan.points import Point
-from bench.problems.build import build
+from bench.problems.build import Built, build
 from bench.process.protocol import Message
 from bench.seeds import seed_for
 from bench.spec.sampling import Sampling
@@ -34,7 +35,7 @@ from teleport_core import Problem, make
 from teleport_core.verification.problem_checks import check_problem
 
 
-def built_point(command: Message) -> Any:
+def built_point(command: Message) -> tuple[Point, Built]:
     """The point of a command, and its model, loss and batches."""
     if command["threads"]:
         torch.set_num_threads(command["threads"])
@@ -51,9 +52,7 @@ def built_point(command: Message) -> Any:
 def run_block(command: Message, emit: Emit) -> None:
     """Measure the cells of one point, interleaved."""
     point, built = built_point(command)
-    problems = [Problem(built.model, built.loss_fn, *batch) for batch in built.batches]
-    check_batches(problems)
-    start = {name: value.detach().clone() for name, value in built.model.state_dict().items()}
+    problems, start = problems_and_start(built)
     entrants = _entrants(command["cells"], point, problems, emit)
     order = seed_for(command["seed"], "rounds", command["block_id"])
     sampling = Sampling(**command["sampling"])
@@ -113,10 +112,13 @@ def _entrants(
     return entrants
 
 
-def check_batches(problems: list[Problem]) -> None:
-    """Refuse bad input once, before anything is timed."""
+def problems_and_start(built: Built) -> tuple[list[Problem], dict[str, Tensor]]:
+    """A problem a batch, bad input refused once before anything is timed, and the weights now."""
+    problems = [Problem(built.model, built.loss_fn, *batch) for batch in built.batches]
     for problem in problems:
         check_problem(problem)
+    values = built.model.state_dict()
+    return problems, {name: value.detach().clone() for name, value in values.items()}
 
 
 def entrant_of(cell: Message, point: Point, problems: list[Problem], clocks: Any) -> Entrant:

@@ -36,7 +36,6 @@ def run_check(command: Message, emit: Emit) -> None:
 
 
 def _check(place: Message) -> None:
-
     point = Point(**place["point"])
     if ":" in point.model:
         factory_arguments(point.model, load_factory(point.model), place["swept"] or ())

@@ -14,10 +14,9 @@ from bench.errors import SpecError
 from bench.machine.environment import describe, resolve_device
 from bench.measurements.measurement import measurements
 from bench.process.protocol import Message, parse, send
-from bench.worker.block import built_point, check_batches, entrant_of
 from bench.worker.check import run_check
-from bench.worker.failures import Emit, PoisonedError, fail, is_poisoned, reason_of, status_of
-from bench.worker.turns import OpenBlocks, Workshop
+from bench.worker.failures import Emit, PoisonedError, is_poisoned, reason_of, status_of
+from bench.worker.turns import OpenBlocks
 
 Command = Callable[[Message, Emit], None]
 
@@ -80,7 +79,7 @@ def _imported(address: str) -> Command:
     return run
 
 
-_OPEN = OpenBlocks(Workshop(built_point, entrant_of, check_batches, fail))
+_OPEN = OpenBlocks()
 
 _COMMANDS: dict[str, Command] = {
     **{each.name: _imported(each.runs) for each in measurements()},

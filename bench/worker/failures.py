@@ -66,11 +66,7 @@ def _place(error: Exception) -> str:
 
 
 def fail(cell_id: str, error: Exception, emit: Emit) -> None:
-    """Report a cell that raised.
-
-    Raises:
-        PoisonedError: nothing can be computed on the device after it.
-    """
+    """Report a cell that raised; PoisonedError: nothing can be computed on the device after it."""
     traceback.print_exc()
     status = status_of(error)
     emit({"event": "cell", "cell_id": cell_id, "status": status, "reason": reason_of(error)})

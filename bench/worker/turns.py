@@ -7,7 +7,7 @@ the other for a turn at one cell: so many calls in a row, each from the same wei
 import gc
 import sys
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,22 +18,11 @@ from bench.process.protocol import Message
 from bench.timing.clock import Clock, clocks_for
 from bench.timing.processor_clock import ProcessorClock
 from bench.timing.rounds import Entrant, quiet_collector, restore
-from teleport_core import Problem
+from bench.worker.block import built_point, entrant_of, problems_and_start
+from bench.worker.failures import Emit, fail
 from teleport_core.errors import ProblemError
 
-Emit = Callable[[Message], None]
-
 PACKAGES = ("bench", "teleport_core", "baselines")
-
-
-@dataclass(frozen=True)
-class Workshop:
-    """What the worker lends: how it builds a point, how it makes a cell ready, how it fails one."""
-
-    build: Callable[[Message], Any]
-    enter: Callable[[Message, Any, list[Problem], Any], Entrant]
-    check: Callable[[list[Problem]], None]
-    fail: Callable[[str, Exception, Emit], None]
 
 
 @dataclass(frozen=True)
@@ -48,16 +37,13 @@ class _Ready:
 class OpenBlocks:
     """The blocks a worker has open."""
 
-    def __init__(self, workshop: Workshop) -> None:
-        self._workshop = workshop
+    def __init__(self) -> None:
         self._ready: dict[str, _Ready] = {}
 
     def open(self, command: Message, emit: Emit) -> None:
         """Build a block and call each of its cells once; those that fail are reported."""
-        point, built = self._workshop.build(command)
-        problems = [Problem(built.model, built.loss_fn, *batch) for batch in built.batches]
-        self._workshop.check(problems)
-        start = {name: value.detach().clone() for name, value in built.model.state_dict().items()}
+        point, built = built_point(command)
+        problems, start = problems_and_start(built)
         clocks: list[Clock] = clocks_for(point.device)
         if point.device == "cpu" and command["threads"] == 1:
             # Outside the wall clock, which decides.
@@ -65,11 +51,11 @@ class OpenBlocks:
         for cell in command["cells"]:
             emit({"event": "note", "cell_id": cell["cell_id"]})
             try:
-                entrant = self._workshop.enter(cell, point, problems, clocks)
+                entrant = entrant_of(cell, point, problems, clocks)
                 ready = _Ready(entrant, built.model, start)
                 _call(ready)
             except Exception as error:
-                self._workshop.fail(cell["cell_id"], error, emit)
+                fail(cell["cell_id"], error, emit)
             else:
                 self._ready[entrant.cell_id] = ready
         gc.collect()
@@ -88,7 +74,7 @@ class OpenBlocks:
         except Exception as error:
             traceback.print_exc()
             del self._ready[cell_id]
-            self._workshop.fail(cell_id, error, emit)
+            fail(cell_id, error, emit)
         else:
             emit({"event": "sample", "cell_id": cell_id, "samples": samples})
 

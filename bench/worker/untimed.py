@@ -13,9 +13,9 @@ from bench.process.protocol import Message
 from bench.profiling.cells import profile_cell
 from bench.spec.variants import Variant, parse_variant
 from bench.timing.rounds import restore
-from bench.worker.block import built_point, check_batches
+from bench.worker.block import built_point, problems_and_start
 from bench.worker.failures import Emit, reason_of, status_of
-from teleport_core import Problem, Teleporter, make
+from teleport_core import Teleporter, make
 
 
 def run_preservation(command: Message, emit: Emit) -> None:
@@ -69,9 +69,7 @@ def run_spectrum(command: Message, emit: Emit) -> None:
 def run_profile(command: Message, emit: Emit) -> None:
     """Profile the cells of one point: traces into the run directory, a record each."""
     point, built = built_point(command)
-    problems = [Problem(built.model, built.loss_fn, *batch) for batch in built.batches]
-    check_batches(problems)
-    start = {name: value.detach().clone() for name, value in built.model.state_dict().items()}
+    problems, start = problems_and_start(built)
     detail = Detail(**command["detail"])
     for cell in [c for c in command["cells"] if c["cell_id"] not in command.get("done", ())]:
         emit({"event": "note", "cell_id": cell["cell_id"]})

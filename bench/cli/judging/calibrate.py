@@ -53,7 +53,7 @@ def _carry_out(spec: Spec, repeats: int, out: Path) -> None:
     for number in range(1, repeats + 1):
         typer.echo(f"repeat {number} of {repeats}", err=True)
         roots = SOURCE_ROOT, SOURCE_ROOT
-        results.append(run_gate(roots, spec, lambda *_: rules, WorkerProcess, _silent))
+        results.append(run_gate(roots, spec, lambda *_: rules, WorkerProcess, options.silent))
     head = results[-1].sides[1]
     found = calibration.calibrate(
         [result.judgements for result in results],
@@ -74,7 +74,3 @@ def _percent(effect: float) -> str:
     from bench.comparison.calibration import NEVER
 
     return "never gated: too short for the clock" if effect == NEVER else f"{effect:.1%}"
-
-
-def _silent(_text: str) -> None:
-    """Say nothing."""

@@ -26,11 +26,13 @@ def compare(
     Exit codes: 0 fine, 1 regression, 2 bad usage, 3 not comparable, 4 broken or missing cells,
     5 ambiguous (with --strict).
     """
-    from bench.cli.judging.finished import Pair, compare_finished
+    from bench.cli.judging.finished import compare_finished
     from bench.cli.judging.verdicts import effect, show
     from bench.comparison.verdicts import MIN_EFFECT
 
     default = effect(min_effect, MIN_EFFECT)
-    outcome = compare_finished(Pair(base, head, default, calibration, strict), out)
+    outcome = compare_finished(
+        base, head, out, default=default, calibration=calibration, strict=strict
+    )
     show(outcome)
     raise typer.Exit(outcome.exit_code)

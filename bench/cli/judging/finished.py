@@ -1,7 +1,6 @@
 """What ``compare``, and ``gate`` with --head, do with two measurements that are over."""
 
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 from bench.cli.command import command
@@ -12,32 +11,32 @@ from bench.comparison.sources import read_source
 from bench.gate.files import write_exports
 
 
-@dataclass(frozen=True)
-class Pair:
-    """Two run directories or files of pytest-benchmark, and when a difference matters."""
+def compare_finished(
+    base: Path,
+    head: Path,
+    out: Path | None,
+    *,
+    default: float,
+    calibration: Path | None,
+    strict: bool,
+) -> Outcome:
+    """Verdicts on every cell of two run directories, or files of pytest-benchmark.
 
-    base: Path
-    head: Path
-    default: float
-    calibration: Path | None
-    strict: bool
-
-
-def compare_finished(pair: Pair, out: Path | None) -> Outcome:
-    """Verdicts on every cell; every export in ``out``, if it is given."""
-    ours, theirs = read_source(pair.base), read_source(pair.head)
+    Every export goes into ``out``, if it is given.
+    """
+    ours, theirs = read_source(base), read_source(head)
     judgements = judge(
         ours.measured,
         theirs.measured,
-        min_effects=min_effects(pair.calibration, theirs.environment, theirs.benchmark),
-        default=pair.default,
+        min_effects=min_effects(calibration, theirs.environment, theirs.benchmark),
+        default=default,
         looks=max(ours.looks, theirs.looks),
     )
     outcome = Outcome(
-        base=str(pair.base),
-        head=str(pair.head),
+        base=str(base),
+        head=str(head),
         judgements=judgements,
-        strict=pair.strict,
+        strict=strict,
         environment=theirs.environment,
         benchmark=theirs.benchmark,
         command=command(),

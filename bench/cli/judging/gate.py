@@ -1,14 +1,13 @@
 """``teleport-bench gate``: has this working tree become slower than a revision?"""
 
-import time
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from bench.cli import options
-from bench.cli.command import command
 from bench.cli.stopping import stoppable
 from bench.errors import RunError
 from bench.plan.points import make_plan
@@ -30,8 +29,7 @@ MinEffect = Annotated[
 ]
 History = Annotated[Path | None, typer.Option(help="A file to append the result to.")]
 DryRun = Annotated[
-    bool,
-    typer.Option("--dry-run", help="Check the revision and print the plan; measure nothing."),
+    bool, typer.Option("--dry-run", help="Check the revision and print the plan; measure nothing.")
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print the table alone.")]
 
@@ -63,7 +61,7 @@ def gate(
     5 ambiguous (with --strict).
     """
     from bench.cli.judging import gating
-    from bench.cli.judging.finished import Pair
+    from bench.cli.judging.finished import compare_finished
     from bench.cli.judging.verdicts import effect
     from bench.gate.gate import MIN_EFFECT
 
@@ -72,43 +70,19 @@ def gate(
         raise RunError(f"expected an empty --out; {where} holds something: choose another")
     default = effect(min_effect, MIN_EFFECT)
     if head is not None:
-        pair = Pair(Path(base), head, default, calibration, strict)
-        raise typer.Exit(gating.carry_out_finished(pair, where, history).exit_code)
-    spec = options.spec_of(
-        load_preset(preset),
-        axis,
-        method,
-        data_dir,
-        model=model,
-        dataset=dataset,
-        device=device,
-        dtype=dtype,
-        threads=threads,
-        seed=seed,
-    )
+        outcome = compare_finished(
+            Path(base), head, where, default=default, calibration=calibration, strict=strict
+        )
+        raise typer.Exit(gating.finish(outcome, history).exit_code)
+    what = {"model": model, "dataset": dataset, "device": device, "dtype": dtype}
+    start = load_preset(preset)
+    spec = options.spec_of(start, axis, method, data_dir, **what, threads=threads, seed=seed)
     plan = make_plan(spec)
-    asked = gating.Asked(
-        base=base,
-        plan=plan,
-        out=where,
-        strict=strict,
-        default=default,
-        calibration=calibration,
-        history=history,
-        command=command(),
-        when=time.time(),
-    )
     if dry_run:
-        typer.echo(gating.describe(asked))
+        typer.echo(gating.describe(base, plan))
         return
+    say = options.silent if quiet else partial(typer.echo, err=True)
+    asked = gating.Asked(base, where, strict, default, calibration, history)
     with stoppable():
-        outcome = gating.carry_out(asked, say=_silent if quiet else _say)
+        outcome = gating.carry_out(asked, plan, say)
     raise typer.Exit(outcome.exit_code)
-
-
-def _say(text: str) -> None:
-    typer.echo(text, err=True)
-
-
-def _silent(_text: str) -> None:
-    """Say nothing."""

@@ -14,39 +14,36 @@ from bench.statistics.medians import Estimate
 SCHEMA = 1
 KIND = "comparison"
 
+_PLAIN = ("cell_id", "label", "paired", "base_count", "head_count", "reason")
 _NUMBERS = ("p_value", "min_effect", "base_median", "head_median")
 _FACTS = ("base", "head", "strict", "environment", "benchmark", "command", "when")
 
 
 def dumps(outcome: Outcome) -> str:
-    """The text of ``gate.json``; what is not a number is null."""
+    """The text of ``gate.json``."""
     document = {
         "schema": SCHEMA,
         "kind": KIND,
         **{name: getattr(outcome, name) for name in _FACTS},
         "exit_code": outcome.exit_code,
         "headline": outcome.headline,
-        "cells": [_cell(judgement) for judgement in outcome.judgements],
+        "cells": [cell_of(judgement) for judgement in outcome.judgements],
     }
     return json.dumps(document, indent=2, allow_nan=False) + "\n"
 
 
-def _cell(judgement: Judgement) -> dict[str, Any]:
+def cell_of(judgement: Judgement) -> dict[str, Any]:
+    """A cell's verdict and numbers; what is not a number is null."""
     comparison = judgement.comparison
     estimate = comparison.ratio
     return {
-        "cell_id": comparison.cell_id,
-        "label": comparison.label,
+        **{name: getattr(comparison, name) for name in _PLAIN},
         "verdict": comparison.verdict.name,
         "clock": judgement.clock,
         "ratio": _number(estimate.value),
         "ratio_low": _number(estimate.low),
         "ratio_high": _number(estimate.high),
         "ratios": estimate.count,
-        "paired": comparison.paired,
-        "base_count": comparison.base_count,
-        "head_count": comparison.head_count,
-        "reason": comparison.reason,
         **{name: _number(getattr(comparison, name)) for name in _NUMBERS},
     }
 
@@ -56,11 +53,7 @@ def _number(value: float) -> float | None:
 
 
 def loads(text: str, name: str) -> Outcome:
-    """Read what ``dumps`` wrote, in any schema version so far.
-
-    Args:
-        text: the document.
-        name: what to call it in an error.
+    """Read what ``dumps`` wrote; an error calls it ``name``.
 
     Raises:
         SpecError: no such document, or one of a later version.
@@ -90,16 +83,12 @@ def load(path: Path) -> Outcome:
 
 def _judgement(cell: dict[str, Any]) -> Judgement:
     value, low, high = (_read(cell[name]) for name in ("ratio", "ratio_low", "ratio_high"))
+    facts: dict[str, Any] = {name: cell[name] for name in _PLAIN}
+    facts |= {name: _read(cell[name]) for name in _NUMBERS}
     comparison = CellComparison(
-        cell_id=cell["cell_id"],
-        label=cell["label"],
         verdict=Verdict[cell["verdict"]],
         ratio=Estimate(value, low, high, cell["ratios"]),
-        paired=cell["paired"],
-        base_count=cell["base_count"],
-        head_count=cell["head_count"],
-        reason=cell["reason"],
-        **{name: _read(cell[name]) for name in _NUMBERS},
+        **facts,
     )
     return Judgement(comparison, cell["clock"])
 

@@ -28,9 +28,7 @@ _VERSION = "5.1.0"  # whose layout this is
 def loads(text: str, name: str) -> Measured:
     """The tests of a pytest-benchmark file as cells, by their full names.
 
-    Args:
-        text: the document.
-        name: what to call it in an error.
+    An error calls the document ``name``.
 
     Raises:
         SpecError: no such document, or one without raw samples.
@@ -69,23 +67,13 @@ def _side(benchmark: Mapping[str, Any], environment: str, key: str, name: str) -
 
 
 def dumps(sides: Sides, commit: str, when: float) -> str:
-    """Cells as a file of pytest-benchmark; those without a time are left out.
-
-    Args:
-        sides: cell -> side, of one clock.
-        commit: what was measured.
-        when: seconds since 1970, UTC.
-    """
+    """The cells of one clock as a file of pytest-benchmark; those without a time are left out."""
     usable = [side for side in sides.values() if side.status == "ok" and len(side.seconds)]
     keys = {(side.environment, side.benchmark) for side in usable}
     environment, benchmark = min(keys, default=("", ""))
+    ours = {"environment": environment, "benchmark": benchmark}
     document = {
-        "machine_info": {
-            "node": "",
-            "machine": "",
-            "cpu": {},
-            OURS: {"environment": environment, "benchmark": benchmark},
-        },
+        "machine_info": {"node": "", "machine": "", "cpu": {}, OURS: ours},
         "commit_info": {"id": commit, "dirty": None},
         "benchmarks": [_benchmark(side) for side in usable],
         "datetime": datetime.fromtimestamp(when, UTC).isoformat(),

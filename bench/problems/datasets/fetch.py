@@ -20,12 +20,8 @@ _MAX_BYTES = 2**26
 def fetch(name: str, data_dir: Path | None = None) -> list[Path]:
     """Download every file of a data set that is not there yet with the right hash.
 
-    Args:
-        name: a data set with an address and known hashes.
-        data_dir: root under which the data set's folder is made; the user's cache if None.
-
-    Returns:
-        The files, in the order of the provider's ``remote``.
+    Its folder is made under ``data_dir``, or in the user's cache if None. The files come in the
+    order of the provider's ``remote``.
 
     Raises:
         DataError: nothing to fetch under that name, no connection, a wrong hash, a folder that
@@ -86,10 +82,8 @@ def _fetch_file(url: str, md5: str, folder: Path) -> Path:
 
 
 def _download(url: str, output: str, _pooch: object) -> None:
-    """Write what is at ``url`` to the file ``output``; pooch calls this, hashes and renames.
-
-    Its own downloader leaves the connection open after an error, and has no size limit.
-    """
+    """Write what is at ``url`` to the file ``output``; pooch calls this, hashes and renames."""
+    # Its own downloader leaves the connection open after an error, and has no size limit.
     import requests  # a dependency of pooch
 
     written = 0

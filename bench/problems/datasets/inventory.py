@@ -13,20 +13,12 @@ from bench.problems.datasets.registry import (
 
 
 def inventory(data_dir: Path | None = None) -> list[Entry]:
-    """Every data set, from its files' headers only; which a damaged file may survive.
-
-    Raises:
-        RegistrationError: two data sets have one name.
-    """
+    """Every data set, from its files' headers only; which a damaged file may survive."""
     return [_entry(name, data_dir) for name in dataset_names()]
 
 
 def present(data_dir: Path | None = None) -> list[str]:
-    """Data sets that are here, damaged or not; of several made from the same files the first.
-
-    Raises:
-        RegistrationError: as ``inventory``.
-    """
+    """Data sets that are here, damaged or not; of several made from the same files the first."""
     here = [entry.name for entry in inventory(data_dir) if entry.state != "no"]
     folders = {name: provider.files.folder for name, provider in file_providers().items()}
     made_from = {name: folders.get(name, name) for name in here}
@@ -34,11 +26,7 @@ def present(data_dir: Path | None = None) -> list[str]:
 
 
 def check(name: str, data_dir: Path | None = None) -> list[Checked]:
-    """Parse and hash everything a data set consists of.
-
-    Raises:
-        DataError: unknown, absent or damaged.
-    """
+    """Parse and hash everything a data set consists of; DataError: unknown, absent or damaged."""
     return provider_of(name).check(resolve_name(name), data_dir)
 
 

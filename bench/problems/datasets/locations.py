@@ -38,22 +38,15 @@ class Place:
 class FileSet(Generic[FilesT]):
     """How the files of a data set are found, counted and checked.
 
-    Attributes:
-        name: the data set.
-        folder: its folder below a root, by its official name.
-        example: what the files are called, for messages.
-        advice: how to get them, for messages.
-        find: the files in a folder, or None where there is none of them.
-        count: number of samples, from sizes and headers alone.
-        check: every file with the shape of its contents, read from end to end.
+    ``check`` reads every file from end to end and gives the shape of its contents.
     """
 
     name: str
-    folder: str
-    example: str
-    advice: str
-    find: Callable[[Path], FilesT | None]
-    count: Callable[[FilesT], int | None]
+    folder: str  # below a root, by its official name
+    example: str  # what the files are called, for messages
+    advice: str  # how to get them, for messages
+    find: Callable[[Path], FilesT | None]  # in a folder; None where there is none of them
+    count: Callable[[FilesT], int | None]  # of samples, from sizes and headers alone
     check: Callable[[FilesT], list[tuple[Path, tuple[int, ...]]]]
 
 
@@ -128,7 +121,10 @@ def locate(wanted: FileSet[FilesT], data_dir: Path | None) -> Located[FilesT]:
     found = find(wanted, data_dir)
     if found:
         return found
-    looked = "\n".join(f"  {_line(place, wanted.folder)}" for place in places(data_dir))
+    folders = [(place, place.folder(wanted.folder)) for place in places(data_dir)]
+    looked = "\n".join(
+        f"  {place.label}: {shown(folder) if folder else place.note}" for place, folder in folders
+    )
     raise DataError(
         f"expected the files of data set {wanted.name!r}, {wanted.example}; "
         f"they are in none of\n{looked}\n{wanted.advice}"
@@ -139,11 +135,6 @@ def shown(path: Path) -> str:
     """The path for a report, without the user's name."""
     home = Path.home()
     return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
-
-
-def _line(place: Place, name: str) -> str:
-    folder = place.folder(name)
-    return f"{place.label}: {place.note if folder is None else shown(folder)}"
 
 
 def existing(folder: Path, file: str) -> Path | None:

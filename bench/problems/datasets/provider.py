@@ -14,19 +14,12 @@ Loader = Callable[[Path | None], Dataset]
 
 @dataclass(frozen=True)
 class Entry:
-    """A data set's line in the list.
+    """A data set's line in the list."""
 
-    Attributes:
-        name: what ``load_dataset`` takes.
-        state: whether it is here; "damaged" if what is here cannot be used.
-        where: the folder, or what is wrong, or how to get it.
-        samples: None where only loading would tell.
-    """
-
-    name: str
-    state: Literal["yes", "no", "damaged"]
-    where: str
-    samples: int | None
+    name: str  # what ``load_dataset`` takes
+    state: Literal["yes", "no", "damaged"]  # damaged: what is here cannot be used
+    where: str  # the folder, or what is wrong, or how to get it
+    samples: int | None  # None where only loading would tell
 
 
 @dataclass(frozen=True)
@@ -50,13 +43,9 @@ class Remote:
 
 @dataclass(frozen=True)
 class Provider:
-    """A data set that its package brings along, or makes up.
+    """A data set that its package brings along, or makes up."""
 
-    Attributes:
-        load: makes the data set; its argument is the folder to look in before all others.
-    """
-
-    load: Loader
+    load: Loader  # makes the data set, given the folder to look in before all others
 
     def entry(self, name: str, data_dir: Path | None) -> Entry:
         """Whether it is here, from headers alone.
@@ -78,15 +67,10 @@ class Provider:
 
 @dataclass(frozen=True)
 class FileProvider(Provider):
-    """A data set in files that have to be on this machine.
-
-    Attributes:
-        files: how they are found, counted and checked.
-        remote: where they can be downloaded; None where no official hash is known.
-    """
+    """A data set in files that have to be on this machine."""
 
     files: FileSet[Any]
-    remote: Remote | None = None
+    remote: Remote | None = None  # None where no official hash is known
 
     def entry(self, name: str, data_dir: Path | None) -> Entry:
         """The first place that holds its files, or how to get them."""

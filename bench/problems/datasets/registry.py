@@ -69,11 +69,9 @@ def file_providers() -> dict[str, FileProvider]:
 
 
 def load_dataset(name: str, data_dir: Path | None = None) -> Dataset:
-    """Load a data set; nothing is downloaded.
+    """Load one of ``dataset_names()``, or ``auto``; nothing is downloaded.
 
-    Args:
-        name: one of ``dataset_names()``, or ``auto``.
-        data_dir: folder to look in before all others.
+    ``data_dir`` is looked in before all other folders.
 
     Raises:
         DataError: unknown name, files that are absent or damaged, a loader that returns something

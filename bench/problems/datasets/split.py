@@ -10,13 +10,10 @@ SPLIT_SEED = 0
 
 
 def split_indices(count: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Split ``count`` samples into training and held-out indices.
+    """Split ``count`` samples into training and held-out indices, 20 % (at least one) of them.
 
     The samples are ranked by the raw output of a seeded PCG64: numpy promises that stream for
     all time, but not what ``Generator.permutation`` makes of it.
-
-    Returns:
-        ``[count - heldout]`` and ``[heldout]``, disjoint, 20 % held out (at least one).
 
     Raises:
         DataError: fewer than two samples.

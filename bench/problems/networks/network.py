@@ -10,90 +10,55 @@ from bench.problems.datasets.dataset import Task
 
 
 class Shape(NamedTuple):
-    """What a network is built for.
+    """What a network is built for; it says itself what d is the width of and what l counts."""
 
-    Attributes:
-        dataset: for messages.
-        sample: shape of one input, see ``Dataset``.
-        outputs: classes, values or words to be told.
-        task: which of the three.
-        d: hidden width; each network says what it is the width of.
-        l: depth; each network says what it counts.
-        bias: whether its linear maps and convolutions have biases.
-    """
-
-    dataset: str
-    sample: tuple[int, ...]
-    outputs: int
-    task: Task
+    dataset: str  # for messages
+    sample: tuple[int, ...]  # shape of one input, see ``Dataset``
+    outputs: int  # classes, values or words to be told
+    task: Task  # which of the three
     d: int
     l: int  # noqa: E741  (the letter of the papers)
-    bias: bool
+    bias: bool  # whether its linear maps and convolutions have biases
 
 
 Build = Callable[[Shape], nn.Module]
 
 
 def require_images(model: str, shape: Shape) -> tuple[int, int, int]:
-    """(channels, height, width).
-
-    Raises:
-        SpecError: the data set holds something else.
-    """
+    """(channels, height, width); SpecError: the data set holds something else."""
     if len(shape.sample) != 3 or shape.task != "classes":
-        raise SpecError(
-            f"expected a data set of images for --model {model}; {shape.dataset} holds "
-            f"{_held(shape)}: write for example --dataset cifar-10"
-        )
+        raise _misfit(model, shape, "images", "write for example --dataset cifar-10")
     channels, height, width = shape.sample
     return channels, height, width
 
 
 def require_sequences(model: str, shape: Shape) -> tuple[int, int]:
-    """(length, values at each place).
-
-    Raises:
-        SpecError: the data set holds something else.
-    """
+    """(length, values at each place); SpecError: the data set holds something else."""
     if len(shape.sample) != 2 or shape.task == "tokens":
         hint = "--model decoder" if shape.task == "tokens" else "--dataset sequential-mnist"
-        raise SpecError(
-            f"expected a data set of sequences for --model {model}; {shape.dataset} holds "
-            f"{_held(shape)}: write for example {hint}"
-        )
+        raise _misfit(model, shape, "sequences", f"write for example {hint}")
     length, values = shape.sample
     return length, values
 
 
 def require_text(model: str, shape: Shape) -> int:
-    """The length of a sequence of tokens.
-
-    Raises:
-        SpecError: the data set holds something else.
-    """
+    """The length of a sequence of tokens; SpecError: the data set holds something else."""
     if shape.task != "tokens":
-        raise SpecError(
-            f"expected a data set of text for --model {model}; {shape.dataset} holds "
-            f"{_held(shape)}: write for example --dataset ptb"
-        )
+        raise _misfit(model, shape, "text", "write for example --dataset ptb")
     return shape.sample[0]
 
 
 def require_numbers(model: str, shape: Shape) -> None:
-    """Refuse text for a network that takes numbers.
-
-    Raises:
-        SpecError: the data set holds text.
-    """
+    """Refuse text for a network that takes numbers; SpecError: the data set holds text."""
     if shape.task == "tokens":
-        raise SpecError(
-            f"expected a data set of numbers for --model {model}; {shape.dataset} holds "
-            f"{_held(shape)}: write --model decoder"
-        )
+        raise _misfit(model, shape, "numbers", "write --model decoder")
 
 
-def _held(shape: Shape) -> str:
+def _misfit(model: str, shape: Shape, wanted: str, hint: str) -> SpecError:
     size = " x ".join(map(str, shape.sample))
     kinds = {1: "vectors", 2: "sequences", 3: "images"}
     kind = "text" if shape.task == "tokens" else kinds.get(len(shape.sample), "arrays")
-    return f"{kind} of {size}"
+    return SpecError(
+        f"expected a data set of {wanted} for --model {model}; {shape.dataset} holds {kind} of "
+        f"{size}: {hint}"
+    )

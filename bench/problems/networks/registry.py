@@ -40,11 +40,7 @@ def takes_vectors(model: str) -> bool:
 
 
 def refuse_swept(model: str, letters: Sequence[str]) -> None:
-    """Refuse to sweep the sizes of a network whose name fixes them.
-
-    Raises:
-        SpecError: d or l is swept.
-    """
+    """Refuse to sweep the sizes of a network whose name fixes them; SpecError: d or l is swept."""
     for letter in letters:
         if model.startswith("mlp-") and letter in ("d", "l"):
             raise SpecError(

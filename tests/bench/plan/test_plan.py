@@ -11,7 +11,8 @@ from spec_strategies import specs
 
 from bench.errors import SpecError
 from bench.measurements.units import make_units
-from bench.plan.points import make_plan, preservation_id, shard
+from bench.plan.points import make_plan, preservation_id
+from bench.plan.shards import Shard, parse_shard, share
 from bench.spec.axes import AXES, Axis
 from bench.spec.preset import load_preset
 from bench.spec.variants import SGD, Variant
@@ -162,16 +163,16 @@ def test_the_order_is_free_of_trend(quick):
 @pytest.mark.parametrize("count", range(1, 8))
 def test_shards_make_up_the_plan(quick, count):
     plan = make_plan(quick)
-    parts = [shard(plan, index, count) for index in range(1, count + 1)]
+    parts = [share(plan, Shard(index, count)) for index in range(1, count + 1)]
     together = [block for part in parts for block in part.blocks]
     assert sorted(b.block_id for b in together) == sorted(b.block_id for b in plan.blocks)
     assert max(map(len, (p.blocks for p in parts))) - min(map(len, (p.blocks for p in parts))) <= 1
 
 
 @pytest.mark.parametrize(("index", "count"), [(0, 4), (5, 4), (1, 0), (-1, 2)])
-def test_a_shard_outside_the_plan_is_refused(quick, index, count):
-    with pytest.raises(SpecError, match=f"1 <= I <= N; got {index}/{count}: write for example 1/4"):
-        shard(make_plan(quick), index, count)
+def test_a_shard_outside_the_plan_is_refused(index, count):
+    with pytest.raises(SpecError, match=f"I <= N; got '{index}/{count}': write for example 1/4"):
+        parse_shard(f"{index}/{count}")
 
 
 def test_preservation_ids_differ_by_variant_tau_and_start(quick):
@@ -191,8 +192,8 @@ def test_preservation_ids_differ_by_variant_tau_and_start(quick):
 
 def test_swept_letters(quick):
     only = quick.with_overrides(axes=(Axis("t", (1, 2)), Axis("d", (64,))))
-    assert make_plan(only).swept == ("t",)
-    assert make_plan(quick).swept == AXES
+    assert make_plan(only).spec.swept == ("t",)
+    assert make_plan(quick).spec.swept == AXES
     assert replace(quick, axes=(Axis("t", (4,)),)).swept == ()
 
 

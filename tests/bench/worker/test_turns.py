@@ -11,9 +11,8 @@ import torch
 from bench.gate.gate import gate_units
 from bench.plan.points import make_plan
 from bench.spec.preset import load_preset
-from bench.worker.block import built_point, check_batches, entrant_of
-from bench.worker.failures import fail
-from bench.worker.turns import OpenBlocks, Workshop, source_trees
+from bench.worker.block import built_point
+from bench.worker.turns import OpenBlocks, source_trees
 
 ROOT = Path(__file__).parents[3]
 
@@ -32,12 +31,8 @@ def command() -> dict[str, Any]:
     return gate_units(make_plan(spec))[0].command
 
 
-def blocks(built=built_point):
-    return OpenBlocks(Workshop(built, entrant_of, check_batches, fail))
-
-
-def opened(command, **given):
-    found, events = blocks(**given), []
+def opened(command):
+    found, events = OpenBlocks(), []
     found.open(command, events.append)
     return found, events
 
@@ -75,7 +70,8 @@ def test_every_call_starts_from_the_same_weights(command, monkeypatch):
         models.append(made.model)
         return point, made
 
-    found, events = opened(command, built=built)
+    monkeypatch.setattr("bench.worker.turns.built_point", built)
+    found, events = opened(command)
 
     def flat():
         return torch.cat([p.detach().reshape(-1) for p in models[0].parameters()])
@@ -119,7 +115,7 @@ def test_a_cell_that_fails_in_a_turn_ends_and_the_others_go_on(command, capsys):
     found._ready[first].entrant.call = fail
     found.turn({"cell_id": first, "calls": 1}, events.append)
     assert (events[-1]["event"], events[-1]["status"]) == ("cell", "crashed")
-    assert events[-1]["reason"] == "RuntimeError: no luck today (test_turns.py, line 117, in fail)"
+    assert events[-1]["reason"] == "RuntimeError: no luck today (test_turns.py, line 113, in fail)"
     assert "no luck today" in capsys.readouterr().err
     found.turn({"cell_id": second, "calls": 1}, events.append)
     assert events[-1]["event"] == "sample"

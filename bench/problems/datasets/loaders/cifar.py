@@ -26,23 +26,14 @@ Samples = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
 @dataclass(frozen=True)
 class Kind:
-    """One of the two data sets.
-
-    Attributes:
-        name: the data set.
-        folder: the official folder of the binary version.
-        python_folder: that of the Python version, which is pickled.
-        train: training files in their order.
-        test: the test file.
-        labels: number of values of each label byte; the last byte is the target.
-    """
+    """One of the two data sets, with its official files."""
 
     name: str
-    folder: str
-    python_folder: str
+    folder: str  # of the binary version
+    python_folder: str  # of the Python version, which is pickled
     train: tuple[str, ...]
     test: str
-    labels: tuple[int, ...]
+    labels: tuple[int, ...]  # number of values of each label byte; the last is the target's
 
     @property
     def record(self) -> int:
@@ -60,12 +51,7 @@ KINDS = {
         (10,),
     ),
     "cifar-100": Kind(
-        "cifar-100",
-        "cifar-100-binary",
-        "cifar-100-python",
-        ("train.bin",),
-        "test.bin",
-        (20, 100),
+        "cifar-100", "cifar-100-binary", "cifar-100-python", ("train.bin",), "test.bin", (20, 100)
     ),
 }
 
@@ -119,13 +105,7 @@ def _check_size(path: Path, size: int, kind: Kind) -> None:
 
 
 def _load(kind: Kind, data_dir: Path | None) -> Dataset:
-    """Training files and test file, or the ones that are there, 20 % held out where one lacks.
-
-    CIFAR-100 with its 100 fine labels.
-
-    Raises:
-        DataError: the files are nowhere, damaged, or those of the Python version.
-    """
+    """Training files and test file, or the ones that are there, 20 % held out where one lacks."""
     located = locate(_finder(kind), data_dir)
     batches = located.files
     both = bool(batches.train and batches.test)

@@ -26,12 +26,7 @@ _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E:
 
 @dataclass(frozen=True)
 class IdxHeader:
-    """What the first bytes promise: the values' type, their shape, and how long all that is.
-
-    Attributes:
-        dtype: numpy type, big-endian.
-        shape: one to four sizes, each at least 1.
-    """
+    """What the first bytes promise: the values' type, big-endian, and one to four sizes >= 1."""
 
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
@@ -58,10 +53,7 @@ def read_header(path: Path) -> IdxHeader:
 
 
 def read_idx(path: Path) -> NDArray[Any]:
-    """Read a whole IDX file, plain or gzip (told by its first bytes, not by its name).
-
-    Returns:
-        Array of the header's shape, in this machine's byte order.
+    """A whole IDX file, plain or gzip (told by its first bytes), in this machine's byte order.
 
     Raises:
         DataError: no such file, not IDX, truncated, corrupt, longer than it says, or larger than

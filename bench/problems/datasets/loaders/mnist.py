@@ -43,10 +43,7 @@ Pairs = tuple[Pair, ...]  # at least one, the training part first
 
 
 def load_sequential_mnist(data_dir: Path | None = None) -> Dataset:
-    """MNIST as sequences ``[784, 1]``, a pixel at a time.
-
-    The null-space paper has "a sequence length of 28 x 28 and a data dimension 1".
-    """
+    """MNIST a pixel at a time: the paper's "sequence length of 28 x 28 and a data dimension 1"."""
     images = _load(MNIST_FILES, data_dir)
     return replace(
         images,
@@ -91,11 +88,7 @@ def _kind(array: NDArray[Any]) -> str:
 
 
 def _load(files: FileSet[Pairs], data_dir: Path | None) -> Dataset:
-    """Training part and test part, or the one that is there, 20 % of it held out.
-
-    Raises:
-        DataError: the files are nowhere, or damaged.
-    """
+    """Training part and test part, or the one that is there, 20 % of it held out."""
     located = locate(files, data_dir)
     train, *test = ((images[:, None], labels) for images, labels in map(read_pair, located.files))
     return dataset_of(

@@ -29,15 +29,8 @@ def dataset_of(
 ) -> Dataset:
     """Images ``[samples, channels, height, width]`` of bytes, and their classes ``[samples]``.
 
-    Args:
-        name: the data set.
-        train: what is trained on.
-        test: what is held out; None to hold out 20 % of ``train``.
-        outputs: number of classes.
-        where: the folder, for the report.
-        files: those of ``train``, for messages.
-        what: what there is, where ``test`` is None.
-        note: put behind the number of training samples.
+    Where ``test`` is None there is only ``what``, and 20 % of ``train`` are held out. The folder
+    ``where`` and a ``note`` on the training samples are for the report, ``files`` for messages.
 
     Raises:
         DataError: too few samples to split.

@@ -53,14 +53,7 @@ def read_series(path: Path) -> NDArray[np.float64]:
 
 
 def _load(files: FileSet[Path], data_dir: Path | None) -> Dataset:
-    """Windows of the first 80 % of the time for training, of the rest held out.
-
-    Each series has mean 0 and deviation 1 over the training part; one that is constant there is
-    only centred. No window or target of either part reaches into the other.
-
-    Raises:
-        DataError: the file is nowhere, damaged, or too short for a window in each part.
-    """
+    """Windows of the first 80 % of the time for training, of the rest held out; none in both."""
     import torch
 
     located = locate(files, data_dir)
@@ -81,7 +74,10 @@ def _load(files: FileSet[Path], data_dir: Path | None) -> Dataset:
 
 
 def standardised(values: NDArray[np.float64], training: int) -> NDArray[np.float64]:
-    """The series ``[points, series]`` in units of their first ``training`` points' deviation."""
+    """The series ``[points, series]`` in units of their first ``training`` points' deviation.
+
+    Their mean there becomes 0; one that is constant there is only centred.
+    """
     part = values[:training]
     deviation = part.std(axis=0)
     # The mean of equal numbers is off by rounding: compare with the size of the numbers.

@@ -39,7 +39,7 @@ def damaged(path: Path, expected: str, found: str) -> DataError:
     return DataError(f"{path}: expected {expected}; found {found}: replace the file")
 
 
-class PlainSource:
+class Source:
     """An uncompressed file."""
 
     def __init__(self, file: BinaryIO, path: Path, size: int) -> None:
@@ -57,15 +57,13 @@ class PlainSource:
         """Nothing to check: reading one byte too many has shown the end."""
 
 
-class GzipSource:
+class GzipSource(Source):
     """A gzip file, inflated no further than asked for."""
 
     def __init__(self, file: BinaryIO, path: Path, size: int) -> None:
         """``size`` is that of the packed file, ``capacity`` the most it can hold."""
-        self.path = path
-        self.size = size
+        super().__init__(file, path, size)
         self.capacity = size * _MAX_INFLATION
-        self._file = file
         self._inflater = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
 
     def read(self, count: int) -> bytearray:
@@ -105,9 +103,6 @@ class GzipSource:
             )
 
 
-Source = PlainSource | GzipSource
-
-
 @contextmanager
 def opened(path: Path) -> Iterator[Source]:
     """A file to read from, plain or gzip, told by its first bytes and not by its name.
@@ -122,6 +117,6 @@ def opened(path: Path) -> Iterator[Source]:
             is_gzip = file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
             size = file.seek(0, 2)
             file.seek(0)
-            yield (GzipSource if is_gzip else PlainSource)(file, path, size)
+            yield (GzipSource if is_gzip else Source)(file, path, size)
     except OSError as error:
         raise DataError(f"{path}: expected a readable file; {error.strerror}") from error

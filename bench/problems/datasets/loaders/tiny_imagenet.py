@@ -10,8 +10,7 @@ a batch asks for them. The test folder has no labels and is not read; val is hel
 
 import re
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,7 +71,9 @@ def read_photograph(path: Path) -> NDArray[np.uint8]:
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with _bombs_refused(), Image.open(path, formats=("JPEG",)) as image:
+        # Pillow only warns of a header that promises a very large image.
+        refused = warnings.catch_warnings(action="error", category=Image.DecompressionBombWarning)
+        with refused, Image.open(path, formats=("JPEG",)) as image:
             if image.size != (_SIDE, _SIDE):
                 found = f"{image.size[0]} x {image.size[1]}"
                 raise damaged(path, f"{_SIDE} x {_SIDE} pixels", found)
@@ -86,16 +87,6 @@ def read_photograph(path: Path) -> NDArray[np.uint8]:
     except OSError as error:
         raise damaged(path, "a whole JPEG file", str(error)) from error
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))
-
-
-@contextmanager
-def _bombs_refused() -> Iterator[None]:
-    """Pillow only warns of a header that promises a very large image."""
-    from PIL import Image
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        yield
 
 
 def load(data_dir: Path | None = None) -> Dataset:
