@@ -96,11 +96,7 @@ def ascend(
 
 
 def _finish(
-    status: Status,
-    points: list[Parameters],
-    loss: list[Tensor],
-    norms: list[Tensor],
-    taken: int,
+    status: Status, points: list[Parameters], loss: list[Tensor], norms: list[Tensor], taken: int
 ) -> Ascent:
     """Turn device scalars into numbers, once, after the loop."""
     if status is Status.DONE:

@@ -152,10 +152,7 @@ def step_by_round(sgd: CellRecord | None) -> dict[int | None, float]:
 
 
 def paired(
-    cell: CellRecord,
-    under: Mapping[int | None, float],
-    above: Seconds,
-    level: float = LEVEL,
+    cell: CellRecord, under: Mapping[int | None, float], above: Seconds, level: float = LEVEL
 ) -> Estimate:
     """Median over rounds of ``above(sample)`` over what ``under`` has for the same round."""
     pairs = [(above(s), under.get(s.round, 0.0)) for s in wall_samples(cell)]

@@ -40,10 +40,7 @@ class KeptPass:
         tape.norm_sq.clear()
         try:
             found = torch.autograd.grad(
-                self.loss,
-                [tape.along, *self.others.values()],
-                retain_graph=True,
-                allow_unused=True,
+                self.loss, [tape.along, *self.others.values()], retain_graph=True, allow_unused=True
             )
         except RuntimeError as error:
             if "modified by an inplace operation" not in str(error):

@@ -125,9 +125,7 @@ def cheapest(layer: Layer, space: Space) -> Order:
     columns = sum(use.columns for use in layer.uses)
     rows, features = layer.shape
     narrow = space.free if space.rest is not None else features - space.free
-    costs: dict[Order, int] = {
-        by_weight: rows * features * (columns + 2 * narrow),
-    }
+    costs: dict[Order, int] = {by_weight: rows * features * (columns + 2 * narrow)}
     if space.rest is not None:
         costs[by_rest] = space.free * (columns * (rows + features) + rows * features)
     elif type(operator) is Linear:
