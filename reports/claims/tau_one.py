@@ -7,7 +7,7 @@ typically available ... This validates our choice of setting tau to be 1 in most
 
 import math
 from collections.abc import Sequence
-from itertools import groupby
+from itertools import groupby, takewhile
 from typing import NamedTuple
 
 from bench.storage.records import PreservationRecord, SpectrumRecord
@@ -58,11 +58,8 @@ def findings(
     def place(record: SpectrumRecord | PreservationRecord) -> tuple[str, str]:
         return (record.model, record.dataset)
 
-    followed = [
-        record
-        for record in preservation
-        if record.method == NULLSPACE and record.variant == NULLSPACE and record.rows
-    ]
+    own = (r for r in preservation if r.method == NULLSPACE and r.variant == NULLSPACE)
+    followed = [record for record in own if record.rows]
     layers = {key: list(g) for key, g in groupby(sorted(spectrum, key=place), place)}
     curves = {key: list(g) for key, g in groupby(sorted(followed, key=place), place)}
     return [_finding(key, layers[key], curves[key]) for key in sorted(layers) if key in curves]
@@ -103,12 +100,8 @@ def _best(curves: list[PreservationRecord]) -> Reached | None:
 
 def _tolerable(record: PreservationRecord) -> list[int]:
     """Steps up to the first at which the loss has drifted too far."""
-    steps = []
-    for step, drift in zip(*step_line(record, "drift_float64"), strict=True):
-        if drift > TOLERATED_DRIFT:
-            break
-        steps.append(step)
-    return steps
+    points = zip(*step_line(record, "drift_float64"), strict=True)
+    return [step for step, _ in takewhile(lambda point: point[1] <= TOLERATED_DRIFT, points)]
 
 
 def enough(evidence: Evidence) -> Claim:

@@ -66,9 +66,7 @@ def spectrum_table(records: Sequence[SpectrumRecord]) -> Table:
     numeric = ["position", "input dimensions", "eigenvectors", "for 50 %", "for 90 %", "for 99 %"]
     rows = [
         [
-            html.words(record.model),
-            html.words(record.dataset),
-            html.words(record.layer),
+            *html.texts(record.model, record.dataset, record.layer),
             html.whole(record.position),
             html.whole(record.rows),
             html.whole(len(record.eigenvalues)),

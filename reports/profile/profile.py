@@ -1,6 +1,7 @@
 """The section of the page on where the time goes: a bar per variant with its phases, and tables."""
 
 from collections.abc import Mapping, Sequence
+from math import nan
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -184,10 +185,8 @@ def _bar(record: ProfileRecord, order: list[str]) -> Bar:
 
 def _label(name: str, percent: str, width: float) -> str:
     """The longest label that fits into a piece."""
-    for label in (f"{name} {percent}", percent):
-        if (len(label) + 1) * _CHARACTER <= width:
-            return label
-    return ""
+    labels = (f"{name} {percent}", percent)
+    return next((label for label in labels if (len(label) + 1) * _CHARACTER <= width), "")
 
 
 def _phase_table(records: list[ProfileRecord]) -> Table:
@@ -195,23 +194,18 @@ def _phase_table(records: list[ProfileRecord]) -> Table:
     numeric = ["times per call", "share", "time", "with what is within", "on the device"]
     rows = [
         [
-            html.words(record.variant),
-            html.words(row.phase),
-            html.whole(row.calls) if row.calls else Cell(formatting.DASH),
+            *html.texts(record.variant, row.phase),
+            html.whole(row.calls or None),
             html.percent(row.share),
             html.seconds(row.self_s),
             html.seconds(row.total_s),
-            _device(row.device_s),
+            html.seconds(row.device_s or nan),
         ]
         for record in records
         for row in phase_rows(record)
     ]
     caption = "Phases of a call: one batch prepared and taken through its t steps"
     return Table(caption, html.columns(text, numeric), rows).without_empty()
-
-
-def _device(seconds: float | None) -> Cell:
-    return html.seconds(seconds) if seconds else Cell(formatting.DASH)
 
 
 def _call_table(records: list[ProfileRecord], roof: Roof) -> Table:
@@ -247,13 +241,11 @@ def _operator_table(records: list[ProfileRecord]) -> Table:
     numeric = ["times per call", "own time", "with what it calls", "own on the device"]
     rows = [
         [
-            html.words(record.variant),
-            html.words(row.operator),
-            html.words(row.phase),
+            *html.texts(record.variant, row.operator, row.phase),
             html.numbers(row.calls),
             html.seconds(row.self_cpu_s),
             html.seconds(row.total_cpu_s),
-            _device(row.self_device_s),
+            html.seconds(row.self_device_s or nan),
         ]
         for record in records
         for row in operator_rows(record)[:_OPERATORS_SHOWN]

@@ -77,7 +77,8 @@ def load(run_dir: Path) -> Run:
     spectrum = [r for r in records if type(r) is SpectrumRecord]
     profiles = [r for r in records if type(r) is ProfileRecord]
     others, unknown = _others(records)
-    cells = _last_of_each_cell(timed)
+    # A resumed run measures broken cells again: the newest record of a cell counts.
+    cells = list({cell.cell_id: cell for cell in timed}.values())
     beside = [r for own in others.values() for r in own if isinstance(r, Record)]
     every = [*cells, *preservation, *spectrum, *profiles, *beside]
     return Run(
@@ -129,11 +130,6 @@ def _others(records: Iterable[Any]) -> tuple[dict[str, list[Any]], list[str]]:
     ]
 
 
-def _last_of_each_cell(cells: Iterable[CellRecord]) -> list[CellRecord]:
-    """A resumed run measures broken cells again: the newest record of a cell counts."""
-    return list({cell.cell_id: cell for cell in cells}.values())
-
-
 def _sgd_partners(
     cells: Sequence[CellRecord], references: Iterable[CellRecord]
 ) -> dict[str, CellRecord]:
@@ -143,12 +139,8 @@ def _sgd_partners(
         for record in (*cells, *references)
         if record.method == SGD
     }
-    partners = {}
-    for cell in cells:
-        partner = timed.get((cell.block_id, cell.session))
-        if partner and partner.status == "ok":
-            partners[cell.cell_id] = partner
-    return partners
+    pairs = ((cell, timed.get((cell.block_id, cell.session))) for cell in cells)
+    return {cell.cell_id: sgd for cell, sgd in pairs if sgd and sgd.status == "ok"}
 
 
 def _read_file(path: Path, parse: Callable[[str], Any]) -> tuple[dict[str, Any] | None, list[str]]:

@@ -41,9 +41,7 @@ def cells_table(rows: Sequence[CellRow]) -> Table:
 def _cells(row: CellRow, *, several: bool) -> list[Cell]:
     return [
         *([html.words(", ".join(setting_of(row)))] if several else []),
-        html.words(row.variant),
-        html.words(row.status),
-        html.words(row.flags),
+        *html.texts(row.variant, row.status, row.flags),
         *(html.whole(getattr(row, axis)) for axis in AXES),
         html.seconds(row.median_s, row.ci_low_s, row.ci_high_s),
         html.whole(row.samples),
@@ -55,6 +53,5 @@ def _cells(row: CellRow, *, several: bool) -> list[Cell]:
         html.memory(row.peak_memory_bytes),
         html.percent(row.operations_share),
         html.percent(row.bytes_share),
-        html.words(row.reason),
-        html.words(row.operations_note),
+        *html.texts(row.reason, row.operations_note),
     ]

@@ -75,8 +75,7 @@ def crossing_table(found: Sequence[Crossed]) -> Table:
         answer = (*setting, crossed.variant, _sentence(crossed))
         axes.setdefault(answer, []).append(_levels(crossed))
     cells = [
-        [*map(html.words, place), html.words("; ".join(levels)), html.words(answer)]
-        for (*place, answer), levels in axes.items()
+        html.texts(*place, "; ".join(levels), answer) for (*place, answer), levels in axes.items()
     ]
     columns = html.columns(["setting", "variant"] if several else ["variant"], [])
     columns += [Column("along", False), Column("takes less time than nullspace", False)]

@@ -23,7 +23,7 @@ class Environment(Section):
 
 def environment_table(environment: dict[str, Any]) -> Table:
     """A row per entry; nested entries get a dotted name."""
-    rows = [[html.words(key), html.words(_plain(value))] for key, value in _flat("", environment)]
+    rows = [html.texts(key, _plain(value)) for key, value in _flat("", environment)]
     return Table("What it ran on", html.columns(["entry", "value"], []), rows)
 
 

@@ -9,7 +9,7 @@ from bench.statistics.growth_verdicts import Crossing, crossing
 from bench.statistics.medians import Estimate
 from reports.run.run import SGD
 from reports.run.setting import Setting, is_at, setting_of
-from reports.tables.columns import Row
+from reports.tables.columns import Row, row_of
 from reports.tables.ratios import RatioRow
 
 _FEWEST = 2
@@ -99,18 +99,14 @@ def _crossed(own: list[RatioRow], axis: str) -> Crossed:
 def crossing_row(crossed: Crossed) -> CrossingRow:
     """What a crossing comes to in ``crossings.csv``."""
     levels, place = crossed.levels, crossed.place
-    return CrossingRow(
-        **crossed.setting._asdict(),
-        variant=crossed.variant,
-        reference=crossed.reference,
-        axis=crossed.axis,
-        measure=crossed.measure,
+    return row_of(
+        CrossingRow,
+        crossed,
+        crossed.setting,
+        place,
         levels=len(levels),
         lowest=levels[0] if levels else None,
         highest=levels[-1] if levels else None,
-        faster=place.faster,
-        at=place.at,
         at_low=place.low,
         at_high=place.high,
-        reason=place.reason,
     )
