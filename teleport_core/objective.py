@@ -16,9 +16,8 @@ def loss_and_gradient(
 
     With ``differentiable`` the gradient carries a graph and may be differentiated again.
     """
-    counted = problem.counted()
-    leaves = {name: parameters[name].detach().requires_grad_(True) for name in counted}
-    return gradient_at(problem, {**parameters, **leaves}, counted, differentiable=differentiable)
+    leaves, counted = problem.leaves(parameters), problem.counted()
+    return gradient_at(problem, leaves, counted, differentiable=differentiable)
 
 
 def gradient_at(

@@ -22,16 +22,14 @@ from reports.text.html_tables import Cell, Column, Table
 class Preserved(Section):
     """Figure 6b, and a row per curve."""
 
-    name, title, order = "preservation", "Preservation", 40
+    name, title, order, measured = "preservation", "Preservation", 40, True
 
     def tables(self, found: Analysis) -> dict[str, pd.DataFrame]:
         """``preservation.csv``."""
         return {"preservation": frame(preservation_rows(found.run.preservation), PreservationRow)}
 
-    def render(self, shown: Shown, fill: Fill) -> Markup | None:
-        """Panels and a table; nothing of a run that only profiles."""
-        if shown.profiles_alone:
-            return None
+    def render(self, shown: Shown, fill: Fill) -> Markup:
+        """Panels and a table."""
         return fill(
             TEMPLATES / "preservation.html.j2",
             groups=preservation_groups(shown.run.preservation),

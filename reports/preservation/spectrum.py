@@ -26,7 +26,7 @@ from reports.text.html_tables import Table
 class Spectrum(Section):
     """Figure 6a, and the dimensions that each rank rule leaves free."""
 
-    name, title, order = "spectrum", "Spectrum", 50
+    name, title, order, measured = "spectrum", "Spectrum", 50, True
 
     def tables(self, found: Analysis) -> dict[str, pd.DataFrame]:
         """``spectrum.csv`` and ``null_dimensions.csv``."""
@@ -37,10 +37,8 @@ class Spectrum(Section):
             "null_dimensions": frame(free, NullDimensionsRow),
         }
 
-    def render(self, shown: Shown, fill: Fill) -> Markup | None:
-        """Panels and two tables; nothing of a run that only profiles."""
-        if shown.profiles_alone:
-            return None
+    def render(self, shown: Shown, fill: Fill) -> Markup:
+        """Panels and two tables."""
         spectrum, front = shown.run.spectrum, _front(shown.run.spec)
         return fill(
             TEMPLATES / "spectrum.html.j2",

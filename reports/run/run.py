@@ -18,6 +18,7 @@ from bench.storage.records import (
     Record,
     ReferenceRecord,
     SpectrumRecord,
+    kind_of,
     typed,
 )
 from reports.run import harmless
@@ -115,18 +116,14 @@ def _others(records: Iterable[Any]) -> tuple[dict[str, list[Any]], list[str]]:
     """Records of other kinds than ours, and a note on the kinds that nobody knows."""
     ours = (CellRecord, PreservationRecord, SpectrumRecord, ProfileRecord)
     found: dict[str, list[Any]] = {}
-    unknown: dict[str, int] = {}
-    for record in records:
-        if isinstance(record, Record):
-            if not isinstance(record, ours):
-                found.setdefault(str(type(record).__struct_config__.tag), []).append(record)
-        else:
-            found.setdefault(record["kind"], []).append(record)
-            unknown[record["kind"]] = unknown.get(record["kind"], 0) + 1
+    for record in (record for record in records if not isinstance(record, ours)):
+        kind = kind_of(record) if isinstance(record, Record) else record["kind"]
+        found.setdefault(kind, []).append(record)
     return found, [
-        f"The journal holds {count} of the kind {harmless.shortened(kind, 40)}, which nothing here "
-        "knows: no table of ours has them."
-        for kind, count in sorted(unknown.items())
+        f"The journal holds {len(own)} of the kind {harmless.shortened(kind, 40)}, which nothing "
+        "here knows: no table of ours has them."
+        for kind, own in sorted(found.items())
+        if not isinstance(own[0], Record)
     ]
 
 

@@ -15,12 +15,10 @@ from reports.text.html_tables import Cell, Column, Table
 class Cells(Section):
     """Every cell, failed ones included."""
 
-    name, title, order = "cells", "Cells", 90
+    name, title, order, measured = "cells", "Cells", 90, True
 
-    def render(self, shown: Shown, fill: Fill) -> Markup | None:
-        """One table; nothing of a run that only profiles."""
-        if shown.profiles_alone:
-            return None
+    def render(self, shown: Shown, fill: Fill) -> Markup:
+        """One table."""
         return fill(TEMPLATES / "cells.html.j2", cells=cells_table(shown.listed))
 
 

@@ -21,16 +21,14 @@ Place = tuple[Setting, str, str]
 class Scaling(Section):
     """Slopes, exponents, laws and verdicts."""
 
-    name, title, order = "scaling", "Scaling", 30
+    name, title, order, measured = "scaling", "Scaling", 30, True
 
     def tables(self, found: Analysis) -> dict[str, pd.DataFrame]:
         """``scaling.csv``."""
         return {"scaling": frame([*map(scaling_row, found.growth)], ScalingRow)}
 
-    def render(self, shown: Shown, fill: Fill) -> Markup | None:
-        """Two tables; nothing of a run that only profiles."""
-        if shown.profiles_alone:
-            return None
+    def render(self, shown: Shown, fill: Fill) -> Markup:
+        """Two tables."""
         return fill(TEMPLATES / "scaling.html.j2", scaling=scaling_tables(shown.analysis.growth))
 
 

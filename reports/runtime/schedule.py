@@ -24,12 +24,10 @@ class Costs(NamedTuple):
 class Schedule(Section):
     """Time of all teleports as a share of the time of all SGD steps."""
 
-    name, title, order = "schedule", "Schedule", 60
+    name, title, order, measured = "schedule", "Schedule", 60, True
 
-    def render(self, shown: Shown, fill: Fill) -> Markup | None:
-        """Bars and a table for each setting; nothing of a run that only profiles."""
-        if shown.profiles_alone:
-            return None
+    def render(self, shown: Shown, fill: Fill) -> Markup:
+        """Bars and a table for each setting."""
         costs, notes = shown.analysis.costs
         return fill(
             TEMPLATES / "schedule.html.j2", schedules=[*map(_costs, costs)], cost_notes=notes

@@ -82,11 +82,9 @@ def _crossed(own: list[RatioRow], axis: str) -> Crossed:
     measure = "step" if own[0].method == SGD else "call"
     by_level: dict[int, Estimate] = {}
     for row in own:  # a later session's cell replaces an earlier one's
-        value, low, high = (
-            (row.step_ratio, row.step_ratio_low, row.step_ratio_high)
-            if measure == "step"
-            else (row.call_ratio, row.call_ratio_low, row.call_ratio_high)
-        )
+        of_step = (row.step_ratio, row.step_ratio_low, row.step_ratio_high)
+        of_call = (row.call_ratio, row.call_ratio_low, row.call_ratio_high)
+        value, low, high = of_step if measure == "step" else of_call
         if isfinite(value) and isfinite(low) and isfinite(high):
             by_level[getattr(row, axis)] = Estimate(value, low, high, int(row.rounds))
     levels = sorted(by_level)

@@ -159,10 +159,8 @@ def _grown(cells: list[CellRecord], axis: str, phase: str) -> Grown:
 
 
 def _verdict(growth: Growth, axis: str, phase: str) -> str:
-    """The paper's claim: near-constant in d and n, linear in the others, prepared once for all t.
-
-    An SGD step knows neither t nor b, so it is held against near-constant there.
-    """
+    """The paper: near-constant in d and n, linear in the others, prepared once for all t."""
+    # An SGD step knows neither t nor b, so it is held against near-constant there.
     if phase == MEMORY:
         return ""
     constant = axis in "dn" or (axis, phase) in _INDEPENDENT

@@ -56,9 +56,9 @@ class EngineState(State, ABC):
     def freedoms(self) -> Iterator[tuple[str, bool, int]]:
         """(weight, fed by data alone, free dimensions) of every layer that may move."""
 
-    @abstractmethod
     def something_moves(self) -> bool:
         """Whether any layer can move uphill, as far as is known before the first step."""
+        return True
 
     def something_free(self) -> bool:
         """Whether any layer has a free direction, used or not."""

@@ -91,10 +91,8 @@ def _by_eigenvectors(X: Tensor, gram: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def _orthonormal(Q: Tensor, lowest: float, eps: float) -> Tensor:
-    """Mend Q where its columns, formed with 1 / sigma, are less orthogonal than ``eps`` asks.
-
-    The error is eps / lowest^2 in float64; one Newton-Schulz step makes 3/4 e^2 of an error e.
-    """
+    """Mend Q where its columns, formed with 1 / sigma, are less orthogonal than ``eps`` asks."""
+    # The error is eps / lowest^2 in float64; one Newton-Schulz step makes 3/4 e^2 of an error e.
     if 0.1 * eps * lowest**2 > _EPS:
         return Q
     return 1.5 * Q - 0.5 * (Q @ (Q.mT @ Q))

@@ -36,10 +36,6 @@ class DriftState(EngineState):
         """Whether any tau leaves any layer a free direction, used or not."""
         return any(level.something_free() for level in self.levels.values())
 
-    def something_moves(self) -> bool:
-        """Only the projected gradient tells."""
-        return True
-
     def advance(self, problem: Problem, climb: Climb) -> Ascent:
         """The steps that max_drift allows."""
         return self._taken(problem, highest(problem, self.levels, climb, _bound(climb)))
@@ -56,16 +52,9 @@ class DriftState(EngineState):
             self.previous = self.tightest.moved(place.previous)
         self.loosest = min(place.taus, default=1.0)
         whole = all(length == 1.0 for length in place.lengths)
-        return Ascent(
-            status=found.status,
-            steps_done=place.steps,
-            parameters=None,
-            previous=None,
-            loss=[*place.loss],
-            grad_norm_sq=[*place.grad_norm_sq],
-            taus=[*place.taus],
-            lengths=[] if whole else [*place.lengths],
-        )
+        lists = ([*place.loss], [*place.grad_norm_sq], [*place.taus])
+        lengths = [] if whole else [*place.lengths]
+        return Ascent(found.status, place.steps, None, None, *lists, lengths)
 
 
 def prepare(problem: Problem, climb: Climb) -> DriftState | None:

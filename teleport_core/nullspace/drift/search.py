@@ -221,8 +221,7 @@ class _Search:
         state = self._levels[0][1]
         counted = self._problem.counted()
         with torch.enable_grad(), twice_differentiable(fused=state.fused):
-            leaves = {name: parameters[name].detach().requires_grad_(True) for name in counted}
-            leaves = {**parameters, **leaves}
+            leaves = self._problem.leaves(parameters)
             _, gradient = gradient_at(self._problem, leaves, counted, differentiable=True)
             return objective_gradient(leaves, gradient, moving_names(state.layers))
 

@@ -20,14 +20,13 @@ The next batch cannot be prepared while this one's steps run: its activations ab
 moving layer depend on the weights these steps write.
 """
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from teleport_core.ascent import Ascent
+from teleport_core.ascent import Ascent, written
 from teleport_core.interface import Status
 from teleport_core.nullspace.engine import Climb, EngineState
 from teleport_core.nullspace.half_hvp.cuda_graph import Loop, recordings_of
@@ -92,17 +91,8 @@ class HalfHvpState(EngineState):
             except BaseException:
                 self.start.restore()
                 raise
-        self.taken, norms = outcome.steps_done, outcome.norms
-        whole = outcome.status is Status.DONE
-        unknown = [math.nan] * (len(norms) - 1 + whole)
-        return Ascent(
-            status=outcome.status,
-            steps_done=outcome.steps_done,
-            parameters=None,
-            previous=None,
-            loss=[float(self.loss), *unknown],
-            grad_norm_sq=[*norms, math.nan] if whole else norms or [math.nan],
-        )
+        self.taken = outcome.steps_done
+        return written(outcome.status, outcome.steps_done, self.loss, outcome.norms)
 
     def step_back(self, problem: Problem) -> bool:
         """Take the last step back: from the start again, with one step less."""

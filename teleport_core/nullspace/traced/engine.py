@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from teleport_core.ascent import Ascent
+from teleport_core.ascent import Ascent, written
 from teleport_core.interface import Status
 from teleport_core.layers import Layer, Layers, find_layers
 from teleport_core.layers.differentiable_twice import twice_differentiable
@@ -180,15 +180,7 @@ def _advance(problem: Problem, state: TracedState, climb: Climb) -> Ascent:
             for each, update in zip(state.moving, updates, strict=True):
                 update.write(each.layer, state.kept.tape.parameters, climb.lr)
         taken += 1
-    unknown = [math.nan] * (len(norms) - 1 + (status is Status.DONE))
-    return Ascent(
-        status=status,
-        steps_done=taken,
-        parameters=None,
-        previous=None,
-        loss=[float(state.kept.loss), *unknown],
-        grad_norm_sq=[*norms, math.nan] if status is Status.DONE else norms or [math.nan],
-    )
+    return written(status, taken, state.kept.loss, norms)
 
 
 def _nothing_left(state: TracedState, updates: list[Update], found: list[Tensor | None]) -> bool:
