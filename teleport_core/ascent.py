@@ -30,8 +30,6 @@ class Ascent:
     """Where an ascent ended.
 
     Attributes:
-        status: how it ended.
-        steps_done: steps that were taken.
         parameters: where it ended; None when nothing moved, or when it is written already.
         previous: the point before the last step, likewise.
         loss: one entry per visited point; NaN where not computed.

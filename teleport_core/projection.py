@@ -21,7 +21,6 @@ class Basis:
     Attributes:
         vectors: B [features, k], orthonormal columns, in the dtype of the data.
         sigma: all singular values of the representation matrix, float64, descending.
-        features: the dimension of the space.
         residual: sigma_{k+1}, the largest singular value left out; 0 when none is.
     """
 

@@ -33,7 +33,7 @@ class SymmetryState(State):
         batch: the MLP, its inputs and its loss.
         columns_fit: whether the batch has at most as many columns as every inverted matrix rows.
         input_pinv: pseudo-inverse of the inputs with their ones row, for the 2022 action.
-        hidden: inputs of the pairs, for the released 2023 code, and their pseudo-inverses.
+        hidden: inputs of the pairs, for the released 2023 code, and in
         hidden_pinv: their pseudo-inverses.
     """
 

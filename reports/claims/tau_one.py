@@ -89,11 +89,8 @@ def _verdict(layers: int, layers_free: int, exact: Reached | None, best: Reached
 
 def _best(curves: list[PreservationRecord]) -> Reached | None:
     """The largest growth that any of the curves reaches within the tolerated drift."""
-    reached = [
-        Reached(gain(record, step), as_float(record.tau))
-        for record in curves
-        for step in _tolerable(record)
-    ]
+    steps = [(record, step) for record in curves for step in _tolerable(record)]
+    reached = [Reached(gain(record, step), as_float(record.tau)) for record, step in steps]
     known = [each for each in reached if math.isfinite(each.growth)]
     return max(known, key=lambda each: each.growth, default=None)
 

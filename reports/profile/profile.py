@@ -1,8 +1,8 @@
 """The section of the page on where the time goes: a bar per variant with its phases, and tables."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from math import nan
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 from markupsafe import Markup
@@ -86,15 +86,6 @@ class Group(NamedTuple):
     traces: list[tuple[str, str]]
 
 
-class ProfileText(NamedTuple):
-    """Everything the page says about profiles."""
-
-    groups: list[Group]
-    roof: str
-    notes: list[str]
-    command: str
-
-
 class Profile(Section):
     """Bars and tables of every point that was profiled."""
 
@@ -113,25 +104,20 @@ class Profile(Section):
     def render(self, shown: Shown, fill: Fill) -> Markup | None:
         """Every point, or how to profile."""
         run = shown.run
-        said = profile_text(run.profiles, run.environment, run.directory.name)
-        return fill(TEMPLATES / "profile.html.j2", profile=said)
-
-
-def profile_text(
-    records: Sequence[ProfileRecord], environment: dict[str, Any] | None, run: str
-) -> ProfileText:
-    """What is said; ``run`` is how the command line names the run directory."""
-    good = [record for record in records if is_whole(record)]
-    roof = roof_of(environment)
-    points: dict[str, list[ProfileRecord]] = {}
-    for record in good:
-        levels = {axis: level for axis in AXES if (level := getattr(record, axis)) is not None}
-        heading = f"{formatting.point(levels)} ({setting_of(record).heading})"
-        points.setdefault(heading, []).append(record)
-    notes = [f"{record.variant}: {record.note}." for record in good if record.note]
-    command = f"tensorboard --logdir {run}/profiles/tensorboard" if good else ""
-    groups = [_group(heading, found, roof) for heading, found in points.items()]
-    return ProfileText(groups, sentence(environment), notes, command)
+        good = [record for record in run.profiles if is_whole(record)]
+        points: dict[str, list[ProfileRecord]] = {}
+        for record in good:
+            levels = {axis: level for axis in AXES if (level := getattr(record, axis)) is not None}
+            heading = f"{formatting.point(levels)} ({setting_of(record).heading})"
+            points.setdefault(heading, []).append(record)
+        roof = roof_of(run.environment)
+        return fill(
+            TEMPLATES / "profile.html.j2",
+            groups=[_group(heading, found, roof) for heading, found in points.items()],
+            roof=sentence(run.environment),
+            notes=[f"{record.variant}: {record.note}." for record in good if record.note],
+            command=f"tensorboard --logdir {run.directory.name}/profiles/tensorboard",
+        )
 
 
 def _group(heading: str, records: list[ProfileRecord], roof: Roof) -> Group:

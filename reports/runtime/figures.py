@@ -130,18 +130,11 @@ def _fits(growth: Sequence[Grown], setting: Setting) -> dict[tuple[str, str], Fi
     """(variant, axis) -> fit of the total, where there is one."""
     return {
         (grown.variant, grown.axis): Fit(
-            grown.growth.floor_s,
-            grown.growth.scale,
-            grown.growth.exponent,
-            grown.lowest,
-            grown.highest,
+            fit.floor_s, fit.scale, fit.exponent, grown.lowest, grown.highest
         )
-        for grown in growth
-        if grown.phase == "total"
-        and grown.setting == setting
-        and grown.lowest is not None
-        and grown.highest is not None
-        and math.isfinite(grown.growth.exponent)
+        for grown, fit in ((grown, grown.growth) for grown in growth)
+        if (grown.phase, grown.setting) == ("total", setting) and math.isfinite(fit.exponent)
+        if grown.lowest is not None and grown.highest is not None
     }
 
 

@@ -30,11 +30,8 @@ def environment_table(environment: dict[str, Any]) -> Table:
 def _flat(prefix: str, value: Any) -> list[tuple[str, Any]]:
     if not isinstance(value, dict):
         return [(prefix, value)]
-    return [
-        entry
-        for key, item in value.items()
-        for entry in _flat(f"{prefix}.{key}" if prefix else key, item)
-    ]
+    named = [(f"{prefix}.{key}" if prefix else key, item) for key, item in value.items()]
+    return [entry for name, item in named for entry in _flat(name, item)]
 
 
 def _plain(value: Any) -> str:

@@ -59,12 +59,7 @@ class Crossed(NamedTuple):
 
 
 def crossings(ratios: Sequence[RatioRow], base: dict[str, int]) -> list[Crossed]:
-    """One for each axis, variant and setting with two levels or more.
-
-    Args:
-        ratios: of all cells.
-        base: the point at which the other axes are held.
-    """
+    """One for each axis, variant and setting with two levels or more, other axes at ``base``."""
     found = []
     for axis in AXES:
         series: dict[tuple[str, Setting], list[RatioRow]] = {}

@@ -164,10 +164,9 @@ def _verdict(growth: Growth, axis: str, phase: str) -> str:
     if phase == MEMORY:
         return ""
     constant = axis in "dn" or (axis, phase) in _INDEPENDENT
-    name, finding = (
-        ("near-constant", near_constant(growth)) if constant else ("linear", linear(growth))
-    )
-    return f"{name}: {finding}"
+    if constant:
+        return f"near-constant: {near_constant(growth)}"
+    return f"linear: {linear(growth)}"
 
 
 def _peak(cell: CellRecord) -> list[float]:

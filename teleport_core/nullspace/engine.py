@@ -20,7 +20,6 @@ class Climb(NamedTuple):
     """What is asked of an engine.
 
     Attributes:
-        lr: learning rate of the ascent.
         steps: at most so many.
         cap: no step is taken once ||g||^2 has reached it.
         rule: the rank rule of the free spaces.

@@ -32,13 +32,10 @@ class GramBasis(NamedTuple):
 
 
 def gram_bases(inputs: Sequence[Tensor], *, ones: bool) -> list[GramBasis]:
-    """For each X of one shape an orthonormal basis of the space that its columns span.
+    """For each X [features, n] of one shape an orthonormal basis of the space of its columns.
 
-    Args:
-        inputs: X [features, n] of each layer; columns are samples.
-        ones: append a row of ones, for a bias that moves with its weight.
-
-    The rank is the numerical one (``teleport_core.rank.numerical``); exact null space only.
+    Columns are samples; ``ones`` appends a row of ones, for a bias that moves with its weight. The
+    rank is the numerical one (``teleport_core.rank.numerical``); exact null space only.
     """
     rows = _samples(inputs).double()
     if ones:

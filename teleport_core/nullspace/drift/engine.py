@@ -15,9 +15,7 @@ from teleport_core.problem import Problem
 class DriftState(EngineState):
     """The layers of one batch with the spaces of each tau, tightest first, no two the same.
 
-    Attributes:
-        levels: by tau.
-        loosest: tau of the loosest space that a step moved in; it holds those of the others.
+    ``loosest`` is the tau of the loosest one that a step moved in; it holds those of the others.
     """
 
     levels: Levels

@@ -45,7 +45,6 @@ class Place:
     """A visited point, within the allowed drift.
 
     Attributes:
-        parameters: the point.
         previous: the point before it; None at the start.
         loss: of every point on the way, this one included.
         grad_norm_sq: likewise.
@@ -97,13 +96,9 @@ def below_cap(problem: Problem, found: Found, cap: float, max_drift: float) -> F
     share, there = shorten(problem, place.previous, place.parameters, cap, allowed)
     seen = visit(problem, there)
     assert isinstance(seen, Visited)
-    shorter = replace(
-        place,
-        parameters=there,
-        loss=(*place.loss[:-1], seen.loss),
-        grad_norm_sq=(*place.grad_norm_sq[:-1], seen.grad_norm_sq),
-        lengths=(*place.lengths[:-1], place.lengths[-1] * share),
-    )
+    losses, norms = (*place.loss[:-1], seen.loss), (*place.grad_norm_sq[:-1], seen.grad_norm_sq)
+    lengths = (*place.lengths[:-1], place.lengths[-1] * share)
+    shorter = replace(place, parameters=there, loss=losses, grad_norm_sq=norms, lengths=lengths)
     return Found(shorter, Status.CAPPED)
 
 

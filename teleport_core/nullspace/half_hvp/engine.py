@@ -56,10 +56,8 @@ class HalfHvpState(EngineState):
         return [layer for layer in self.layers if layer.basis is not None]
 
     def freedoms(self) -> Iterator[tuple[str, bool, int]]:
-        """(weight, fed by data alone, free dimensions) of every layer that counts.
-
-        The free dimensions of a layer that data alone feeds are of no use, and not computed: 0.
-        """
+        """(weight, fed by data alone, free dimensions) of every layer that counts."""
+        # The free dimensions of a layer that data alone feeds are of no use, and not computed: 0.
         for layer in self.layers:
             if layer.counts[0]:
                 free = layer.features - layer.basis.shape[1] if layer.basis is not None else 0
@@ -106,11 +104,7 @@ class HalfHvpState(EngineState):
 
 
 class Start:
-    """The moving weights as they were before the first step, to go back to bit for bit.
-
-    Attributes:
-        values: the copies by name.
-    """
+    """The moving weights as they were before the first step, bit for bit; ``values`` by name."""
 
     def __init__(self, moving: Movers) -> None:
         layers = [layer for mover in moving for layer in mover.layers]
@@ -164,11 +158,9 @@ def prepare(problem: Problem, climb: Climb) -> HalfHvpState | None:
 
 def _held(stack: Stack, layers: list[FrozenLayer]) -> dict[str, str]:
     """Biases that count and whose weights do not: they move with those only."""
-    return {
-        own.bias: "used in linear"
-        for own, layer in zip(stack.layers, layers, strict=True)
-        if own.bias is not None and layer.counts == (False, True)
-    }
+    pairs = zip(stack.layers, layers, strict=True)
+    alone = (own.bias for own, layer in pairs if layer.counts == (False, True))
+    return {bias: "used in linear" for bias in alone if bias is not None}
 
 
 def _again(loop: Loop, start: Start, steps: int) -> None:

@@ -10,7 +10,7 @@ from teleport_core.nullspace.bases.gram import gram_bases
 from teleport_core.nullspace.half_hvp.layer import FrozenLayer, empty
 from teleport_core.phases import BASIS
 from teleport_core.problem import Problem
-from teleport_core.stack import Sigma, Stack
+from teleport_core.stack import Stack
 
 
 @dataclass
@@ -56,19 +56,19 @@ def _forward(problem: Problem, stack: Stack, values: dict[str, nn.Parameter]) ->
         z = _linear(x, values[layer.weight], bias, columns=columns)
         if layer is not stack.layers[-1]:
             leaves.append(z.requires_grad_(True))
+            end = z
             with torch.enable_grad():
-                ends.append(_through(z, layer.activations))
-            x = ends[-1].detach()
+                for sigma in layer.activations:
+                    end = sigma.forward(end)
+            ends.append(end)
+            x = end.detach()
     z = z if columns else z.T.contiguous()  # as the model hands it to the loss
     output = z.reshape(*leading, z.shape[1]).requires_grad_(True)
     with torch.enable_grad():
         loss = problem.loss_fn(output, problem.targets)
+    along = [*map(torch.ones_like, ends), None]
     *slopes, top = torch.autograd.grad(
-        [*ends, loss],
-        [*leaves, output],
-        [*map(torch.ones_like, ends), None],
-        allow_unused=True,
-        materialize_grads=True,
+        [*ends, loss], [*leaves, output], along, allow_unused=True, materialize_grads=True
     )
     top = top.reshape(-1, z.shape[1]).T
     slopes = [*(s.T if columns else s for s in slopes), torch.ones_like(top)]
@@ -86,12 +86,6 @@ def _linear(x: Tensor, weight: Tensor, bias: Tensor | None, *, columns: bool) ->
         return products.linear(x, weight, bias)
     z = weight @ x
     return z if bias is None else z.add_(bias[:, None])
-
-
-def _through(z: Tensor, activations: list[Sigma]) -> Tensor:
-    for sigma in activations:
-        z = sigma.forward(z)
-    return z
 
 
 def _layers(stack: Stack, values: dict[str, nn.Parameter], forward: _Pass) -> list[FrozenLayer]:

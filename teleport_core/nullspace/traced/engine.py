@@ -33,11 +33,8 @@ from teleport_core.projection import is_rounding
 class Moving:
     """A layer with something free and something beneath it that moves.
 
-    Attributes:
-        layer: the layer.
-        space: its input space.
-        order: of the products that give its update.
-        tangents: for each use the place of R{x} in what the tangent pass returns, or None.
+    ``order`` is that of the products that give its update; ``tangents`` has for each use the place
+    of R{x} in what the tangent pass returns, or None.
     """
 
     layer: Layer
@@ -64,12 +61,8 @@ class Moving:
 class TracedState(EngineState):
     """The kept forward pass of one batch.
 
-    Attributes:
-        layers: what may move.
-        free: free dimensions by layer; 0 for one that data alone feeds.
-        moving: the layers that do move.
-        kept: its graph.
-        limit: columns held at a time.
+    ``free`` holds the free dimensions of each of ``layers``, 0 for one that data alone feeds;
+    ``limit`` columns are held at a time.
     """
 
     layers: list[Layer]

@@ -25,11 +25,9 @@ from teleport_core.products import product
 
 @dataclass
 class Update:
-    """What one layer gains per unit of the learning rate: ``right``, or ``left @ right``.
+    """What one layer gains per unit of the learning rate, [rows, features].
 
-    Attributes:
-        left: [rows, k], or None.
-        right: [rows or k, features].
+    ``right``, or ``left`` [rows, k] times ``right`` [k, features].
     """
 
     left: Tensor | None
