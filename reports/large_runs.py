@@ -63,9 +63,9 @@ def _drawn(found: Analysis, shown: Run) -> Analysis:
     """What was derived from the cells and variants that are drawn."""
     ids = {cell.cell_id for cell in shown.cells}
     variants = {(setting_of(cell), cell.variant) for cell in shown.cells}
-    return Analysis(
+    return replace(
+        found,
         run=shown,
-        base=found.base,
         cells=[row for row in found.cells if row.cell_id in ids],
         growth=[each for each in found.growth if (each.setting, each.variant) in variants],
         ratios=[row for row in found.ratios if row.cell_id in ids],

@@ -60,10 +60,10 @@ class SymmetryTeleporter(Teleporter):
     has no more columns than every inverted matrix has rows: the hidden widths, or for
     "activations" the layers' inputs but the last one's, plus one for a bias.
 
-    The papers' formulas take from the weights what no sample of the batch sees, even at g = I,
-    which lowers ||g||^2 before any ascent. Without ``published`` that part is kept and g = I moves
-    nothing. The released code measures ||g||^2 at weights which are not the model's: those entries
-    of its results are NaN, and so are losses of the 2023 code after the first step.
+    What no sample of the batch sees is kept then, where the papers' formulas lower ||g||^2 before
+    any ascent (``baselines.symmetry.actions``). The released code measures ||g||^2 at weights
+    which are not the model's: those entries of its results are NaN, and so are losses of the 2023
+    code after the first step.
     """
 
     name: ClassVar[str] = "symmetry"

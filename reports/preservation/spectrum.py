@@ -7,15 +7,10 @@ import pandas as pd
 from markupsafe import Markup
 
 from bench.storage.records import SpectrumRecord
-from reports.preservation import null_dimensions
+from reports.preservation import null_dimensions, spectrum_figures
 from reports.preservation.eigenvalues import SECOND_LAYER, eigenvectors_for
 from reports.preservation.error_tables import SpectrumRow, spectrum_rows
 from reports.preservation.null_dimensions import NullDimensionsRow
-from reports.preservation.spectrum_figures import (
-    spectrum_groups,
-    spectrum_legend,
-    spectrum_overview,
-)
 from reports.sections.section import TEMPLATES, Fill, Section, Shown
 from reports.tables.analysis import Analysis
 from reports.tables.columns import frame
@@ -42,9 +37,9 @@ class Spectrum(Section):
         spectrum, front = shown.run.spectrum, _front(shown.run.spec)
         return fill(
             TEMPLATES / "spectrum.html.j2",
-            overview=spectrum_overview(spectrum, front),
-            groups=spectrum_groups(spectrum, front),
-            entries=spectrum_legend(front),
+            overview=spectrum_figures.spectrum_overview(spectrum, front),
+            groups=spectrum_figures.spectrum_groups(spectrum, front),
+            entries=spectrum_figures.spectrum_legend(front),
             spectrum=spectrum_table(spectrum),
             null_dimensions=null_dimensions.table(spectrum),
         )

@@ -153,20 +153,13 @@ def _bar(record: ProfileRecord, order: list[str]) -> Bar:
     x = 0.0
     for name in (name for name in order if name in shares):
         width = BAR_WIDTH * shares[name]
-        percent = formatting.percent(shares[name])
-        pieces.append(
-            Piece(
-                x=round(x, 2),
-                width=round(width, 2),
-                colour=_COLOURS.get(name, _UNKNOWN_COLOUR),
-                label=_label(name, f"{100 * shares[name]:.0f} %", width),
-                light=name in _LIGHT_INK,
-                words=f"{name} {percent}",
-            )
-        )
+        colour, light = _COLOURS.get(name, _UNKNOWN_COLOUR), name in _LIGHT_INK
+        label = _label(name, f"{100 * shares[name]:.0f} %", width)
+        words = f"{name} {formatting.percent(shares[name])}"
+        pieces.append(Piece(round(x, 2), round(width, 2), colour, label, light, words))
         x += width
-    words = f"{record.variant}: " + ", ".join(piece.words for piece in pieces)
-    return Bar(record.variant, formatting.seconds(as_float(record.seconds)), pieces, words)
+    alt = f"{record.variant}: " + ", ".join(piece.words for piece in pieces)
+    return Bar(record.variant, formatting.seconds(as_float(record.seconds)), pieces, alt)
 
 
 def _label(name: str, percent: str, width: float) -> str:

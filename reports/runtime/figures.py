@@ -23,6 +23,7 @@ VIEWS = {
 }
 _Y_LABELS = {"seconds": "time of one call", "sgd_steps": "SGD steps in the time of one call"}
 _MOST_TICKS = 8
+_CROSS: dict[str, Any] = {"marker": "x", "markeredgewidth": 1.6, "markersize": 5.5}
 _FAIL_ROW_HEIGHT = 0.075  # of the panel
 
 
@@ -160,17 +161,13 @@ def _draw(data: Panel, styles: dict[str, Style], limits: tuple[float, float]) ->
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
     log_ticks(axes, *limits, seconds=data.view == "seconds")
-    _draw_reference(axes, data.reference)
+    if data.reference:
+        axes.plot(*zip(*data.reference, strict=True), color=REFERENCE_GREY, lw=0.8, gid="reference")
     for variant, points in data.points.items():
         _draw_curve(axes, points, data.fits.get(variant), styles[variant])
     _draw_failures(axes, data.failures, styles)
     _x_ticks(axes, data.levels)
     return finish(figure, describe(data))
-
-
-def _draw_reference(axes: Axes, reference: list[tuple[int, int]]) -> None:
-    if reference:
-        axes.plot(*zip(*reference, strict=True), color=REFERENCE_GREY, lw=0.8, gid="reference")
 
 
 def _draw_curve(axes: Axes, points: list[Point], fit: Fit | None, style: Style) -> None:
@@ -188,17 +185,10 @@ def _draw_curve(axes: Axes, points: list[Point], fit: Fit | None, style: Style) 
 def _draw_failures(axes: Axes, failures: list[Failure], styles: dict[str, Style]) -> None:
     """A cross per failed cell at its level, on the bottom, one row above the other."""
     for index, failure in enumerate(failures):
-        axes.plot(
-            [failure.level],
-            [0.045 + _FAIL_ROW_HEIGHT * _fail_row(failures, index)],
-            transform=axes.get_xaxis_transform(),
-            color=styles[failure.variant].colour,
-            marker="x",
-            markeredgewidth=1.6,
-            markersize=5.5,
-            clip_on=False,
-            gid="failed",
-        )
+        height = 0.045 + _FAIL_ROW_HEIGHT * _fail_row(failures, index)
+        where: dict[str, Any] = {"transform": axes.get_xaxis_transform(), "clip_on": False}
+        cross = {"color": styles[failure.variant].colour, **_CROSS}
+        axes.plot([failure.level], [height], **where, **cross, gid="failed")
 
 
 def _fail_row(failures: list[Failure], index: int) -> int:

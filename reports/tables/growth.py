@@ -1,6 +1,6 @@
 """How the time and the memory of a call grow along each axis of the sweep."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from math import nan
 from typing import NamedTuple, TypeVar
@@ -12,15 +12,7 @@ from bench.storage.records import CellRecord
 from reports.run.run import SGD
 from reports.run.setting import Setting, is_at, setting_of
 from reports.tables.columns import Row, row_of
-from reports.tables.runtime import (
-    CellRow,
-    Seconds,
-    all_steps,
-    per_step,
-    prepare,
-    wall_samples,
-    whole_call,
-)
+from reports.tables.runtime import CellRow, all_steps, per_step, prepare, wall_samples, whole_call
 
 # Of a whole call of b batches.
 PHASES = ("prepare", "steps", "total")
@@ -177,7 +169,7 @@ def _peak(cell: CellRecord) -> list[float]:
 
 def phase_seconds(cell: CellRecord, phase: str) -> list[float]:
     """Positive wall seconds of one phase, a sample per round."""
-    of_phase: Mapping[str, Seconds] = {
+    of_phase = {
         "prepare": prepare,
         "steps": all_steps,
         "total": whole_call,

@@ -10,7 +10,7 @@ from bench.statistics.medians import Estimate
 from bench.storage.records import CellRecord
 from reports.run.run import NULLSPACE, SGD, as_float
 from reports.tables.columns import Row, row_of
-from reports.tables.runtime import Seconds, paired, per_step, wall_samples, whole_call
+from reports.tables.runtime import Seconds, estimated, paired, per_step, wall_samples, whole_call
 
 _UNKNOWN = Estimate(float("nan"), float("nan"), float("nan"), 0)
 
@@ -64,12 +64,8 @@ def _row(cell: CellRecord, under: CellRecord) -> RatioRow:
         RatioRow,
         cell,
         reference=under.variant,
-        step_ratio=step.value,
-        step_ratio_low=step.low,
-        step_ratio_high=step.high,
-        call_ratio=call.value,
-        call_ratio_low=call.low,
-        call_ratio_high=call.high,
+        **estimated("step_ratio", step),
+        **estimated("call_ratio", call),
         reference_operations=as_float(under.operations),
         rounds=float(step.count),
     )

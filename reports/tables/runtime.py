@@ -157,6 +157,11 @@ def paired(
     return paired_ratio([a for a, _ in known], [u for _, u in known], level)
 
 
+def estimated(column: str, found: Estimate) -> dict[str, float]:
+    """A column with the bounds of its interval beside it."""
+    return {column: found.value, f"{column}_low": found.low, f"{column}_high": found.high}
+
+
 def _cell_row(cell: CellRecord, sgd_steps: Mapping[int | None, float], roof: Roof) -> CellRow:
     """``sgd_steps``: see ``step_by_round``."""
     wall = wall_samples(cell)
@@ -174,12 +179,8 @@ def _cell_row(cell: CellRecord, sgd_steps: Mapping[int | None, float], roof: Roo
         prepare_s=summary([prepare(s) for s in wall]).value / (cell.b or nan),
         step_s=summary([per_step(cell)(s) for s in wall]).value,
         sgd_s=summary(list(sgd_steps.values()) if wall else []).value,
-        sgd_steps=step.value,
-        sgd_steps_low=step.low,
-        sgd_steps_high=step.high,
-        call_sgd_steps=call.value,
-        call_sgd_steps_low=call.low,
-        call_sgd_steps_high=call.high,
+        **estimated("sgd_steps", step),
+        **estimated("call_sgd_steps", call),
         guarantee=cell.guarantee or "",
         flags=";".join(cell.flags),
         stop_reason=(cell.stop.reason if cell.stop else None) or "",

@@ -38,22 +38,16 @@ class Table:
 
     def without_empty(self) -> "Table":
         """The same table less the columns in which nothing is known."""
-        kept = [
-            index
-            for index in range(len(self.columns))
-            if any(row[index].text not in ("", formatting.DASH) for row in self.rows)
-        ]
+        empty, places = ("", formatting.DASH), range(len(self.columns))
+        kept = [i for i in places if any(row[i].text not in empty for row in self.rows)]
         return self._with_columns(kept, self.caption)
 
     def with_common_in_caption(self, labels: Sequence[str]) -> "Table":
         """Of these columns those in which all rows say the same go into the caption."""
         if len(self.rows) < 2:
             return self
-        same = [
-            index
-            for index, column in enumerate(self.columns)
-            if column.label in labels and len({row[index][:2] for row in self.rows}) == 1
-        ]
+        named = [i for i, column in enumerate(self.columns) if column.label in labels]
+        same = [i for i in named if len({row[i][:2] for row in self.rows}) == 1]
         facts = [f"{self.columns[index].label} {self.rows[0][index].text}" for index in same]
         kept = [index for index in range(len(self.columns)) if index not in same]
         return self._with_columns(kept, "; ".join([self.caption, *facts]))

@@ -52,10 +52,8 @@ class Convolution(Operator):
 
     def columns(self, x: Tensor, limit: int) -> Iterator[Tensor]:
         """Patches, a few samples or a few lines of one sample at a time."""
-        yield from self._patches(self._padded(x), self.stride, limit)
-
-    def _padded(self, x: Tensor) -> Tensor:
-        return F.pad(x, [p for pad in reversed(self.padding) for p in (pad, pad)])
+        padded = F.pad(x, [p for pad in reversed(self.padding) for p in (pad, pad)])
+        yield from self._patches(padded, self.stride, limit)
 
     def _patches(self, x: Tensor, stride: Sequence[int], limit: int) -> Iterator[Tensor]:
         """Windows over a padded input, flattened to [groups, columns, features]."""

@@ -156,7 +156,9 @@ class _Search:
             if isinstance(found, Status):
                 stopped = found
                 continue
-            branches.setdefault(found, (_place(tried[found]), []))[1].append(ceiling)
+            there = tried[found]
+            assert isinstance(there, Place)
+            branches.setdefault(found, (there, []))[1].append(ceiling)
         return list(branches.values()), stopped
 
     def _first(
@@ -225,8 +227,3 @@ def _as_high(place: Place, best: Place) -> bool:
     """Whether ||g||^2 is at least that of ``best``, up to rounding."""
     eps = max(torch.finfo(p.dtype).eps for p in place.parameters.values())
     return place.grad_norm_sq[-1] >= (1.0 - _ROUNDING_EPS * eps) * best.grad_norm_sq[-1]
-
-
-def _place(found: Place | Status) -> Place:
-    assert isinstance(found, Place)
-    return found
