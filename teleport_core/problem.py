@@ -74,8 +74,6 @@ class Problem:
 
     def tensors(self) -> list[Tensor]:
         """Every tensor among the inputs."""
-        if isinstance(self.inputs, Tensor):
-            return [self.inputs]
         return [leaf for leaf in tree_leaves(self.inputs) if isinstance(leaf, Tensor)]
 
     def write(self, parameters: Mapping[str, Tensor]) -> None:

@@ -36,16 +36,6 @@ class Point(NamedTuple):
     high: float
 
 
-class Fit(NamedTuple):
-    """T(x) = floor + scale x^exponent, in seconds, between the levels it was fitted to."""
-
-    floor: float
-    scale: float
-    exponent: float
-    lowest: int
-    highest: int
-
-
 class Failure(NamedTuple):
     """A cell without a time: what became of it and why."""
 
@@ -63,7 +53,7 @@ class Panel:
     axis: str
     view: str
     points: dict[str, list[Point]]
-    fits: dict[str, Fit]
+    fits: dict[str, Grown]
     failures: list[Failure]
     reference: list[tuple[int, int]]
     unpaired: int
@@ -94,15 +84,17 @@ def panels(
     Axes that were held at one level have none, unless no axis was swept.
     """
     rows = [row for row in runtime if row.method != SGD]
-    fits = _fits(growth, setting) if view == "seconds" else {}
+    totals = [g for g in growth if (g.phase, g.setting) == ("total", setting)]
+    fits = {(g.variant, g.axis): g for g in totals if math.isfinite(g.growth.exponent)}
     cells = {axis: sweep(rows, setting, axis, base) for axis in AXES}
     swept = [axis for axis in AXES if len({getattr(cell, axis) for cell in cells[axis]}) > 1]
-    return [_panel(cells[axis], fits, axis, view, base) for axis in swept or AXES]
+    shown = fits if view == "seconds" else {}
+    return [_panel(cells[axis], shown, axis, view, base) for axis in swept or AXES]
 
 
 def _panel(
     rows: list[CellRow],
-    fits: dict[tuple[str, str], Fit],
+    fits: dict[tuple[str, str], Grown],
     axis: str,
     view: str,
     base: dict[str, int],
@@ -125,18 +117,6 @@ def _panel(
     steps = [(level, {**base, axis: level}) for level in levels if view == "sgd_steps"]
     reference = [(level, at["t"] * at["b"]) for level, at in steps]
     return Panel(axis, view, points, own, failures, reference, unpaired)
-
-
-def _fits(growth: Sequence[Grown], setting: Setting) -> dict[tuple[str, str], Fit]:
-    """(variant, axis) -> fit of the total, where there is one."""
-    return {
-        (grown.variant, grown.axis): Fit(
-            fit.floor_s, fit.scale, fit.exponent, grown.lowest, grown.highest
-        )
-        for grown, fit in ((grown, grown.growth) for grown in growth)
-        if (grown.phase, grown.setting) == ("total", setting) and math.isfinite(fit.exponent)
-        if grown.lowest is not None and grown.highest is not None
-    }
 
 
 def draw(chosen: Sequence[Panel], styles: dict[str, Style]) -> list[Drawing]:
@@ -170,10 +150,10 @@ def _draw(data: Panel, styles: dict[str, Style], limits: tuple[float, float]) ->
     return finish(figure, describe(data))
 
 
-def _draw_curve(axes: Axes, points: list[Point], fit: Fit | None, style: Style) -> None:
-    if fit:
+def _draw_curve(axes: Axes, points: list[Point], fit: Grown | None, style: Style) -> None:
+    if fit and fit.lowest and fit.highest:  # the levels that it was fitted to
         x = np.geomspace(fit.lowest, fit.highest, 40)
-        y = fit.floor + fit.scale * x**fit.exponent
+        y = fit.growth.floor_s + fit.growth.scale * x**fit.growth.exponent
         axes.plot(x, y, color=style.colour, lw=0.7, linestyle=(0, (2, 2)), gid="fit")
     x, values, lows, highs = np.array(points, dtype=float).T
     bars = np.nan_to_num([values - lows, highs - values])
