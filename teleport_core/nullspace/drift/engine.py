@@ -19,6 +19,7 @@ class DriftState(EngineState):
     """
 
     levels: Levels
+    max_drift: float
     loosest: float = 1.0
 
     @property
@@ -36,12 +37,12 @@ class DriftState(EngineState):
 
     def advance(self, problem: Problem, climb: Climb) -> Ascent:
         """The steps that max_drift allows."""
-        return self._taken(problem, highest(problem, self.levels, climb, _bound(climb)))
+        return self._taken(problem, highest(problem, self.levels, climb, self.max_drift))
 
     def advance_to_cap(self, problem: Problem, climb: Climb) -> Ascent:
         """The same; what shortens the last step keeps the loss within bounds as well."""
-        found = highest(problem, self.levels, climb, _bound(climb))
-        return self._taken(problem, below_cap(problem, found, climb.cap, _bound(climb)))
+        found = highest(problem, self.levels, climb, self.max_drift)
+        return self._taken(problem, below_cap(problem, found, climb.cap, self.max_drift))
 
     def _taken(self, problem: Problem, found: Found) -> Ascent:
         place = found.place
@@ -61,9 +62,4 @@ def prepare(problem: Problem, climb: Climb) -> DriftState | None:
         return None
     levels = nested_spaces(problem, climb.limit)
     tightest = next(iter(levels.values()))
-    return DriftState(tightest.layers, levels, held=tightest.held)
-
-
-def _bound(climb: Climb) -> float:
-    assert climb.max_drift is not None
-    return climb.max_drift
+    return DriftState(tightest.layers, levels, climb.max_drift, held=tightest.held)
