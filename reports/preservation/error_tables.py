@@ -71,16 +71,19 @@ def preservation_rows(records: Sequence[PreservationRecord]) -> list[Preservatio
     ]
 
 
+_OF_LAYER = ("model", "dataset", "layer", "position", "rows", "columns")
+
+
 def spectrum_rows(records: Iterable[SpectrumRecord]) -> Iterator[SpectrumRow]:
     """A row per eigenvalue."""
     for record in records:
         energies = cumulative_shares(record)
+        of_layer = {name: getattr(record, name) for name in _OF_LAYER}  # once: rows are very many
         for index, (eigenvalue, energy) in enumerate(
             zip(record.eigenvalues, energies, strict=True), 1
         ):
-            yield row_of(
-                SpectrumRow,
-                record,
+            yield SpectrumRow(
+                **of_layer,
                 index=index,
                 share_of_eigenvectors=index / eigenvectors(record),
                 cumulative_energy=energy,
