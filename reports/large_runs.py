@@ -5,7 +5,8 @@ The CSV files hold everything. Of an ordinary run nothing is left out.
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from bench.spec.axes import AXES
 from bench.storage.records import CellRecord
@@ -21,8 +22,7 @@ _MOST_ROWS = 1200
 _MOST_CURVES = 160
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(NamedTuple):
     """How many settings, variants in each, and levels of an axis are drawn."""
 
     settings: int
@@ -34,14 +34,8 @@ _ORDINARY = Limits(settings=16, variants=24, levels=1000)
 _LARGE = Limits(settings=3, variants=8, levels=24)
 
 
-@dataclass(frozen=True)
-class Excerpt:
-    """A run as a page shows it.
-
-    Attributes:
-        analysis: of the cells, curves and spectra that are drawn; its notes say what is left out.
-        listed: the cells that get a row in the table of all cells.
-    """
+class Excerpt(NamedTuple):
+    """A run as a page shows it: what is drawn, and the rows of the table of all cells."""
 
     analysis: Analysis
     listed: Sequence[CellRow]
@@ -60,13 +54,8 @@ def excerpt(found: Analysis) -> Excerpt:
         *_note("curves", "drawn", len(preservation), len(run.preservation), "preservation.csv"),
         *_note("spectra", "drawn", len(spectrum), len(run.spectrum), "spectrum.csv"),
     ]
-    shown = replace(
-        run,
-        cells=kept,
-        preservation=preservation,
-        spectrum=spectrum,
-        notes=[*run.notes, *_unfinished(run), *notes],
-    )
+    notes = [*run.notes, *_unfinished(run), *notes]
+    shown = replace(run, cells=kept, preservation=preservation, spectrum=spectrum, notes=notes)
     return Excerpt(_drawn(found, shown), [row for row in found.cells if row.cell_id in rows])
 
 
@@ -74,9 +63,9 @@ def _drawn(found: Analysis, shown: Run) -> Analysis:
     """What was derived from the cells and variants that are drawn."""
     ids = {cell.cell_id for cell in shown.cells}
     variants = {(setting_of(cell), cell.variant) for cell in shown.cells}
-    return Analysis(
+    return replace(
+        found,
         run=shown,
-        base=found.base,
         cells=[row for row in found.cells if row.cell_id in ids],
         growth=[each for each in found.growth if (each.setting, each.variant) in variants],
         ratios=[row for row in found.ratios if row.cell_id in ids],

@@ -21,7 +21,8 @@ def render(shown: Shown, sections: Sequence[Section]) -> str:
         text = template.read_text(encoding="utf-8")
         return Markup(environment.from_string(text).render(values))  # its values were escaped
 
-    pieces = [(section, section.render(shown, fill)) for section in sections]
+    kept = [s for s in sections if not (shown.profiles_alone and getattr(s, "measured", False))]
+    pieces = [(section, section.render(shown, fill)) for section in kept]
     css, script = (
         (TEMPLATES / name).read_text(encoding="utf-8") for name in ("report.css", "report.js")
     )

@@ -24,14 +24,8 @@ def write_report(run_dir: Path, history: Path | None = None) -> Path:
     """Write the CSV files and ``report.html`` of a run into its directory.
 
     Only ``journal.jsonl`` has to be there; what is missing besides is said on the page. Everything
-    is computed before the first file is replaced, and every file is replaced in one move.
-
-    Args:
-        run_dir: the run directory.
-        history: a file of gate results to show; left out, that of the directory, if it has one.
-
-    Returns:
-        The path of the page.
+    is computed before the first file is replaced, and every file is replaced in one move. Answers
+    the path of the page. ``history``, a file of gate results, is by default the directory's own.
 
     Raises:
         bench.errors.JournalError: the journal is missing or damaged.

@@ -7,7 +7,7 @@ from math import nan
 import torch
 from torch import Tensor
 
-from teleport_core.interface import Status
+from teleport_core.interface import Guarantee, Status, TeleportResult
 from teleport_core.phases import CHECK, UPDATE
 from teleport_core.problem import Parameters
 
@@ -30,8 +30,6 @@ class Ascent:
     """Where an ascent ended.
 
     Attributes:
-        status: how it ended.
-        steps_done: steps that were taken.
         parameters: where it ended; None when nothing moved, or when it is written already.
         previous: the point before the last step, likewise.
         loss: one entry per visited point; NaN where not computed.
@@ -49,10 +47,36 @@ class Ascent:
     taus: list[float] = field(default_factory=list)
     lengths: list[float] = field(default_factory=list)
 
+    def result(
+        self,
+        guarantee: Guarantee,
+        null_dims: dict[str, list[int] | None] | None = None,
+        held: dict[str, str] | None = None,
+    ) -> TeleportResult:
+        """What ``advance`` of a teleporter answers."""
+        return TeleportResult(
+            status=self.status,
+            steps_done=self.steps_done,
+            loss=self.loss,
+            grad_norm_sq=self.grad_norm_sq,
+            null_dims=null_dims or {},
+            guarantee=guarantee,
+            held=held or {},
+            taus=self.taus,
+            lengths=self.lengths,
+        )
+
 
 def nowhere(status: Status) -> Ascent:
     """No step, and no look at the starting point."""
     return Ascent(status, 0, None, None, [nan], [nan])
+
+
+def written(status: Status, steps_done: int, loss: Tensor, norms: list[float]) -> Ascent:
+    """Steps written as they were taken; ``norms`` before each of them, and where they stopped."""
+    rest = [nan] * (status is Status.DONE)
+    losses = [float(loss), *[nan] * (len(norms) - 1), *rest]
+    return Ascent(status, steps_done, None, None, losses, [*norms, *rest] or [nan])
 
 
 def ascend(
@@ -96,11 +120,7 @@ def ascend(
 
 
 def _finish(
-    status: Status,
-    points: list[Parameters],
-    loss: list[Tensor],
-    norms: list[Tensor],
-    taken: int,
+    status: Status, points: list[Parameters], loss: list[Tensor], norms: list[Tensor], taken: int
 ) -> Ascent:
     """Turn device scalars into numbers, once, after the loop."""
     if status is Status.DONE:

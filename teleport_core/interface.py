@@ -57,7 +57,6 @@ class TeleportResult:
     """What one teleport did.
 
     Attributes:
-        status: how it ended.
         steps_done: teleport steps that are in the parameters now.
         loss: one entry per visited point, entry 0 before the first step; NaN where not computed.
         grad_norm_sq: squared norm of the gradient at the same points.
@@ -124,7 +123,6 @@ class Teleporter(ABC):
     with an answer that is right for most.
 
     Attributes:
-        name: under which it is registered.
         threshold: name of the option, a number in (0, 1], by which the method may free more than
             what is exact; 1 is exact, smaller frees more. None where there is no such option.
         steps: teleport steps per batch, the paper's t. Default 8, the paper's.

@@ -4,7 +4,7 @@ Torch's own norm of a float32 tensor on a CPU sums one after the other: of ten m
 off by 7e-4. ``sum`` adds up pairs of sums, and is not.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
@@ -24,14 +24,16 @@ def square_sum(values: Tensor) -> Tensor:
         values = values.coalesce().values()
     if values.numel() <= _PIECE:
         return values.square().sum()
-    rows = max(1, _PIECE * len(values) // values.numel())
-    return torch.stack([piece.square().sum() for piece in torch.split(values, rows)]).sum()
+    return torch.stack([piece.square().sum() for piece in _pieces(values)]).sum()
 
 
 def distance(a: Tensor, b: Tensor) -> float:
     """||a - b||, some rows at a time."""
     if a.numel() <= _PIECE:
         return float((a - b).norm())
-    rows = max(1, _PIECE * len(a) // a.numel())
-    pairs = zip(torch.split(a, rows), torch.split(b, rows), strict=True)
+    pairs = zip(_pieces(a), _pieces(b), strict=True)
     return float(torch.stack([(x - y).norm() for x, y in pairs]).norm())
+
+
+def _pieces(values: Tensor) -> Sequence[Tensor]:
+    return torch.split(values, max(1, _PIECE * len(values) // values.numel()))

@@ -9,22 +9,13 @@ from teleport_core.phases import BACKWARD, DOUBLE_BACKWARD, FORWARD
 from teleport_core.problem import Parameters, Problem
 
 
-def loss_and_gradient(
-    problem: Problem, parameters: Parameters, *, differentiable: bool
-) -> tuple[Tensor, Parameters]:
-    """The loss and its gradient with respect to every counted parameter, shaped like them.
-
-    With ``differentiable`` the gradient carries a graph and may be differentiated again.
-    """
-    counted = problem.counted()
-    leaves = {name: parameters[name].detach().requires_grad_(True) for name in counted}
-    return gradient_at(problem, {**parameters, **leaves}, counted, differentiable=differentiable)
-
-
 def gradient_at(
     problem: Problem, leaves: Parameters, counted: list[str], *, differentiable: bool
 ) -> tuple[Tensor, Parameters]:
-    """Like ``loss_and_gradient``, at parameters that are part of a graph already."""
+    """The loss and its gradient by every counted parameter, at leaves that are in a graph already.
+
+    With ``differentiable`` the gradient carries a graph and may be differentiated again.
+    """
     with FORWARD:
         loss = problem.loss(leaves)
     return loss, gradient_of(loss, leaves, counted, differentiable=differentiable)

@@ -52,6 +52,11 @@ class Problem:
         """Names of the parameters whose gradients make up the objective."""
         return [name for name, p in self.parameters().items() if p.requires_grad]
 
+    def leaves(self, parameters: Mapping[str, Tensor]) -> Parameters:
+        """The same values, of which those that count ask for a gradient, and none has a hook."""
+        counted = set(self.counted())
+        return {n: v.detach().requires_grad_(n in counted) for n, v in parameters.items()}
+
     def output(self, parameters: Mapping[str, Tensor] | None = None) -> Any:
         """Run the model at ``parameters`` (default: its own); its buffers end as they began."""
         values: dict[str, Tensor] = dict(parameters if parameters is not None else {})
@@ -69,8 +74,6 @@ class Problem:
 
     def tensors(self) -> list[Tensor]:
         """Every tensor among the inputs."""
-        if isinstance(self.inputs, Tensor):
-            return [self.inputs]
         return [leaf for leaf in tree_leaves(self.inputs) if isinstance(leaf, Tensor)]
 
     def write(self, parameters: Mapping[str, Tensor]) -> None:
@@ -83,10 +86,8 @@ class Problem:
 
 @contextmanager
 def _weights_stay_in_place(model: nn.Module) -> Iterator[None]:
-    """On CUDA a recurrent layer copies weights it has not seen into one buffer of cuDNN's.
-
-    What shared their storage, the model or our copies, would then no longer do so.
-    """
+    """On CUDA a recurrent layer copies weights it has not seen into one buffer of cuDNN's."""
+    # What shared their storage, the model or our copies, would then no longer do so.
     recurrent = [module for module in model.modules() if isinstance(module, nn.RNNBase)]
     if not recurrent:
         yield

@@ -21,7 +21,6 @@ class Basis:
     Attributes:
         vectors: B [features, k], orthonormal columns, in the dtype of the data.
         sigma: all singular values of the representation matrix, float64, descending.
-        features: the dimension of the space.
         residual: sigma_{k+1}, the largest singular value left out; 0 when none is.
     """
 
@@ -38,9 +37,9 @@ class Basis:
 
 def basis_of(representation: Tensor, rank_rule: str, tau: float) -> Basis:
     """SVD of a representation matrix R [features, columns] (Step 2 of the paper), in float64."""
-    left, sigma = _left_singular(representation.double())
     features, columns = representation.shape
-    return _cut(left, sigma, (features, columns), representation.dtype, rank_rule, tau)
+    cut = [(rank_rule, tau)]
+    return _cut(representation.double(), (features, columns), representation.dtype, cut)[0]
 
 
 def basis_of_pieces(pieces: Iterable[Tensor], rank_rule: str, tau: float, *, limit: int) -> Basis:
@@ -65,28 +64,18 @@ def nested_bases(
         if len(held) > 1 and sum(map(len, held)) > max(limit, features):
             held = [torch.linalg.qr(torch.cat(held), mode="r").R]
     stacked = torch.cat(held) if len(held) > 1 else held[0]
-    left, sigma = _left_singular(stacked.T)
-    return [_cut(left, sigma, (features, columns), dtype, *cut) for cut in cuts]
-
-
-def _left_singular(R: Tensor) -> tuple[Tensor, Tensor]:
-    require_finite(R)
-    left, sigma, _ = torch.linalg.svd(R, full_matrices=False)
-    return left, sigma
+    return _cut(stacked.T, (features, columns), dtype, cuts)
 
 
 def _cut(
-    left: Tensor,
-    sigma: Tensor,
-    shape: tuple[int, int],
-    dtype: torch.dtype,
-    rank_rule: str,
-    tau: float,
-) -> Basis:
-    features, _ = shape
-    k = RULES[rank_rule](sigma, shape, dtype, tau)
-    residual = float(sigma[k]) if k < sigma.numel() else 0.0
-    return Basis(left[:, :k].to(dtype), sigma, features, residual)
+    R: Tensor, shape: tuple[int, int], dtype: torch.dtype, cuts: Sequence[tuple[str, float]]
+) -> list[Basis]:
+    """A basis for each cut from one SVD of R, or of the triangle in its place."""
+    require_finite(R)
+    left, sigma, _ = torch.linalg.svd(R, full_matrices=False)
+    ranks = [RULES[rank_rule](sigma, shape, dtype, tau) for rank_rule, tau in cuts]
+    ends = [(k, float(sigma[k]) if k < sigma.numel() else 0.0) for k in ranks]
+    return [Basis(left[:, :k].to(dtype), sigma, shape[0], residual) for k, residual in ends]
 
 
 def require_finite(matrix: Tensor) -> None:

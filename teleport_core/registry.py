@@ -53,22 +53,16 @@ def available() -> list[str]:
     return sorted(_addresses())
 
 
-def method_class(method: str) -> type[Teleporter]:
-    """The class behind a method's name; OptionError for an unknown one."""
-    if method not in _addresses():
-        raise unknown_name("method", method, available())
-    module, _, attribute = _addresses()[method].partition(":")
-    found: type[Teleporter] = getattr(import_module(module), attribute)
-    return found
-
-
 def make(method: str, **options: Any) -> Teleporter:
     """Build a teleporter, for example ``make("nullspace", steps=4, tau=0.99)``.
 
     Raises:
         OptionError: unknown method or option, or a value outside its range.
     """
-    kind = method_class(method)
+    if method not in _addresses():
+        raise unknown_name("method", method, available())
+    module, _, attribute = _addresses()[method].partition(":")
+    kind: type[Teleporter] = getattr(import_module(module), attribute)
     known = {f.name for f in fields(kind) if f.init}
     for name in options:
         if name not in known:

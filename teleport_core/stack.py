@@ -17,27 +17,11 @@ Elementwise = Callable[[Tensor], Tensor]
 
 # Exact types: a subclass may have a forward of its own. All are differentiable almost everywhere.
 ELEMENTWISE = (
-    nn.CELU,
-    nn.ELU,
-    nn.GELU,
-    nn.Hardshrink,
-    nn.Hardsigmoid,
-    nn.Hardswish,
-    nn.Hardtanh,
-    nn.LeakyReLU,
-    nn.LogSigmoid,
-    nn.Mish,
-    nn.ReLU,
-    nn.ReLU6,
-    nn.SELU,
-    nn.SiLU,
-    nn.Sigmoid,
-    nn.Softplus,
-    nn.Softshrink,
-    nn.Softsign,
-    nn.Tanh,
-    nn.Tanhshrink,
-)
+    nn.CELU, nn.ELU, nn.GELU, nn.Hardshrink, nn.Hardsigmoid, nn.Hardswish,
+    nn.Hardtanh, nn.LeakyReLU, nn.LogSigmoid, nn.Mish, nn.ReLU, nn.ReLU6,
+    nn.SELU, nn.SiLU, nn.Sigmoid, nn.Softplus, nn.Softshrink, nn.Softsign,
+    nn.Tanh, nn.Tanhshrink,
+)  # fmt: skip
 
 
 _STACK = (
@@ -187,15 +171,9 @@ def _meet_linear(
                 expected="every layer to have parameters of its own",
                 cure="untie them, for example with copy.deepcopy of the layer",
             )
-    stack.layers.append(
-        StackLayer(
-            place=_place(path, linear),
-            weight=_join(path, "weight"),
-            bias=None if linear.bias is None else _join(path, "bias"),
-            in_features=linear.in_features,
-            out_features=linear.out_features,
-        )
-    )
+    bias, shape = linear.bias, (linear.in_features, linear.out_features)
+    names_of = (_join(path, "weight"), None if bias is None else _join(path, "bias"))
+    stack.layers.append(StackLayer(_place(path, linear), *names_of, *shape))
     return None
 
 

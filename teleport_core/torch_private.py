@@ -15,21 +15,8 @@ from torch.nn.modules.dropout import _DropoutNd as DropoutNd
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
-__all__ = [
-    "TRIED",
-    "DropoutNd",
-    "TorchDispatchMode",
-    "copy_all",
-    "current_pass",
-    "fill_flat_weights",
-    "linear_plus_pointwise",
-    "linear_pointwise",
-    "multi_head_attention",
-    "tensor_property",
-    "tree_leaves",
-    "tree_map",
-    "without_base",
-]
+# Handed on as they are; what is made below is for others as well.
+__all__ = ["DropoutNd", "TorchDispatchMode", "tree_leaves", "tree_map"]
 
 TRIED = ("2.8", "2.11", "2.13", "2.14")
 """Versions of torch on which all of this was tried."""

@@ -4,6 +4,8 @@ import torch
 from torch import Tensor
 
 from teleport_core import Problem
+from teleport_core.objective import gradient_at
+from teleport_core.problem import Parameters
 from teleport_core.projection import basis_of
 from teleport_core.verification.reference import look
 
@@ -24,6 +26,14 @@ def output_change(problem: Problem, before: Tensor) -> float:
     with torch.no_grad():
         after = problem.output()
     return float((after - before).abs().max() / before.abs().max())
+
+
+def loss_and_gradient(
+    problem: Problem, parameters: Parameters, *, differentiable: bool
+) -> tuple[Tensor, Parameters]:
+    """The loss and its gradient with respect to every counted parameter, shaped like them."""
+    leaves, counted = problem.leaves(parameters), problem.counted()
+    return gradient_at(problem, leaves, counted, differentiable=differentiable)
 
 
 def loss_and_grad_norm_sq(problem: Problem) -> tuple[float, float]:

@@ -119,15 +119,9 @@ def sweep_activations(
     ``cached`` is None, ``inverse`` is "true" and every h [features (+1 row of ones), columns] has
     full column rank.
 
-    Args:
-        mlp: the activations between the layers, all of them invertible.
-        inputs: X [features, columns].
-        input_pinv: pseudo-inverse of X with its ones row; it holds for every step of a batch.
-        matrices: [W b] of every layer; not written.
-        T: one [width, width] matrix per hidden layer.
-        inverse: how U g^-1 is computed.
-        cached: inputs h of each pair's V, or None to recompute them.
-        keep_rest: whether V keeps what acts on no sample of the batch.
+    Args as of ``sweep_preactivations``, every activation invertible, and ``input_pinv``, the
+    pseudo-inverse of X with its ones row, which holds for every step of a batch; ``inverse`` is
+    how U g^-1 is computed.
     """
     moved = list(matrices)
     inverted = []

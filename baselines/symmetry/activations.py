@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import partial
 
-from torch import Tensor, nn
+from torch import nn
 from torch.nn import functional as F
 
 from teleport_core.stack import Elementwise, Sigma
@@ -28,7 +28,8 @@ class Activation:
 
 def no_activation(place: str) -> Activation:
     """The identity between two layers of a linear net."""
-    return Activation(place, _identity, _identity)
+    same = nn.Identity().forward
+    return Activation(place, same, same)
 
 
 def activation_of(sigma: Sigma) -> Activation:
@@ -40,7 +41,3 @@ def _inverse_of(module: nn.Module) -> Elementwise | None:
     if isinstance(module, nn.LeakyReLU) and module.negative_slope > 0:
         return partial(F.leaky_relu, negative_slope=1 / module.negative_slope)
     return None
-
-
-def _identity(z: Tensor) -> Tensor:
-    return z

@@ -25,14 +25,12 @@ class MLP:
 
     def read(self, values: Parameters) -> Parameters:
         """Named parameters -> one matrix [W b] per layer, by the name of its weight."""
-        return {
-            layer.weight: (
-                values[layer.weight]
-                if layer.bias is None
-                else torch.cat([values[layer.weight], values[layer.bias][:, None]], dim=1)
-            )
-            for layer in self.layers
-        }
+        matrices = {layer.weight: values[layer.weight] for layer in self.layers}
+        for layer in self.layers:
+            if layer.bias is not None:
+                W, b = values[layer.weight], values[layer.bias]
+                matrices[layer.weight] = torch.cat([W, b[:, None]], dim=1)
+        return matrices
 
     def split(self, matrices: Parameters) -> Parameters:
         """The inverse of ``read``."""

@@ -9,16 +9,8 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import pairwise
 
-from teleport_core.operations import (
-    NOTHING,
-    Operations,
-    Phases,
-    double_backward,
-    pinv,
-    product,
-    solve,
-    total,
-)
+from teleport_core import operations as of
+from teleport_core.operations import NOTHING, Operations, Phases
 
 Pair = tuple[int, int, int]
 
@@ -31,31 +23,29 @@ def symmetry_operations(
     pairs = [(i, o, q) for (i, o), q in zip(layers, widths[2:], strict=False)]
     prepare = NOTHING
     if acts_on == "activations":
-        prepare = pinv(layers[0][0], n)
+        prepare = of.pinv(layers[0][0], n)
         parts = _on_activations(pairs, n, itemsize, published)
     else:
         if published:
-            prepare = total(product(i, o, n, itemsize) + pinv(i, n) for i, o, _ in pairs)
+            prepare = of.total(of.product(i, o, n, itemsize) + of.pinv(i, n) for i, o, _ in pairs)
         parts = _on_preactivations(pairs, n, itemsize, published)
     if not pairs:
         return {"prepare": prepare, "step": NOTHING}
-    return {"prepare": prepare, "step": double_backward(layers, n, itemsize) + total(parts)}
+    return {"prepare": prepare, "step": of.double_backward(layers, n, itemsize) + of.total(parts)}
 
 
 def _on_preactivations(
     pairs: Sequence[Pair], n: int, itemsize: int, published: bool
 ) -> Iterator[Operations]:
-    """Two sweeps and backward through one, as (sweeps + backward) for each product.
-
-    The released code does not differentiate the hidden activations, which it caches and moves.
-    """
-    mm = partial(product, itemsize=itemsize)
+    """Two sweeps and backward through one, as (sweeps + backward) for each product."""
+    # The released code does not differentiate the hidden activations, which it caches and moves.
+    mm = partial(of.product, itemsize=itemsize)
     for m, (i, o, q) in enumerate(pairs):
         first, last = m == 0, m == len(pairs) - 1
         yield mm(i, o, n) * (2 + (0 if first else 1 if published else 2))  # V h
         yield (mm(o, o, n) + mm(o, o, i)) * (2 + (1 if first else 2))  # g V h and g V
         yield mm(q, o, n) * (4 + (1 if first and published else 3))  # U s(V h) pinv(s(g V h))
-        yield pinv(o, n) * 2 + _pinv_backward(o, n, itemsize)
+        yield of.pinv(o, n) * 2 + _pinv_backward(o, n, itemsize)
         if published and not last:
             yield mm(o, o, n) * 2  # g h and pinv(h) g^-1
 
@@ -63,12 +53,10 @@ def _on_preactivations(
 def _on_activations(
     pairs: Sequence[Pair], n: int, itemsize: int, published: bool
 ) -> Iterator[Operations]:
-    """Two sweeps and backward through one, as (sweeps + backward) for each product.
-
-    The released code differentiates the gradient through the sweep too: twice backward, the
-    pseudo-inverses included. It applies I - T for g^-1, ours solves.
-    """
-    mm = partial(product, itemsize=itemsize)
+    """Two sweeps and backward through one, as (sweeps + backward) for each product."""
+    # The released code differentiates the gradient through the sweep too: twice backward, the
+    # pseudo-inverses included. It applies I - T for g^-1, ours solves.
+    mm = partial(of.product, itemsize=itemsize)
     for m, (i, o, q) in enumerate(pairs):
         first, last = m == 0, m == len(pairs) - 1
         # V h, s^-1(g s(V h)) pinv(h) and the refreshed V h; then what the next pair makes of it.
@@ -76,15 +64,13 @@ def _on_activations(
         if not last:
             yield mm(i, o, n) * ((3 if published else 1) if first else (8 if published else 2))
         yield mm(o, o, n) * (2 + (1 if first else 5 if published else 2))  # g s(V h)
-        yield mm(q, o, o) * 2 + (mm(q, o, o) if published else solve(o, q))  # U g^-1
+        yield mm(q, o, o) * 2 + (mm(q, o, o) if published else of.solve(o, q))  # U g^-1
         if not first:
-            yield pinv(i, n) * 2 + _pinv_backward(i, n, itemsize) * (4 if published else 1)
+            yield of.pinv(i, n) * 2 + _pinv_backward(i, n, itemsize) * (4 if published else 1)
 
 
 def _pinv_backward(rows: int, n: int, itemsize: int) -> Operations:
-    """Torch's derivative of a pseudo-inverse of [rows, n]: eight products.
-
-    Half of them are square in the larger extent when there are more rows than columns.
-    """
-    tall = product(rows, rows, n, itemsize) * 4
-    return tall + (product(rows, n, n, itemsize) * 4 if rows > n else tall)
+    """Torch's derivative of a pseudo-inverse of [rows, n]: eight products."""
+    # Half of them are square in the larger extent when there are more rows than columns.
+    tall = of.product(rows, rows, n, itemsize) * 4
+    return tall + (of.product(rows, n, n, itemsize) * 4 if rows > n else tall)

@@ -18,13 +18,7 @@ Sweep = Callable[[Sequence[Tensor], Sequence[Tensor]], Swept]
 
 @dataclass(frozen=True)
 class Batch:
-    """The MLP on one batch.
-
-    Attributes:
-        mlp: layers and activations.
-        inputs: X [features, columns].
-        loss_of: the loss as a function of the output [columns, out].
-    """
+    """The MLP on ``inputs`` X [features, columns]; ``loss_of`` takes its output [columns, out]."""
 
     mlp: MLP
     inputs: Tensor

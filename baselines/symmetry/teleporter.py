@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -14,7 +14,7 @@ from baselines.symmetry.mlp import MLP, with_ones
 from baselines.symmetry.operations import symmetry_operations
 from baselines.symmetry.search import Batch
 from baselines.symmetry.steps import Visit, exact_visit, published_2022_visit, published_2023_visit
-from teleport_core.ascent import Ascent, ascend
+from teleport_core.ascent import Ascent, ascend, nowhere
 from teleport_core.errors import ModelError, OptionError
 from teleport_core.interface import Guarantee, State, Status, Teleporter, TeleportResult
 from teleport_core.operations import Phases
@@ -33,7 +33,7 @@ class SymmetryState(State):
         batch: the MLP, its inputs and its loss.
         columns_fit: whether the batch has at most as many columns as every inverted matrix rows.
         input_pinv: pseudo-inverse of the inputs with their ones row, for the 2022 action.
-        hidden: inputs of the pairs, for the released 2023 code, and their pseudo-inverses.
+        hidden: inputs of the pairs, for the released 2023 code, and in
         hidden_pinv: their pseudo-inverses.
     """
 
@@ -60,10 +60,10 @@ class SymmetryTeleporter(Teleporter):
     has no more columns than every inverted matrix has rows: the hidden widths, or for
     "activations" the layers' inputs but the last one's, plus one for a bias.
 
-    The papers' formulas take from the weights what no sample of the batch sees, even at g = I,
-    which lowers ||g||^2 before any ascent. Without ``published`` that part is kept and g = I moves
-    nothing. The released code measures ||g||^2 at weights which are not the model's: those entries
-    of its results are NaN, and so are losses of the 2023 code after the first step.
+    What no sample of the batch sees is kept then, where the papers' formulas lower ||g||^2 before
+    any ascent (``baselines.symmetry.actions``). The released code measures ||g||^2 at weights
+    which are not the model's: those entries of its results are NaN, and so are losses of the 2023
+    code after the first step.
     """
 
     name: ClassVar[str] = "symmetry"
@@ -110,7 +110,9 @@ class SymmetryTeleporter(Teleporter):
         """Take all steps and write the parameters."""
         mlp = state.batch.mlp
         if not mlp.activations:
-            return _nothing_to_act_on()
+            # A net of depth one has no hidden layer, hence no symmetry of this kind.
+            nothing = nowhere(Status.NO_ASCENT_DIRECTION)
+            return nothing.result(Guarantee.EXACT_EVERYWHERE)
         ranks: list[Tensor] = []
         # The released code goes on at ||g||^2 == cap, which is >= for the next number up.
         cap = math.nextafter(self.cap, math.inf) if self.published else self.cap
@@ -122,15 +124,7 @@ class SymmetryTeleporter(Teleporter):
             state.previous = {name: value.clone() for name, value in previous.items()}
         if ascent.parameters is not None:
             state.write(problem, mlp.split(ascent.parameters))
-        loss, grad_norm_sq = self._known(ascent)
-        return TeleportResult(
-            status=ascent.status,
-            steps_done=ascent.steps_done,
-            loss=loss,
-            grad_norm_sq=grad_norm_sq,
-            null_dims={},
-            guarantee=self._guarantee(state, ranks),
-        )
+        return self._known(ascent).result(self._guarantee(state, ranks))
 
     def operations(self, widths: Sequence[int], n: int, *, bias: bool, itemsize: int) -> Phases:
         """What ``prepare`` and a step compute."""
@@ -164,16 +158,15 @@ class SymmetryTeleporter(Teleporter):
             return published_2022_visit(state.batch, state.input_pinv, self.lr)
         return published_2023_visit(state.batch, state.hidden, state.hidden_pinv, self.lr)
 
-    def _known(self, ascent: Ascent) -> tuple[list[float], list[float]]:
-        """Losses and norms that are those of the visited weights; NaN for the others."""
+    def _known(self, ascent: Ascent) -> Ascent:
+        """With losses and norms that are those of the visited weights; NaN for the others."""
         if not self.published:
-            return ascent.loss, ascent.grad_norm_sq
+            return ascent
         unknown = [math.nan] * len(ascent.loss)
         # Projected weights have the loss of the model's own where the hidden activations they are
         # projected on are the model's own: always in the 2022 search, at first in the 2023 code.
-        if self.acts_on == "activations":
-            return ascent.loss, unknown
-        return [ascent.loss[0], *unknown[1:]], unknown
+        loss = ascent.loss if self.acts_on == "activations" else [ascent.loss[0], *unknown[1:]]
+        return replace(ascent, loss=loss, grad_norm_sq=unknown)
 
     def _guarantee(self, state: SymmetryState, ranks: list[Tensor]) -> Guarantee:
         if not state.columns_fit:
@@ -184,15 +177,3 @@ class SymmetryTeleporter(Teleporter):
         columns = state.batch.inputs.shape[1]
         full = all(float(rank) > columns - 0.5 for rank in ranks)
         return Guarantee.EXACT_ON_BATCH if full else Guarantee.APPROXIMATE
-
-
-def _nothing_to_act_on() -> TeleportResult:
-    """A net of depth one has no hidden layer, hence no symmetry of this kind."""
-    return TeleportResult(
-        status=Status.NO_ASCENT_DIRECTION,
-        steps_done=0,
-        loss=[math.nan],
-        grad_norm_sq=[math.nan],
-        null_dims={},
-        guarantee=Guarantee.EXACT_EVERYWHERE,
-    )

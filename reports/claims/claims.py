@@ -16,12 +16,10 @@ NOT_MEASURED = "not measured in this run"
 class Claims(Section):
     """A row per claim."""
 
-    name, title, order = "claims", "Claims", 70
+    name, title, order, measured = "claims", "Claims", 70, True
 
-    def render(self, shown: Shown, fill: Fill) -> Markup | None:
-        """One table; nothing of a run that only profiles."""
-        if shown.profiles_alone:
-            return None
+    def render(self, shown: Shown, fill: Fill) -> Markup:
+        """One table."""
         run, (costs, _) = shown.run, shown.analysis.costs
         evidence = Evidence(shown.analysis.growth, run.preservation, run.spectrum, costs)
         return fill(TEMPLATES / "claims.html.j2", claims=claims(evidence))

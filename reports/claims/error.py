@@ -19,7 +19,10 @@ def preserved(evidence: Evidence) -> Claim:
     return Claim(
         "In the exact null space (τ = 1) the loss stays constant while the gradient norm rises.",
         "Section 4.4, Figure 6b",
-        [f"{_name(r, evidence)}: {_drift_words(r)}, ‖g‖² {_gain(r)}" for r in chosen],
+        [
+            f"{_name(r, evidence)}: {_drift_words(r)}, ‖g‖² grew {number(gain(r))}-fold"
+            for r in chosen
+        ],
         "Drift is the change of the loss of the teleport batch relative to its first value. "
         "float32 resolves about 10⁻⁷; in float64 the same weights are evaluated again.",
     )
@@ -27,9 +30,8 @@ def preserved(evidence: Evidence) -> Claim:
 
 def above_99(evidence: Evidence) -> Claim:
     """Drift of the loss where the null space is approximate but small."""
-    chosen = [
-        r for r in followed(evidence.preservation, NULLSPACE) if 0.99 <= as_float(r.tau) < 1.0
-    ]
+    known = followed(evidence.preservation, NULLSPACE)
+    chosen = [record for record in known if 0.99 <= as_float(record.tau) < 1.0]
     return Claim(
         "The loss remains constant for τ above 0.99.",
         "Figure 6 (caption); Section 4.4 says so of τ = 0.99 itself",
@@ -70,13 +72,11 @@ def variance(evidence: Evidence) -> Claim:
 
 def symmetry_preserves(evidence: Evidence) -> Claim:
     """Drift of the loss under the symmetry actions, the published ones among them."""
+    chosen = followed(evidence.preservation, SYMMETRY)
     return Claim(
         "Symmetry teleport leaves the loss unchanged.",
         "Zhao et al. 2022 and 2023, the published code",
-        [
-            f"{_name(r, evidence)}: {_drift_words(r)}"
-            for r in followed(evidence.preservation, SYMMETRY)
-        ],
+        [f"{_name(record, evidence)}: {_drift_words(record)}" for record in chosen],
         "Variants with published=true repeat the released code step for step; the others use the "
         "group action of the text.",
     )
@@ -96,10 +96,6 @@ def _drift_words(record: PreservationRecord) -> str:
     if math.isfinite(double) and dtype != "float64":
         words += f", {small(double)} in float64"
     return f"{words}, {len(record.rows) - 1} steps"
-
-
-def _gain(record: PreservationRecord) -> str:
-    return f"grew {number(gain(record))}-fold"
 
 
 def _family_words(family: list[PreservationRecord], evidence: Evidence) -> str:

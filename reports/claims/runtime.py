@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import product
 from typing import Any
 
 from bench.spec.axes import AXES
@@ -54,18 +55,15 @@ def single_svd(evidence: Evidence) -> Claim:
 
 def faster(evidence: Evidence) -> Claim:
     """The total's slopes of both methods, axis by axis."""
-    both = [
-        axis
-        for axis in AXES
-        if all(_grown(evidence, method, axis, "total") for method in (NULLSPACE, SYMMETRY))
-    ]
+    methods = (NULLSPACE, SYMMETRY)
+    both = [a for a in AXES if all(_grown(evidence, each, a, "total") for each in methods)]
     return Claim(
         "The runtime of symmetry teleport grows faster in every one of t, d, n, l and b.",
         "Section 4.1, Figure 3",
         [
             f"{line}{_compared(evidence, axis)}"
             for axis in both
-            for line in _lines(evidence, (NULLSPACE, SYMMETRY), axis, _slope)
+            for line in _lines(evidence, methods, axis, _slope)
         ],
         "Compare the slopes over the same levels; intervals that overlap do not tell them apart.",
     )
@@ -97,8 +95,8 @@ def _lines(
 ) -> list[str]:
     """A line per axis and range of levels, with every variant that has times over it."""
     lines: dict[str, list[str]] = {}
-    for axis in axes:
-        for grown in (g for method in methods for g in _grown(evidence, method, axis, phase)):
+    for axis, method in product(axes, methods):
+        for grown in _grown(evidence, method, axis, phase):
             over = levels(axis, grown.lowest, grown.highest)
             lines.setdefault(over, []).append(f"{_where(evidence, grown)} {words(grown)}")
     return [f"{over}: {'; '.join(parts)}" for over, parts in lines.items()]
@@ -124,12 +122,12 @@ def _judged(words: Words) -> Words:
 
 def _compared(evidence: Evidence, axis: str) -> str:
     """Verdicts on the first null-space variant and every symmetry variant over the same levels."""
-    found = []
-    for ours in _grown(evidence, NULLSPACE, axis, "total"):
-        for theirs in _grown(evidence, SYMMETRY, axis, "total"):
-            if _range(ours) == _range(theirs) and ours.variant == NULLSPACE:
-                finding = grows_faster(ours.growth, theirs.growth)
-                found.append(f"{_where(evidence, theirs)} {finding}")
+    pairs = product(*(_grown(evidence, name, axis, "total") for name in (NULLSPACE, SYMMETRY)))
+    found = [
+        f"{_where(evidence, theirs)} {grows_faster(ours.growth, theirs.growth)}"
+        for ours, theirs in pairs
+        if _range(ours) == _range(theirs) and ours.variant == NULLSPACE
+    ]
     return f" (grows faster: {'; '.join(found)})" if found else ""
 
 

@@ -6,8 +6,7 @@ typically available ... This validates our choice of setting tau to be 1 in most
 """
 
 import math
-from collections.abc import Sequence
-from itertools import groupby
+from itertools import groupby, takewhile
 from typing import NamedTuple
 
 from bench.storage.records import PreservationRecord, SpectrumRecord
@@ -35,49 +34,44 @@ class Reached(NamedTuple):
     tau: float
 
 
-class Finding(NamedTuple):
-    """What one network on one data set shows; ``verdict`` is one of three sentences."""
-
-    model: str
-    dataset: str
-    verdict: str
-    layers: int
-    layers_free: int
-    exact: Reached | None
-    best: Reached | None
-
-
 HOLDS, FAILS, UNKNOWN = "holds", "does not hold", "cannot be told"
 
 
-def findings(
-    spectrum: Sequence[SpectrumRecord], preservation: Sequence[PreservationRecord]
-) -> list[Finding]:
-    """One for each network and data set that has both kinds of records, in the order of names."""
-
-    def place(record: SpectrumRecord | PreservationRecord) -> tuple[str, str]:
-        return (record.model, record.dataset)
-
-    followed = [
-        record
-        for record in preservation
-        if record.method == NULLSPACE and record.variant == NULLSPACE and record.rows
-    ]
-    layers = {key: list(g) for key, g in groupby(sorted(spectrum, key=place), place)}
-    curves = {key: list(g) for key, g in groupby(sorted(followed, key=place), place)}
-    return [_finding(key, layers[key], curves[key]) for key in sorted(layers) if key in curves]
+def enough(evidence: Evidence) -> Claim:
+    """The claim, a line for each network and data set that has both kinds of records, by name."""
+    own = (r for r in evidence.preservation if r.method == NULLSPACE and r.variant == NULLSPACE)
+    followed = sorted((record for record in own if record.rows), key=_place)
+    layers = {key: list(g) for key, g in groupby(sorted(evidence.spectrum, key=_place), _place)}
+    curves = {key: list(g) for key, g in groupby(followed, _place)}
+    places = [place for place in sorted(layers) if place in curves]
+    return Claim(
+        "τ = 1 is enough for CNNs and Transformers: the exact null space has sufficient "
+        "dimensions.",
+        "Section 4.4",
+        [_words(place, layers[place], curves[place]) for place in places],
+        CRITERION,
+    )
 
 
-def _finding(
+def _place(record: SpectrumRecord | PreservationRecord) -> tuple[str, str]:
+    return (record.model, record.dataset)
+
+
+def _words(
     place: tuple[str, str], layers: list[SpectrumRecord], curves: list[PreservationRecord]
-) -> Finding:
+) -> str:
     known = [free_dimensions(layer, NUMERICAL, 1.0) for layer in layers if not layer.data_fed]
     counts = [count for count in known if count is not None]
+    free = sum(count > 0 for count in counts)
     exact = _best([record for record in curves if record.tau == 1.0])
     best = _best([record for record in curves if as_float(record.tau) < 1.0])
-    free_layers = sum(count > 0 for count in counts)
-    verdict = _verdict(len(counts), free_layers, exact, best)
-    return Finding(*place, verdict, len(counts), free_layers, exact, best)
+    at_one = f"‖g‖² grew {number(exact.growth)}-fold at τ = 1" if exact else DASH
+    below = f"{number(best.growth)}-fold at τ = {tau(best.tau)}" if best else DASH
+    return (
+        f"{' on '.join(place)}: {_verdict(len(counts), free, exact, best)}; "
+        f"{free} of {len(counts)} layers have a free dimension; "
+        f"{at_one}, at most {below} with a drift up to 10⁻³"
+    )
 
 
 def _verdict(layers: int, layers_free: int, exact: Reached | None, best: Reached | None) -> str:
@@ -92,43 +86,13 @@ def _verdict(layers: int, layers_free: int, exact: Reached | None, best: Reached
 
 def _best(curves: list[PreservationRecord]) -> Reached | None:
     """The largest growth that any of the curves reaches within the tolerated drift."""
-    reached = [
-        Reached(gain(record, step), as_float(record.tau))
-        for record in curves
-        for step in _tolerable(record)
-    ]
+    steps = [(record, step) for record in curves for step in _tolerable(record)]
+    reached = [Reached(gain(record, step), as_float(record.tau)) for record, step in steps]
     known = [each for each in reached if math.isfinite(each.growth)]
     return max(known, key=lambda each: each.growth, default=None)
 
 
 def _tolerable(record: PreservationRecord) -> list[int]:
     """Steps up to the first at which the loss has drifted too far."""
-    steps = []
-    for step, drift in zip(*step_line(record, "drift_float64"), strict=True):
-        if drift > TOLERATED_DRIFT:
-            break
-        steps.append(step)
-    return steps
-
-
-def enough(evidence: Evidence) -> Claim:
-    """The claim, a line for each network."""
-    found = findings(evidence.spectrum, evidence.preservation)
-    return Claim(
-        "τ = 1 is enough for CNNs and Transformers: the exact null space has sufficient "
-        "dimensions.",
-        "Section 4.4",
-        [_words(finding) for finding in found],
-        CRITERION,
-    )
-
-
-def _words(finding: Finding) -> str:
-    exact, best = finding.exact, finding.best
-    at_one = f"‖g‖² grew {number(exact.growth)}-fold at τ = 1" if exact else DASH
-    below = f"{number(best.growth)}-fold at τ = {tau(best.tau)}" if best else DASH
-    return (
-        f"{finding.model} on {finding.dataset}: {finding.verdict}; "
-        f"{finding.layers_free} of {finding.layers} layers have a free dimension; "
-        f"{at_one}, at most {below} with a drift up to 10⁻³"
-    )
+    points = zip(*step_line(record, "drift_float64"), strict=True)
+    return [step for step, _ in takewhile(lambda point: point[1] <= TOLERATED_DRIFT, points)]

@@ -13,14 +13,7 @@ _LEVEL = "#b3261e"
 def draw(
     seconds: Sequence[float], starts: Sequence[int], levels: Sequence[float], alt: str
 ) -> Drawing:
-    """The series as points, its levels as lines.
-
-    Args:
-        seconds: times, oldest first.
-        starts: where each level begins.
-        levels: the median of each stretch.
-        alt: the sentence that stands for the figure.
-    """
+    """Points for ``seconds``, oldest first; lines for ``levels`` of stretches from ``starts``."""
     with look():
         figure, axes = panel("gate, oldest first", "time of a call")
         axes.set_yscale("log")

@@ -17,7 +17,7 @@ from reports.sections.section import TEMPLATES, Fill, Section, Shown
 from reports.text import html_tables as html
 from reports.text.canvas import Drawing
 from reports.text.formatting import percent
-from reports.text.html_tables import Column, Table
+from reports.text.html_tables import Table
 
 MOST_POINTS = 200  # of a series; the search grows with their square
 MOST_DRAWN = 24
@@ -84,12 +84,8 @@ def shifts(path: Path) -> Shifts:
 
 def levelled(series: Series) -> Levelled:
     """The newest points of a series, cut into levels."""
-    kept = Series(
-        series.label,
-        series.when[-MOST_POINTS:],
-        series.heads[-MOST_POINTS:],
-        series.seconds[-MOST_POINTS:],
-    )
+    newest = slice(-MOST_POINTS, None)
+    kept = Series(series.label, series.when[newest], series.heads[newest], series.seconds[newest])
     return Levelled(kept, (0, *change_points(kept.seconds)))
 
 
@@ -101,21 +97,16 @@ def _drawing(each: Levelled) -> Drawing:
 
 
 def _table(found: Sequence[Levelled]) -> Table:
-    columns = [
-        Column("cell", numeric=False),
-        Column("gates"),
-        Column("last"),
-        Column("level"),
-        Column("last step"),
-        Column("since", numeric=False),
-    ]
+    numeric = ["gates", "last", "level", "last step"]
+    columns = [*html.columns(["cell"], numeric), *html.columns(["since"], [])]
     rows = [_row(each) for each in found]
     return Table("Every cell over time, the largest last step first", columns, rows, sortable=True)
 
 
 def _row(each: Levelled) -> list[html.Cell]:
     series, start = each.series, each.starts[-1]
-    since = f"{_day(series.when[start])} {series.heads[start]}" if start else ""
+    day = datetime.fromtimestamp(series.when[start], UTC).strftime("%Y-%m-%d")
+    since = f"{day} {series.heads[start]}" if start else ""
     step = each.last_step
     text = f"{'+' if step > 0 else ''}{percent(step)}" if start else "none"
     return [
@@ -126,7 +117,3 @@ def _row(each: Levelled) -> list[html.Cell]:
         html.Cell(text, "", step),
         html.words(since),
     ]
-
-
-def _day(when: float) -> str:
-    return datetime.fromtimestamp(when, UTC).strftime("%Y-%m-%d")

@@ -10,19 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from bench.storage.records import PreservationRecord
 from reports.preservation.curves import curve_order, step_line
 from reports.run.run import as_float
-from reports.text.canvas import (
-    REFERENCE_GREY,
-    Drawing,
-    Group,
-    Style,
-    finish,
-    legend,
-    log_ticks,
-    look,
-    panel,
-    styles,
-    symlog_ticks,
-)
+from reports.text import canvas
 from reports.text.formatting import number, small, tau
 
 
@@ -40,7 +28,7 @@ LOSS_FLOAT64 = Quantity("drift_float64", "the same drift, evaluated in float64",
 HELD_OUT = Quantity("heldout_drift", "relative drift of the loss, held-out data", drift=True)
 
 
-def preservation_groups(records: Sequence[PreservationRecord]) -> list[Group]:
+def preservation_groups(records: Sequence[PreservationRecord]) -> list[canvas.Group]:
     """Figure 6b: per model, data set, dtype and start a row of panels, one curve per tau."""
     chosen = [record for record in records if record.status == "ok" and record.rows]
     chosen.sort(key=lambda record: (_place(record), curve_order(record)))
@@ -53,11 +41,11 @@ def _place(record: PreservationRecord) -> tuple[str, str, str, str]:
 
 def _preservation_group(
     names: tuple[str, str, str, str], curves: list[PreservationRecord]
-) -> Group:
+) -> canvas.Group:
     model, dataset, dtype, start = names
     heading = ", ".join(part for part in (f"{model} on {dataset}", dtype, _start(start)) if part)
     labels = unique([curve_label(record, curves) for record in curves])
-    chosen = styles(labels)
+    chosen = canvas.styles(labels)
     lines = [(label, record, chosen[label]) for label, record in zip(labels, curves, strict=True)]
     quantities = [
         GRADIENT,
@@ -66,9 +54,9 @@ def _preservation_group(
         # A model of the user's may bring no held-out data.
         *([HELD_OUT] if any(step_line(record, HELD_OUT.key)[0] for record in curves) else []),
     ]
-    with look():
+    with canvas.look():
         drawings = [_draw_steps(lines, quantity) for quantity in quantities]
-    return Group(heading, legend(chosen), drawings)
+    return canvas.Group(heading, canvas.legend(chosen), drawings)
 
 
 def curve_label(record: PreservationRecord, among: Sequence[PreservationRecord]) -> str:
@@ -102,8 +90,10 @@ def distinct_in_float64(curves: list[PreservationRecord]) -> bool:
     return any(abs(a - b) > 0.02 * max(abs(a), abs(b)) for a, b in pairs)
 
 
-def _draw_steps(lines: list[tuple[str, PreservationRecord, Style]], quantity: Quantity) -> Drawing:
-    figure, axes = panel("teleport step", quantity.label)
+def _draw_steps(
+    lines: list[tuple[str, PreservationRecord, canvas.Style]], quantity: Quantity
+) -> canvas.Drawing:
+    figure, axes = canvas.panel("teleport step", quantity.label)
     words: list[str] = []
     shown: list[float] = []
     for label, record, style in lines:
@@ -113,13 +103,15 @@ def _draw_steps(lines: list[tuple[str, PreservationRecord, Style]], quantity: Qu
             words.append(_step_words(label, values, quantity))
             shown += values
     if quantity.drift:
-        symlog_ticks(axes, shown)
+        canvas.symlog_ticks(axes, shown)
         _rounding(axes, [record for _, record, _ in lines], shown)
     else:
         _gradient_axis(axes, shown)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     sentences = words or ["Nothing was measured."]
-    return finish(figure, f"{quantity.label.capitalize()} against step. {' '.join(sentences)}")
+    return canvas.finish(
+        figure, f"{quantity.label.capitalize()} against step. {' '.join(sentences)}"
+    )
 
 
 def _gradient_axis(axes: Axes, shown: list[float]) -> None:
@@ -127,7 +119,7 @@ def _gradient_axis(axes: Axes, shown: list[float]) -> None:
     if positive:
         axes.set_yscale("log")
         ratio = max(max(positive) / min(positive), 1.5) ** 0.06
-        log_ticks(axes, min(positive) / ratio, max(positive) * ratio)
+        canvas.log_ticks(axes, min(positive) / ratio, max(positive) * ratio)
 
 
 def _rounding(axes: Axes, curves: list[PreservationRecord], shown: list[float]) -> None:
@@ -135,7 +127,7 @@ def _rounding(axes: Axes, curves: list[PreservationRecord], shown: list[float]) 
     epsilon = 2.0**-23
     single = any(record.dtype == "float32" for record in curves)
     if single and min((v for v in shown if v > 0), default=1.0) < epsilon < max(shown):
-        axes.axhline(epsilon, color=REFERENCE_GREY, lw=0.7, linestyle=(0, (1, 2)))
+        axes.axhline(epsilon, color=canvas.REFERENCE_GREY, lw=0.7, linestyle=(0, (1, 2)))
 
 
 def _step_words(label: str, values: list[float], quantity: Quantity) -> str:

@@ -8,12 +8,7 @@ from reports.run.run import as_float
 
 
 def step_line(record: PreservationRecord, key: str) -> tuple[list[int], list[float]]:
-    """Steps and values of one curve; steps at which nothing is known are left out.
-
-    Args:
-        record: the curve.
-        key: a field of its points.
-    """
+    """Steps of a curve and what its points hold as ``key``, where that is known."""
     known = [(point.step, as_float(getattr(point, key))) for point in record.rows]
     known = [(step, value) for step, value in known if math.isfinite(value)]
     return [step for step, _ in known], [value for _, value in known]

@@ -6,7 +6,7 @@ from bench.storage.records import PreservationRecord, SpectrumRecord
 from reports.preservation.curves import curve_order
 from reports.preservation.eigenvalues import cumulative_shares, eigenvectors, height
 from reports.run.run import as_float
-from reports.tables.columns import Row
+from reports.tables.columns import Row, row_of
 
 
 class PreservationRow(Row, frozen=True):
@@ -65,43 +65,28 @@ class SpectrumRow(Row, frozen=True):
 def preservation_rows(records: Sequence[PreservationRecord]) -> list[PreservationRow]:
     """A row per variant, tau, start and step."""
     return [
-        PreservationRow(
-            **{name: getattr(record, name) for name in _OF_CURVE},
-            **{name: getattr(point, name) for name in _OF_POINT},
-            guarantee=record.guarantee or "",
-        )
+        row_of(PreservationRow, point, record, guarantee=record.guarantee or "")
         for record in sorted(records, key=curve_order)
         for point in record.rows
     ]
 
 
-_OF_CURVE = (
-    *("method", "variant", "model", "dataset", "tau", "start", "dtype", "t", "d", "n", "l", "lr"),
-    *("status", "reason"),
-)
-_OF_POINT = (
-    *("step", "loss", "drift_float32", "drift_float64", "heldout_drift", "grad_norm_sq"),
-    *("preactivation_bound", "preactivation_change", "loss_float64", "heldout_loss"),
-)
+_OF_LAYER = ("model", "dataset", "layer", "position", "rows", "columns")
 
 
 def spectrum_rows(records: Iterable[SpectrumRecord]) -> Iterator[SpectrumRow]:
     """A row per eigenvalue."""
     for record in records:
         energies = cumulative_shares(record)
+        of_layer = {name: getattr(record, name) for name in _OF_LAYER}  # once: rows are very many
         for index, (eigenvalue, energy) in enumerate(
             zip(record.eigenvalues, energies, strict=True), 1
         ):
             yield SpectrumRow(
-                model=record.model,
-                dataset=record.dataset,
-                layer=record.layer,
+                **of_layer,
                 index=index,
                 share_of_eigenvectors=index / eigenvectors(record),
                 cumulative_energy=energy,
                 share_of_input_space=index / height(record),
                 eigenvalue=as_float(eigenvalue),
-                position=record.position,
-                rows=record.rows,
-                columns=record.columns,
             )

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Sequence
 
 from bench.storage.records import SpectrumRecord
-from reports.tables.columns import Row
+from reports.tables.columns import Row, row_of
 from reports.text import html_tables as html
-from reports.text.formatting import DASH, percent, tau, whole
+from reports.text.formatting import percent, tau, whole
 from reports.text.html_tables import Cell, Table
 
 NUMERICAL = "numerical"
@@ -17,6 +17,7 @@ _EXACT = {
     "energy_float32": "energy in float32",
 }
 _BELOW = "energy"
+_FED = "fed by data alone"
 
 
 class NullDimensionsRow(Row, frozen=True):
@@ -37,18 +38,7 @@ class NullDimensionsRow(Row, frozen=True):
 def null_dimensions(spectrum: Iterable[SpectrumRecord]) -> list[NullDimensionsRow]:
     """A row per layer, rule and threshold."""
     return [
-        NullDimensionsRow(
-            model=record.model,
-            dataset=record.dataset,
-            layer=record.layer,
-            position=record.position,
-            rows=record.rows,
-            columns=record.columns,
-            data_fed=record.data_fed,
-            rule=free.rule,
-            tau=free.tau,
-            dimensions=float(free.dimensions),
-        )
+        row_of(NullDimensionsRow, free, record, dimensions=float(free.dimensions))
         for record in spectrum
         for free in record.free
     ]
@@ -56,34 +46,22 @@ def null_dimensions(spectrum: Iterable[SpectrumRecord]) -> list[NullDimensionsRo
 
 def free_dimensions(record: SpectrumRecord, rule: str, threshold: float) -> int | None:
     """Free dimensions of one layer, or None where they were not counted."""
-    for free in record.free:
-        if free.rule == rule and free.tau == threshold:
-            return free.dimensions
-    return None
+    found = (f.dimensions for f in record.free if (f.rule, f.tau) == (rule, threshold))
+    return next(found, None)
 
 
 def table(spectrum: Sequence[SpectrumRecord]) -> Table:
     """A row per layer: every rule at tau = 1, then energy at the thresholds below."""
     counted = [record for record in spectrum if record.free]
-    below = sorted(
-        {
-            free.tau
-            for record in counted
-            for free in record.free
-            if free.rule == _BELOW and free.tau < 1.0
-        },
-        reverse=True,
-    )
+    of_energy = {free.tau for r in counted for free in r.free if free.rule == _BELOW}
+    below = sorted((threshold for threshold in of_energy if threshold < 1.0), reverse=True)
     text = ["model", "data", "layer"]
     numeric = ["dimensions", "columns", *(f"{name}, τ = 1" for name in _EXACT.values())]
     numeric += [f"τ = {tau(threshold)}" for threshold in below]
     rows = [
         [
-            html.words(record.model),
-            html.words(record.dataset),
-            html.words(record.layer)._replace(
-                remark="fed by data alone" if record.data_fed else ""
-            ),
+            *html.texts(record.model, record.dataset),
+            html.words(record.layer)._replace(remark=_FED if record.data_fed else ""),
             html.whole(record.rows),
             html.whole(record.columns),
             *(_count(record, rule, 1.0) for rule in _EXACT),
@@ -99,6 +77,6 @@ def table(spectrum: Sequence[SpectrumRecord]) -> Table:
 def _count(record: SpectrumRecord, rule: str, threshold: float) -> Cell:
     found = free_dimensions(record, rule, threshold)
     if found is None:
-        return Cell(DASH, "", "")
+        return html.UNKNOWN
     share = percent(found / record.rows) if found and record.rows else ""
     return Cell(whole(found), share, found)

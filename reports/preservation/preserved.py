@@ -22,16 +22,14 @@ from reports.text.html_tables import Cell, Column, Table
 class Preserved(Section):
     """Figure 6b, and a row per curve."""
 
-    name, title, order = "preservation", "Preservation", 40
+    name, title, order, measured = "preservation", "Preservation", 40, True
 
     def tables(self, found: Analysis) -> dict[str, pd.DataFrame]:
         """``preservation.csv``."""
         return {"preservation": frame(preservation_rows(found.run.preservation), PreservationRow)}
 
-    def render(self, shown: Shown, fill: Fill) -> Markup | None:
-        """Panels and a table; nothing of a run that only profiles."""
-        if shown.profiles_alone:
-            return None
+    def render(self, shown: Shown, fill: Fill) -> Markup:
+        """Panels and a table."""
         return fill(
             TEMPLATES / "preservation.html.j2",
             groups=preservation_groups(shown.run.preservation),
@@ -54,20 +52,14 @@ def preservation_table(records: Sequence[PreservationRecord]) -> Table:
 def _curve_cells(record: PreservationRecord) -> list[Cell]:
     ended = record.teleport_status or ""
     threshold = as_float(record.tau)
+    changes = ("drift_float32", "drift_float64", "heldout_drift", "preactivation_change")
     return [
-        html.words(record.variant),
-        html.words(record.model),
-        html.words(record.dataset),
-        html.words(record.start),
+        *html.texts(record.variant, record.model, record.dataset, record.start),
         Cell(tau(threshold), "", threshold),
         html.numbers(as_float(record.lr)),
         html.whole(max(len(record.rows) - 1, 0)),
         _times(gain(record)),
-        html.small(largest(record, "drift_float32")),
-        html.small(largest(record, "drift_float64")),
-        html.small(largest(record, "heldout_drift")),
-        html.small(largest(record, "preactivation_change")),
-        html.small(largest(record, "preactivation_bound")),
+        *(html.small(largest(record, key)) for key in (*changes, "preactivation_bound")),
         html.words(_spoken(record.guarantee or "")),
         html.words(_spoken(ended) if record.status == "ok" else record.status),
         html.words(_free_dimensions(record)),

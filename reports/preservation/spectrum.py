@@ -7,15 +7,10 @@ import pandas as pd
 from markupsafe import Markup
 
 from bench.storage.records import SpectrumRecord
-from reports.preservation import null_dimensions
+from reports.preservation import null_dimensions, spectrum_figures
 from reports.preservation.eigenvalues import SECOND_LAYER, eigenvectors_for
 from reports.preservation.error_tables import SpectrumRow, spectrum_rows
 from reports.preservation.null_dimensions import NullDimensionsRow
-from reports.preservation.spectrum_figures import (
-    spectrum_groups,
-    spectrum_legend,
-    spectrum_overview,
-)
 from reports.sections.section import TEMPLATES, Fill, Section, Shown
 from reports.tables.analysis import Analysis
 from reports.tables.columns import frame
@@ -26,7 +21,7 @@ from reports.text.html_tables import Table
 class Spectrum(Section):
     """Figure 6a, and the dimensions that each rank rule leaves free."""
 
-    name, title, order = "spectrum", "Spectrum", 50
+    name, title, order, measured = "spectrum", "Spectrum", 50, True
 
     def tables(self, found: Analysis) -> dict[str, pd.DataFrame]:
         """``spectrum.csv`` and ``null_dimensions.csv``."""
@@ -37,16 +32,14 @@ class Spectrum(Section):
             "null_dimensions": frame(free, NullDimensionsRow),
         }
 
-    def render(self, shown: Shown, fill: Fill) -> Markup | None:
-        """Panels and two tables; nothing of a run that only profiles."""
-        if shown.profiles_alone:
-            return None
+    def render(self, shown: Shown, fill: Fill) -> Markup:
+        """Panels and two tables."""
         spectrum, front = shown.run.spectrum, _front(shown.run.spec)
         return fill(
             TEMPLATES / "spectrum.html.j2",
-            overview=spectrum_overview(spectrum, front),
-            groups=spectrum_groups(spectrum, front),
-            entries=spectrum_legend(front),
+            overview=spectrum_figures.spectrum_overview(spectrum, front),
+            groups=spectrum_figures.spectrum_groups(spectrum, front),
+            entries=spectrum_figures.spectrum_legend(front),
             spectrum=spectrum_table(spectrum),
             null_dimensions=null_dimensions.table(spectrum),
         )
@@ -66,9 +59,7 @@ def spectrum_table(records: Sequence[SpectrumRecord]) -> Table:
     numeric = ["position", "input dimensions", "eigenvectors", "for 50 %", "for 90 %", "for 99 %"]
     rows = [
         [
-            html.words(record.model),
-            html.words(record.dataset),
-            html.words(record.layer),
+            *html.texts(record.model, record.dataset, record.layer),
             html.whole(record.position),
             html.whole(record.rows),
             html.whole(len(record.eigenvalues)),

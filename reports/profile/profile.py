@@ -1,7 +1,8 @@
 """The section of the page on where the time goes: a bar per variant with its phases, and tables."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from math import nan
+from typing import NamedTuple
 
 import pandas as pd
 from markupsafe import Markup
@@ -85,15 +86,6 @@ class Group(NamedTuple):
     traces: list[tuple[str, str]]
 
 
-class ProfileText(NamedTuple):
-    """Everything the page says about profiles."""
-
-    groups: list[Group]
-    roof: str
-    notes: list[str]
-    command: str
-
-
 class Profile(Section):
     """Bars and tables of every point that was profiled."""
 
@@ -112,25 +104,20 @@ class Profile(Section):
     def render(self, shown: Shown, fill: Fill) -> Markup | None:
         """Every point, or how to profile."""
         run = shown.run
-        said = profile_text(run.profiles, run.environment, run.directory.name)
-        return fill(TEMPLATES / "profile.html.j2", profile=said)
-
-
-def profile_text(
-    records: Sequence[ProfileRecord], environment: dict[str, Any] | None, run: str
-) -> ProfileText:
-    """What is said; ``run`` is how the command line names the run directory."""
-    good = [record for record in records if is_whole(record)]
-    roof = roof_of(environment)
-    points: dict[str, list[ProfileRecord]] = {}
-    for record in good:
-        levels = {axis: level for axis in AXES if (level := getattr(record, axis)) is not None}
-        heading = f"{formatting.point(levels)} ({setting_of(record).heading})"
-        points.setdefault(heading, []).append(record)
-    notes = [f"{record.variant}: {record.note}." for record in good if record.note]
-    command = f"tensorboard --logdir {run}/profiles/tensorboard" if good else ""
-    groups = [_group(heading, found, roof) for heading, found in points.items()]
-    return ProfileText(groups, sentence(environment), notes, command)
+        good = [record for record in run.profiles if is_whole(record)]
+        points: dict[str, list[ProfileRecord]] = {}
+        for record in good:
+            levels = {axis: level for axis in AXES if (level := getattr(record, axis)) is not None}
+            heading = f"{formatting.point(levels)} ({setting_of(record).heading})"
+            points.setdefault(heading, []).append(record)
+        roof = roof_of(run.environment)
+        return fill(
+            TEMPLATES / "profile.html.j2",
+            groups=[_group(heading, found, roof) for heading, found in points.items()],
+            roof=sentence(run.environment),
+            notes=[f"{record.variant}: {record.note}." for record in good if record.note],
+            command=f"tensorboard --logdir {run.directory.name}/profiles/tensorboard",
+        )
 
 
 def _group(heading: str, records: list[ProfileRecord], roof: Roof) -> Group:
@@ -166,28 +153,19 @@ def _bar(record: ProfileRecord, order: list[str]) -> Bar:
     x = 0.0
     for name in (name for name in order if name in shares):
         width = BAR_WIDTH * shares[name]
-        percent = formatting.percent(shares[name])
-        pieces.append(
-            Piece(
-                x=round(x, 2),
-                width=round(width, 2),
-                colour=_COLOURS.get(name, _UNKNOWN_COLOUR),
-                label=_label(name, f"{100 * shares[name]:.0f} %", width),
-                light=name in _LIGHT_INK,
-                words=f"{name} {percent}",
-            )
-        )
+        colour, light = _COLOURS.get(name, _UNKNOWN_COLOUR), name in _LIGHT_INK
+        label = _label(name, f"{100 * shares[name]:.0f} %", width)
+        words = f"{name} {formatting.percent(shares[name])}"
+        pieces.append(Piece(round(x, 2), round(width, 2), colour, label, light, words))
         x += width
-    words = f"{record.variant}: " + ", ".join(piece.words for piece in pieces)
-    return Bar(record.variant, formatting.seconds(as_float(record.seconds)), pieces, words)
+    alt = f"{record.variant}: " + ", ".join(piece.words for piece in pieces)
+    return Bar(record.variant, formatting.seconds(as_float(record.seconds)), pieces, alt)
 
 
 def _label(name: str, percent: str, width: float) -> str:
     """The longest label that fits into a piece."""
-    for label in (f"{name} {percent}", percent):
-        if (len(label) + 1) * _CHARACTER <= width:
-            return label
-    return ""
+    labels = (f"{name} {percent}", percent)
+    return next((label for label in labels if (len(label) + 1) * _CHARACTER <= width), "")
 
 
 def _phase_table(records: list[ProfileRecord]) -> Table:
@@ -195,23 +173,18 @@ def _phase_table(records: list[ProfileRecord]) -> Table:
     numeric = ["times per call", "share", "time", "with what is within", "on the device"]
     rows = [
         [
-            html.words(record.variant),
-            html.words(row.phase),
-            html.whole(row.calls) if row.calls else Cell(formatting.DASH),
+            *html.texts(record.variant, row.phase),
+            html.whole(row.calls or None),
             html.percent(row.share),
             html.seconds(row.self_s),
             html.seconds(row.total_s),
-            _device(row.device_s),
+            html.seconds(row.device_s or nan),
         ]
         for record in records
         for row in phase_rows(record)
     ]
     caption = "Phases of a call: one batch prepared and taken through its t steps"
     return Table(caption, html.columns(text, numeric), rows).without_empty()
-
-
-def _device(seconds: float | None) -> Cell:
-    return html.seconds(seconds) if seconds else Cell(formatting.DASH)
 
 
 def _call_table(records: list[ProfileRecord], roof: Roof) -> Table:
@@ -247,13 +220,11 @@ def _operator_table(records: list[ProfileRecord]) -> Table:
     numeric = ["times per call", "own time", "with what it calls", "own on the device"]
     rows = [
         [
-            html.words(record.variant),
-            html.words(row.operator),
-            html.words(row.phase),
+            *html.texts(record.variant, row.operator, row.phase),
             html.numbers(row.calls),
             html.seconds(row.self_cpu_s),
             html.seconds(row.total_cpu_s),
-            _device(row.self_device_s),
+            html.seconds(row.self_device_s or nan),
         ]
         for record in records
         for row in operator_rows(record)[:_OPERATORS_SHOWN]

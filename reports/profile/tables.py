@@ -4,7 +4,7 @@ from msgspec import UNSET
 
 from bench.storage.records import PhaseTime, ProfileRecord, Usage
 from reports.run.run import as_float
-from reports.tables.columns import AtPoint, CellPart
+from reports.tables.columns import AtPoint, CellPart, row_of
 from reports.tables.roofline import Roof, share
 
 
@@ -67,8 +67,9 @@ def profile_row(record: ProfileRecord, roof: Roof) -> ProfileRow:
     traced = record.traced
     peaks = traced.memory_peaks if traced else {}
     unwatched = as_float(record.unwatched_s)
-    return ProfileRow(
-        **{name: getattr(record, name) for name in _AS_RECORDED},
+    return row_of(
+        ProfileRow,
+        record,
         traced_calls=traced.calls if traced else None,
         traced_s=traced.call_s if traced else None,
         device_s=traced.device_s if traced else None,
@@ -82,13 +83,6 @@ def profile_row(record: ProfileRecord, roof: Roof) -> ProfileRow:
         raw_trace=record.raw_trace or "",
         tensorboard=record.tensorboard or "",
     )
-
-
-_AS_RECORDED = (
-    *("cell_id", "method", "variant", "model", "dataset", "device", "dtype"),
-    *("t", "d", "n", "l", "b", "status", "reason", "seconds", "unwatched_s"),
-    *("operations", "bytes", "note"),
-)
 
 
 def device_peak(peaks: dict[str, int]) -> int | None:
@@ -112,14 +106,10 @@ def phase_rows(record: ProfileRecord) -> list[PhaseRow]:
 
 
 def _phase_row(record: ProfileRecord, timed: PhaseTime, usage: Usage | None) -> PhaseRow:
-    return PhaseRow(
-        cell_id=record.cell_id,
-        method=record.method,
-        variant=record.variant,
-        phase=timed.phase,
-        calls=timed.calls,
-        self_s=timed.self_s,
-        total_s=timed.total_s,
+    return row_of(
+        PhaseRow,
+        timed,
+        record,
         share=timed.self_s / as_float(record.seconds),
         traced_self_s=usage.self_cpu_s if usage else None,
         traced_total_s=usage.total_cpu_s if usage else None,
@@ -135,17 +125,8 @@ def operator_rows(record: ProfileRecord) -> list[OperatorRow]:
         return -(usage.self_cpu_s + usage.self_device_s)
 
     return [
-        OperatorRow(
-            cell_id=record.cell_id,
-            method=record.method,
-            variant=record.variant,
-            phase=usage.phase,
-            operator="" if usage.operator is UNSET else usage.operator,
-            calls=usage.calls,
-            self_cpu_s=usage.self_cpu_s,
-            total_cpu_s=usage.total_cpu_s,
-            self_device_s=usage.self_device_s,
-            total_device_s=usage.total_device_s,
+        row_of(
+            OperatorRow, usage, record, operator="" if usage.operator is UNSET else usage.operator
         )
         for usage in sorted(record.traced.operators if record.traced else [], key=own)
     ]

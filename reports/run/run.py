@@ -18,6 +18,7 @@ from bench.storage.records import (
     Record,
     ReferenceRecord,
     SpectrumRecord,
+    kind_of,
     typed,
 )
 from reports.run import harmless
@@ -77,7 +78,8 @@ def load(run_dir: Path) -> Run:
     spectrum = [r for r in records if type(r) is SpectrumRecord]
     profiles = [r for r in records if type(r) is ProfileRecord]
     others, unknown = _others(records)
-    cells = _last_of_each_cell(timed)
+    # A resumed run measures broken cells again: the newest record of a cell counts.
+    cells = list({cell.cell_id: cell for cell in timed}.values())
     beside = [r for own in others.values() for r in own if isinstance(r, Record)]
     every = [*cells, *preservation, *spectrum, *profiles, *beside]
     return Run(
@@ -114,24 +116,15 @@ def _others(records: Iterable[Any]) -> tuple[dict[str, list[Any]], list[str]]:
     """Records of other kinds than ours, and a note on the kinds that nobody knows."""
     ours = (CellRecord, PreservationRecord, SpectrumRecord, ProfileRecord)
     found: dict[str, list[Any]] = {}
-    unknown: dict[str, int] = {}
-    for record in records:
-        if isinstance(record, Record):
-            if not isinstance(record, ours):
-                found.setdefault(str(type(record).__struct_config__.tag), []).append(record)
-        else:
-            found.setdefault(record["kind"], []).append(record)
-            unknown[record["kind"]] = unknown.get(record["kind"], 0) + 1
+    for record in (record for record in records if not isinstance(record, ours)):
+        kind = kind_of(record) if isinstance(record, Record) else record["kind"]
+        found.setdefault(kind, []).append(record)
     return found, [
-        f"The journal holds {count} of the kind {harmless.shortened(kind, 40)}, which nothing here "
-        "knows: no table of ours has them."
-        for kind, count in sorted(unknown.items())
+        f"The journal holds {len(own)} of the kind {harmless.shortened(kind, 40)}, which nothing "
+        "here knows: no table of ours has them."
+        for kind, own in sorted(found.items())
+        if not isinstance(own[0], Record)
     ]
-
-
-def _last_of_each_cell(cells: Iterable[CellRecord]) -> list[CellRecord]:
-    """A resumed run measures broken cells again: the newest record of a cell counts."""
-    return list({cell.cell_id: cell for cell in cells}.values())
 
 
 def _sgd_partners(
@@ -143,12 +136,8 @@ def _sgd_partners(
         for record in (*cells, *references)
         if record.method == SGD
     }
-    partners = {}
-    for cell in cells:
-        partner = timed.get((cell.block_id, cell.session))
-        if partner and partner.status == "ok":
-            partners[cell.cell_id] = partner
-    return partners
+    pairs = ((cell, timed.get((cell.block_id, cell.session))) for cell in cells)
+    return {cell.cell_id: sgd for cell, sgd in pairs if sgd and sgd.status == "ok"}
 
 
 def _read_file(path: Path, parse: Callable[[str], Any]) -> tuple[dict[str, Any] | None, list[str]]:

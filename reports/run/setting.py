@@ -21,32 +21,28 @@ class Setting(NamedTuple):
         return f"{self.model} on {self.dataset}, {self.device}, {self.dtype}"
 
 
-class Placed(Protocol):
+class _Placed(Protocol):
     """A record or a row that has a setting."""
 
     @property
-    def model(self) -> str:
-        """Of the network."""
+    def model(self) -> str: ...
 
     @property
-    def dataset(self) -> str:
-        """Of the data set."""
+    def dataset(self) -> str: ...
 
     @property
-    def device(self) -> str:
-        """Where it ran."""
+    def device(self) -> str: ...
 
     @property
-    def dtype(self) -> str:
-        """Of parameters and data."""
+    def dtype(self) -> str: ...
 
 
-def setting_of(record: Placed) -> Setting:
+def setting_of(record: _Placed) -> Setting:
     """The setting of a record or of a row."""
     return Setting(record.model, record.dataset, record.device, record.dtype)
 
 
-def settings(records: Iterable[Placed]) -> list[Setting]:
+def settings(records: Iterable[_Placed]) -> list[Setting]:
     """Every setting of a run, sorted."""
     return sorted({setting_of(record) for record in records})
 

@@ -15,12 +15,10 @@ from reports.text.html_tables import Cell, Column, Table
 class Cells(Section):
     """Every cell, failed ones included."""
 
-    name, title, order = "cells", "Cells", 90
+    name, title, order, measured = "cells", "Cells", 90, True
 
-    def render(self, shown: Shown, fill: Fill) -> Markup | None:
-        """One table; nothing of a run that only profiles."""
-        if shown.profiles_alone:
-            return None
+    def render(self, shown: Shown, fill: Fill) -> Markup:
+        """One table."""
         return fill(TEMPLATES / "cells.html.j2", cells=cells_table(shown.listed))
 
 
@@ -41,9 +39,7 @@ def cells_table(rows: Sequence[CellRow]) -> Table:
 def _cells(row: CellRow, *, several: bool) -> list[Cell]:
     return [
         *([html.words(", ".join(setting_of(row)))] if several else []),
-        html.words(row.variant),
-        html.words(row.status),
-        html.words(row.flags),
+        *html.texts(row.variant, row.status, row.flags),
         *(html.whole(getattr(row, axis)) for axis in AXES),
         html.seconds(row.median_s, row.ci_low_s, row.ci_high_s),
         html.whole(row.samples),
@@ -55,6 +51,5 @@ def _cells(row: CellRow, *, several: bool) -> list[Cell]:
         html.memory(row.peak_memory_bytes),
         html.percent(row.operations_share),
         html.percent(row.bytes_share),
-        html.words(row.reason),
-        html.words(row.operations_note),
+        *html.texts(row.reason, row.operations_note),
     ]

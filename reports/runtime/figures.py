@@ -23,6 +23,7 @@ VIEWS = {
 }
 _Y_LABELS = {"seconds": "time of one call", "sgd_steps": "SGD steps in the time of one call"}
 _MOST_TICKS = 8
+_CROSS: dict[str, Any] = {"marker": "x", "markeredgewidth": 1.6, "markersize": 5.5}
 _FAIL_ROW_HEIGHT = 0.075  # of the panel
 
 
@@ -33,16 +34,6 @@ class Point(NamedTuple):
     value: float
     low: float
     high: float
-
-
-class Fit(NamedTuple):
-    """T(x) = floor + scale x^exponent, in seconds, between the levels it was fitted to."""
-
-    floor: float
-    scale: float
-    exponent: float
-    lowest: int
-    highest: int
 
 
 class Failure(NamedTuple):
@@ -62,7 +53,7 @@ class Panel:
     axis: str
     view: str
     points: dict[str, list[Point]]
-    fits: dict[str, Fit]
+    fits: dict[str, Grown]
     failures: list[Failure]
     reference: list[tuple[int, int]]
     unpaired: int
@@ -93,15 +84,17 @@ def panels(
     Axes that were held at one level have none, unless no axis was swept.
     """
     rows = [row for row in runtime if row.method != SGD]
-    fits = _fits(growth, setting) if view == "seconds" else {}
+    totals = [g for g in growth if (g.phase, g.setting) == ("total", setting)]
+    fits = {(g.variant, g.axis): g for g in totals if math.isfinite(g.growth.exponent)}
     cells = {axis: sweep(rows, setting, axis, base) for axis in AXES}
     swept = [axis for axis in AXES if len({getattr(cell, axis) for cell in cells[axis]}) > 1]
-    return [_panel(cells[axis], fits, axis, view, base) for axis in swept or AXES]
+    shown = fits if view == "seconds" else {}
+    return [_panel(cells[axis], shown, axis, view, base) for axis in swept or AXES]
 
 
 def _panel(
     rows: list[CellRow],
-    fits: dict[tuple[str, str], Fit],
+    fits: dict[tuple[str, str], Grown],
     axis: str,
     view: str,
     base: dict[str, int],
@@ -126,25 +119,6 @@ def _panel(
     return Panel(axis, view, points, own, failures, reference, unpaired)
 
 
-def _fits(growth: Sequence[Grown], setting: Setting) -> dict[tuple[str, str], Fit]:
-    """(variant, axis) -> fit of the total, where there is one."""
-    return {
-        (grown.variant, grown.axis): Fit(
-            grown.growth.floor_s,
-            grown.growth.scale,
-            grown.growth.exponent,
-            grown.lowest,
-            grown.highest,
-        )
-        for grown in growth
-        if grown.phase == "total"
-        and grown.setting == setting
-        and grown.lowest is not None
-        and grown.highest is not None
-        and math.isfinite(grown.growth.exponent)
-    }
-
-
 def draw(chosen: Sequence[Panel], styles: dict[str, Style]) -> list[Drawing]:
     """One drawing per panel; all share their y limits, so that heights can be compared."""
     limits = _limits(chosen)
@@ -167,7 +141,8 @@ def _draw(data: Panel, styles: dict[str, Style], limits: tuple[float, float]) ->
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
     log_ticks(axes, *limits, seconds=data.view == "seconds")
-    _draw_reference(axes, data.reference)
+    if data.reference:
+        axes.plot(*zip(*data.reference, strict=True), color=REFERENCE_GREY, lw=0.8, gid="reference")
     for variant, points in data.points.items():
         _draw_curve(axes, points, data.fits.get(variant), styles[variant])
     _draw_failures(axes, data.failures, styles)
@@ -175,15 +150,10 @@ def _draw(data: Panel, styles: dict[str, Style], limits: tuple[float, float]) ->
     return finish(figure, describe(data))
 
 
-def _draw_reference(axes: Axes, reference: list[tuple[int, int]]) -> None:
-    if reference:
-        axes.plot(*zip(*reference, strict=True), color=REFERENCE_GREY, lw=0.8, gid="reference")
-
-
-def _draw_curve(axes: Axes, points: list[Point], fit: Fit | None, style: Style) -> None:
-    if fit:
+def _draw_curve(axes: Axes, points: list[Point], fit: Grown | None, style: Style) -> None:
+    if fit and fit.lowest and fit.highest:  # the levels that it was fitted to
         x = np.geomspace(fit.lowest, fit.highest, 40)
-        y = fit.floor + fit.scale * x**fit.exponent
+        y = fit.growth.floor_s + fit.growth.scale * x**fit.growth.exponent
         axes.plot(x, y, color=style.colour, lw=0.7, linestyle=(0, (2, 2)), gid="fit")
     x, values, lows, highs = np.array(points, dtype=float).T
     bars = np.nan_to_num([values - lows, highs - values])
@@ -195,17 +165,10 @@ def _draw_curve(axes: Axes, points: list[Point], fit: Fit | None, style: Style) 
 def _draw_failures(axes: Axes, failures: list[Failure], styles: dict[str, Style]) -> None:
     """A cross per failed cell at its level, on the bottom, one row above the other."""
     for index, failure in enumerate(failures):
-        axes.plot(
-            [failure.level],
-            [0.045 + _FAIL_ROW_HEIGHT * _fail_row(failures, index)],
-            transform=axes.get_xaxis_transform(),
-            color=styles[failure.variant].colour,
-            marker="x",
-            markeredgewidth=1.6,
-            markersize=5.5,
-            clip_on=False,
-            gid="failed",
-        )
+        height = 0.045 + _FAIL_ROW_HEIGHT * _fail_row(failures, index)
+        where: dict[str, Any] = {"transform": axes.get_xaxis_transform(), "clip_on": False}
+        cross = {"color": styles[failure.variant].colour, **_CROSS}
+        axes.plot([failure.level], [height], **where, **cross, gid="failed")
 
 
 def _fail_row(failures: list[Failure], index: int) -> int:

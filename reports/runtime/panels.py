@@ -39,16 +39,14 @@ class Figure(NamedTuple):
 class Panels(Section):
     """Time of a call against t, d, n, l and b."""
 
-    name, title, order = "runtime", "Runtime", 10
+    name, title, order, measured = "runtime", "Runtime", 10, True
 
     def tables(self, found: Analysis) -> dict[str, pd.DataFrame]:
         """``runtime.csv`` and ``samples.csv``."""
         return {"runtime": frame(found.cells, CellRow), "samples": samples(found.run.cells)}
 
-    def render(self, shown: Shown, fill: Fill) -> Markup | None:
-        """The panels of every setting; nothing of a run that only profiles."""
-        if shown.profiles_alone:
-            return None
+    def render(self, shown: Shown, fill: Fill) -> Markup:
+        """The panels of every setting."""
         found = shown.analysis
         chosen = _styles(shown)
         return fill(

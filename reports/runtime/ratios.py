@@ -19,7 +19,7 @@ from reports.text.html_tables import Column, Table
 class Ratios(Section):
     """Times over those of null-space teleport in the same round, and where which is faster."""
 
-    name, title, order = "ratios", "Ratios", 20
+    name, title, order, measured = "ratios", "Ratios", 20, True
 
     def tables(self, found: Analysis) -> dict[str, pd.DataFrame]:
         """``ratios.csv`` and ``crossings.csv``."""
@@ -28,10 +28,8 @@ class Ratios(Section):
             "crossings": frame([*map(crossing_row, found.crossings)], CrossingRow),
         }
 
-    def render(self, shown: Shown, fill: Fill) -> Markup | None:
-        """Both tables; nothing of a run that only profiles."""
-        if shown.profiles_alone:
-            return None
+    def render(self, shown: Shown, fill: Fill) -> Markup:
+        """Both tables."""
         found = shown.analysis
         return fill(
             TEMPLATES / "ratios.html.j2",
@@ -75,8 +73,7 @@ def crossing_table(found: Sequence[Crossed]) -> Table:
         answer = (*setting, crossed.variant, _sentence(crossed))
         axes.setdefault(answer, []).append(_levels(crossed))
     cells = [
-        [*map(html.words, place), html.words("; ".join(levels)), html.words(answer)]
-        for (*place, answer), levels in axes.items()
+        html.texts(*place, "; ".join(levels), answer) for (*place, answer), levels in axes.items()
     ]
     columns = html.columns(["setting", "variant"] if several else ["variant"], [])
     columns += [Column("along", False), Column("takes less time than nullspace", False)]

@@ -21,16 +21,14 @@ Place = tuple[Setting, str, str]
 class Scaling(Section):
     """Slopes, exponents, laws and verdicts."""
 
-    name, title, order = "scaling", "Scaling", 30
+    name, title, order, measured = "scaling", "Scaling", 30, True
 
     def tables(self, found: Analysis) -> dict[str, pd.DataFrame]:
         """``scaling.csv``."""
         return {"scaling": frame([*map(scaling_row, found.growth)], ScalingRow)}
 
-    def render(self, shown: Shown, fill: Fill) -> Markup | None:
-        """Two tables; nothing of a run that only profiles."""
-        if shown.profiles_alone:
-            return None
+    def render(self, shown: Shown, fill: Fill) -> Markup:
+        """Two tables."""
         return fill(TEMPLATES / "scaling.html.j2", scaling=scaling_tables(shown.analysis.growth))
 
 
@@ -53,25 +51,20 @@ def scaling_tables(growth: Sequence[Grown]) -> list[Table]:
         if SGD_PHASE not in phases or MEMORY in phases
     ]
     known = any(cell.text != DASH for _, cells in of_parts for cell in cells)
+    of_call = [[*name, *_total_cells(phases)] for name, phases in named]
+    of_phases = [[*name, *cells] for name, cells in of_parts] if known else []
     return [
         Table(
-            "How the time of a call grows along each axis that was swept",
-            whole,
-            [[*name, *_total_cells(phases)] for name, phases in named],
+            "How the time of a call grows along each axis that was swept", whole, of_call
         ).without_empty(),
-        Table(
-            "How its phases and its memory grow",
-            parts,
-            [[*name, *cells] for name, cells in of_parts] if known else [],
-        ).without_empty(),
+        Table("How its phases and its memory grow", parts, of_phases).without_empty(),
     ]
 
 
 def _named(place: Place, phases: dict[str, Grown], several: bool) -> list[Cell]:
     setting, variant, axis = place
     name = f"{variant} (a single step)" if SGD_PHASE in phases else variant
-    words = [html.words(", ".join(setting))] if several else []
-    return [*words, html.words(name), html.words(axis)]
+    return html.texts(*([", ".join(setting)] if several else []), name, axis)
 
 
 def _total_cells(phases: dict[str, Grown]) -> list[Cell]:
@@ -82,9 +75,7 @@ def _total_cells(phases: dict[str, Grown]) -> list[Cell]:
         _slope(total),
         html.slope(growth.exponent, growth.ci_low, growth.ci_high),
         html.seconds(growth.floor_s),
-        html.words(_law(total)),
-        html.words(total.verdict),
-        html.words(growth.reason),
+        *html.texts(_law(total), total.verdict, growth.reason),
     ]
 
 
@@ -101,5 +92,5 @@ def _levels(grown: Grown) -> str:
 
 def _slope(grown: Grown | None) -> Cell:
     if grown is None:
-        return Cell(DASH)
+        return html.UNKNOWN
     return html.slope(grown.growth.slope, grown.growth.slope_low, grown.growth.slope_high)

@@ -24,12 +24,10 @@ class Costs(NamedTuple):
 class Schedule(Section):
     """Time of all teleports as a share of the time of all SGD steps."""
 
-    name, title, order = "schedule", "Schedule", 60
+    name, title, order, measured = "schedule", "Schedule", 60, True
 
-    def render(self, shown: Shown, fill: Fill) -> Markup | None:
-        """Bars and a table for each setting; nothing of a run that only profiles."""
-        if shown.profiles_alone:
-            return None
+    def render(self, shown: Shown, fill: Fill) -> Markup:
+        """Bars and a table for each setting."""
         costs, notes = shown.analysis.costs
         return fill(
             TEMPLATES / "schedule.html.j2", schedules=[*map(_costs, costs)], cost_notes=notes
@@ -39,14 +37,8 @@ class Schedule(Section):
 def _costs(table: CostTable) -> Costs:
     plan = table.schedule
     largest = max(cost.share.value for cost in table.costs)
-    bars = [
-        (
-            cost.variant,
-            round(100 * cost.share.value / largest, 2),
-            formatting.percent(cost.share.value),
-        )
-        for cost in table.costs
-    ]
+    shares = [(cost.variant, cost.share.value) for cost in table.costs]
+    bars = [(name, round(100 * s / largest, 2), formatting.percent(s)) for name, s in shares]
     sentence = (
         f"{plan.teleport_batches} batches in each of {plan.teleport_epochs} epochs are teleported "
         f"by {plan.t} steps: {formatting.whole(plan.teleports)} teleports. The training takes "
@@ -77,14 +69,10 @@ def _table(table: CostTable) -> Table:
 
 
 def _remarks(table: CostTable) -> list[str]:
-    remarks = []
-    if table.schedule.t != table.point["t"]:
-        remarks.append(
-            f"A step was timed in calls of {table.point['t']} steps and counted "
-            f"{table.schedule.t} times."
-        )
-    remarks.append(
+    timed, counted = table.point["t"], table.schedule.t
+    in_calls = f"A step was timed in calls of {timed} steps and counted {counted} times."
+    not_run = (
         "No training was run: the schedule is that of the paper, over the training samples that "
         "the data set had in this run."
     )
-    return remarks
+    return [not_run] if timed == counted else [in_calls, not_run]

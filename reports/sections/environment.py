@@ -23,18 +23,15 @@ class Environment(Section):
 
 def environment_table(environment: dict[str, Any]) -> Table:
     """A row per entry; nested entries get a dotted name."""
-    rows = [[html.words(key), html.words(_plain(value))] for key, value in _flat("", environment)]
+    rows = [html.texts(key, _plain(value)) for key, value in _flat("", environment)]
     return Table("What it ran on", html.columns(["entry", "value"], []), rows)
 
 
 def _flat(prefix: str, value: Any) -> list[tuple[str, Any]]:
     if not isinstance(value, dict):
         return [(prefix, value)]
-    return [
-        entry
-        for key, item in value.items()
-        for entry in _flat(f"{prefix}.{key}" if prefix else key, item)
-    ]
+    named = [(f"{prefix}.{key}" if prefix else key, item) for key, item in value.items()]
+    return [entry for name, item in named for entry in _flat(name, item)]
 
 
 def _plain(value: Any) -> str:

@@ -68,11 +68,13 @@ class Section(Protocol):
         title: the link to it.
         order: sections stand in ascending order; ours have 10, 20, ..., and those with one order
             stand by name.
+        measured: whether it is left out, and its link, where a run did nothing but profile.
     """
 
     name: str
     title: str
     order: int
+    measured: bool = False
 
     def tables(self, found: Analysis, /) -> dict[str, pd.DataFrame]:
         """Its tables, by the names of their CSV files, from the whole run."""

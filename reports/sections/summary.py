@@ -67,10 +67,8 @@ def _at_base(rows: Sequence[CellRow], base: dict[str, int]) -> list[str]:
     """Time of a call and cost of a step at the base point, the first variant of each method."""
     chosen = [row for row in rows if row.status == "ok" and row.method != SGD and is_at(row, base)]
     places = settings(chosen)
-    return [
-        _base_sentence([row for row in chosen if setting_of(row) == place], base, place, places)
-        for place in places
-    ]
+    own = {place: [row for row in chosen if setting_of(row) == place] for place in places}
+    return [_base_sentence(rows, base, place, places) for place, rows in own.items()]
 
 
 def _base_sentence(

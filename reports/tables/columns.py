@@ -5,7 +5,7 @@ that leaves out a column that it does.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 
 import pandas as pd
 from msgspec import Struct
@@ -49,6 +49,16 @@ class AtPoint(CellPart, frozen=True):
     n: int | None
     l: int | None  # noqa: E741  (the letter of the papers)
     b: int | None
+
+
+RowT = TypeVar("RowT", bound=Row)
+
+
+def row_of(kind: type[RowT], *sources: Any, **own: Any) -> RowT:
+    """A row of ``own`` columns; every other is the field of its name in the first that has one."""
+    rest = (name for name in kind.__struct_fields__ if name not in own)
+    owners = {name: next((s for s in sources if hasattr(s, name)), None) for name in rest}
+    return kind(**own, **{name: getattr(owner, name) for name, owner in owners.items()})
 
 
 def frame(rows: Sequence[Row], kind: type[Row]) -> pd.DataFrame:

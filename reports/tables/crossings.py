@@ -9,7 +9,7 @@ from bench.statistics.growth_verdicts import Crossing, crossing
 from bench.statistics.medians import Estimate
 from reports.run.run import SGD
 from reports.run.setting import Setting, is_at, setting_of
-from reports.tables.columns import Row
+from reports.tables.columns import Row, row_of
 from reports.tables.ratios import RatioRow
 
 _FEWEST = 2
@@ -59,12 +59,7 @@ class Crossed(NamedTuple):
 
 
 def crossings(ratios: Sequence[RatioRow], base: dict[str, int]) -> list[Crossed]:
-    """One for each axis, variant and setting with two levels or more.
-
-    Args:
-        ratios: of all cells.
-        base: the point at which the other axes are held.
-    """
+    """One for each axis, variant and setting with two levels or more, other axes at ``base``."""
     found = []
     for axis in AXES:
         series: dict[tuple[str, Setting], list[RatioRow]] = {}
@@ -82,11 +77,9 @@ def _crossed(own: list[RatioRow], axis: str) -> Crossed:
     measure = "step" if own[0].method == SGD else "call"
     by_level: dict[int, Estimate] = {}
     for row in own:  # a later session's cell replaces an earlier one's
-        value, low, high = (
-            (row.step_ratio, row.step_ratio_low, row.step_ratio_high)
-            if measure == "step"
-            else (row.call_ratio, row.call_ratio_low, row.call_ratio_high)
-        )
+        of_step = (row.step_ratio, row.step_ratio_low, row.step_ratio_high)
+        of_call = (row.call_ratio, row.call_ratio_low, row.call_ratio_high)
+        value, low, high = of_step if measure == "step" else of_call
         if isfinite(value) and isfinite(low) and isfinite(high):
             by_level[getattr(row, axis)] = Estimate(value, low, high, int(row.rounds))
     levels = sorted(by_level)
@@ -99,18 +92,14 @@ def _crossed(own: list[RatioRow], axis: str) -> Crossed:
 def crossing_row(crossed: Crossed) -> CrossingRow:
     """What a crossing comes to in ``crossings.csv``."""
     levels, place = crossed.levels, crossed.place
-    return CrossingRow(
-        **crossed.setting._asdict(),
-        variant=crossed.variant,
-        reference=crossed.reference,
-        axis=crossed.axis,
-        measure=crossed.measure,
+    return row_of(
+        CrossingRow,
+        crossed,
+        crossed.setting,
+        place,
         levels=len(levels),
         lowest=levels[0] if levels else None,
         highest=levels[-1] if levels else None,
-        faster=place.faster,
-        at=place.at,
         at_low=place.low,
         at_high=place.high,
-        reason=place.reason,
     )

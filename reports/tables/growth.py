@@ -1,17 +1,18 @@
 """How the time and the memory of a call grow along each axis of the sweep."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from itertools import groupby
 from math import nan
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, TypeVar
 
 from bench.spec.axes import AXES
 from bench.statistics.growth import Growth, fit_growth
 from bench.statistics.growth_verdicts import linear, near_constant
 from bench.storage.records import CellRecord
 from reports.run.run import SGD
-from reports.run.setting import Placed, Setting, is_at, setting_of
-from reports.tables.columns import Row
-from reports.tables.runtime import Seconds, all_steps, per_step, prepare, wall_samples, whole_call
+from reports.run.setting import Setting, is_at, setting_of
+from reports.tables.columns import Row, row_of
+from reports.tables.runtime import CellRow, all_steps, per_step, prepare, wall_samples, whole_call
 
 # Of a whole call of b batches.
 PHASES = ("prepare", "steps", "total")
@@ -74,19 +75,7 @@ class Grown(NamedTuple):
     verdict: str
 
 
-class Swept(Placed, Protocol):
-    """A record or a row of a cell."""
-
-    @property
-    def cell_id(self) -> str:
-        """Its name."""
-
-    @property
-    def variant(self) -> str:
-        """What was timed."""
-
-
-SweptT = TypeVar("SweptT", bound=Swept)
+SweptT = TypeVar("SweptT", CellRecord, CellRow)
 
 
 def sweep(
@@ -105,12 +94,10 @@ def sweep(
 
 def growths(cells: Sequence[CellRecord], base: dict[str, int]) -> list[Grown]:
     """One for each setting, axis, variant and phase; of memory where it is known."""
-    by_setting: dict[Setting, list[CellRecord]] = {}
-    for cell in cells:
-        by_setting.setdefault(setting_of(cell), []).append(cell)
+    by_setting = groupby(sorted(cells, key=setting_of), setting_of)
     return [
         grown
-        for setting, own in sorted(by_setting.items())
+        for setting, own in [(setting, list(own)) for setting, own in by_setting]
         for axis in AXES
         for grown in _along(sweep(own, setting, axis, base), axis)
     ]
@@ -119,38 +106,22 @@ def growths(cells: Sequence[CellRecord], base: dict[str, int]) -> list[Grown]:
 def scaling_row(grown: Grown) -> ScalingRow:
     """What a growth comes to in ``scaling.csv``."""
     growth, in_bytes = grown.growth, grown.phase == MEMORY
-    return ScalingRow(
-        **grown.setting._asdict(),
-        method=grown.method,
-        variant=grown.variant,
-        axis=grown.axis,
-        phase=grown.phase,
-        exponent=growth.exponent,
-        ci_low=growth.ci_low,
-        ci_high=growth.ci_high,
-        slope=growth.slope,
-        slope_low=growth.slope_low,
-        slope_high=growth.slope_high,
+    return row_of(
+        ScalingRow,
+        grown,
+        grown.setting,
+        growth,
         floor_s=nan if in_bytes else growth.floor_s,
         floor_bytes=growth.floor_s if in_bytes else nan,
         scale=nan if in_bytes else growth.scale,
-        levels=growth.levels,
-        lowest=grown.lowest,
-        highest=grown.highest,
-        reason=growth.reason,
-        constant_p=growth.constant_p,
-        law=growth.law,
         rivals=";".join(growth.rivals),
-        verdict=grown.verdict,
     )
 
 
 def _along(cells: list[CellRecord], axis: str) -> list[Grown]:
-    by_variant: dict[str, list[CellRecord]] = {}
-    for cell in cells:
-        by_variant.setdefault(cell.variant, []).append(cell)
     found = []
-    for _, own in sorted(by_variant.items()):
+    for _, same in groupby(cells, lambda cell: cell.variant):  # a sweep is in their order
+        own = list(same)
         phases = (SGD_PHASE,) if own[0].method == SGD else PHASES
         found += [_grown(own, axis, phase) for phase in phases]
         if any(map(_peak, own)):
@@ -180,17 +151,14 @@ def _grown(cells: list[CellRecord], axis: str, phase: str) -> Grown:
 
 
 def _verdict(growth: Growth, axis: str, phase: str) -> str:
-    """The paper's claim: near-constant in d and n, linear in the others, prepared once for all t.
-
-    An SGD step knows neither t nor b, so it is held against near-constant there.
-    """
+    """The paper: near-constant in d and n, linear in the others, prepared once for all t."""
+    # An SGD step knows neither t nor b, so it is held against near-constant there.
     if phase == MEMORY:
         return ""
     constant = axis in "dn" or (axis, phase) in _INDEPENDENT
-    name, finding = (
-        ("near-constant", near_constant(growth)) if constant else ("linear", linear(growth))
-    )
-    return f"{name}: {finding}"
+    if constant:
+        return f"near-constant: {near_constant(growth)}"
+    return f"linear: {linear(growth)}"
 
 
 def _peak(cell: CellRecord) -> list[float]:
@@ -201,7 +169,7 @@ def _peak(cell: CellRecord) -> list[float]:
 
 def phase_seconds(cell: CellRecord, phase: str) -> list[float]:
     """Positive wall seconds of one phase, a sample per round."""
-    of_phase: Mapping[str, Seconds] = {
+    of_phase = {
         "prepare": prepare,
         "steps": all_steps,
         "total": whole_call,

@@ -4,13 +4,13 @@ All variants of a block were sampled in turn, so that a round's times pair up: w
 down cancels. The reference is null-space teleport with the engine that ``auto`` picks.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from bench.statistics.medians import Estimate
 from bench.storage.records import CellRecord
 from reports.run.run import NULLSPACE, SGD, as_float
-from reports.tables.columns import Row
-from reports.tables.runtime import Seconds, paired, per_step, wall_samples, whole_call
+from reports.tables.columns import Row, row_of
+from reports.tables.runtime import Seconds, estimated, paired, per_step, wall_samples, whole_call
 
 _UNKNOWN = Estimate(float("nan"), float("nan"), float("nan"), 0)
 
@@ -48,45 +48,24 @@ class RatioRow(Row, frozen=True):
 
 def ratio_rows(cells: Sequence[CellRecord]) -> list[RatioRow]:
     """A row per cell that is ok and was sampled in turn with a reference that is."""
-    return list(_rows(cells))
-
-
-def _rows(cells: Sequence[CellRecord]) -> Iterator[RatioRow]:
     reference = {
         (cell.block_id, cell.session): cell
         for cell in reversed(cells)
         if cell.variant == NULLSPACE and cell.status == "ok"
     }
-    for cell in cells:
-        under = reference.get((cell.block_id, cell.session))
-        if under is not None and under is not cell and cell.status == "ok":
-            yield _row(cell, under)
+    pairs = ((cell, reference.get((cell.block_id, cell.session))) for cell in cells)
+    return [_row(a, b) for a, b in pairs if b is not None and a is not b and a.status == "ok"]
 
 
 def _row(cell: CellRecord, under: CellRecord) -> RatioRow:
     step = _ratio(cell, under, per_step(cell), per_step(under))
     call = _ratio(cell, under, whole_call, whole_call) if cell.method != SGD else _UNKNOWN
-    return RatioRow(
-        cell_id=cell.cell_id,
-        method=cell.method,
-        variant=cell.variant,
+    return row_of(
+        RatioRow,
+        cell,
         reference=under.variant,
-        model=cell.model,
-        dataset=cell.dataset,
-        device=cell.device,
-        dtype=cell.dtype,
-        t=cell.t,
-        d=cell.d,
-        n=cell.n,
-        l=cell.l,
-        b=cell.b,
-        step_ratio=step.value,
-        step_ratio_low=step.low,
-        step_ratio_high=step.high,
-        call_ratio=call.value,
-        call_ratio_low=call.low,
-        call_ratio_high=call.high,
-        operations=cell.operations,
+        **estimated("step_ratio", step),
+        **estimated("call_ratio", call),
         reference_operations=as_float(under.operations),
         rounds=float(step.count),
     )

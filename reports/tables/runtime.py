@@ -15,7 +15,7 @@ from bench.spec.axes import AXES
 from bench.statistics.medians import LEVEL, Estimate, median_interval, paired_ratio
 from bench.storage.records import CellRecord, Sample
 from reports.run.run import SGD, as_float
-from reports.tables.columns import AtPoint, Row, from_columns
+from reports.tables.columns import AtPoint, Row, from_columns, row_of
 from reports.tables.roofline import Roof, share
 
 WALL = "wall"
@@ -88,13 +88,10 @@ def samples(cells: Sequence[CellRecord]) -> pd.DataFrame:
     """A ``SampleRow`` per raw sample of every cell and clock, whatever became of the cell."""
     every = [sample for cell in cells for sample in cell.samples]
     columns: dict[str, list[Any]] = {
-        "cell_id": [cell.cell_id for cell in cells for _ in cell.samples],
-        "round": [sample.round for sample in every],
-        "seconds": [sample.seconds for sample in every],
-        "prepare_s": [sample.prepare_s for sample in every],
-        "steps_s": [sample.steps_s for sample in every],
-        "clock": [sample.clock for sample in every],
+        "cell_id": [cell.cell_id for cell in cells for _ in cell.samples]
     }
+    for name in SampleRow.__struct_fields__[1:]:
+        columns[name] = [getattr(sample, name) for sample in every]
     return from_columns(columns, SampleRow)
 
 
@@ -152,15 +149,17 @@ def step_by_round(sgd: CellRecord | None) -> dict[int | None, float]:
 
 
 def paired(
-    cell: CellRecord,
-    under: Mapping[int | None, float],
-    above: Seconds,
-    level: float = LEVEL,
+    cell: CellRecord, under: Mapping[int | None, float], above: Seconds, level: float = LEVEL
 ) -> Estimate:
     """Median over rounds of ``above(sample)`` over what ``under`` has for the same round."""
     pairs = [(above(s), under.get(s.round, 0.0)) for s in wall_samples(cell)]
     known = [(a, u) for a, u in pairs if isfinite(a) and isfinite(u) and u > 0]
     return paired_ratio([a for a, _ in known], [u for _, u in known], level)
+
+
+def estimated(column: str, found: Estimate) -> dict[str, float]:
+    """A column with the bounds of its interval beside it."""
+    return {column: found.value, f"{column}_low": found.low, f"{column}_high": found.high}
 
 
 def _cell_row(cell: CellRecord, sgd_steps: Mapping[int | None, float], roof: Roof) -> CellRow:
@@ -170,8 +169,9 @@ def _cell_row(cell: CellRecord, sgd_steps: Mapping[int | None, float], roof: Roo
     total = summary([whole_call(s) for s in wall], level)
     step = paired(cell, sgd_steps, per_step(cell), level)
     call = paired(cell, sgd_steps, whole_call, level)
-    return CellRow(
-        **{name: getattr(cell, name) for name in _AS_RECORDED},
+    return row_of(
+        CellRow,
+        cell,
         samples=len(_on_wall(cell)),
         median_s=total.value,
         ci_low_s=total.low,
@@ -179,12 +179,8 @@ def _cell_row(cell: CellRecord, sgd_steps: Mapping[int | None, float], roof: Roo
         prepare_s=summary([prepare(s) for s in wall]).value / (cell.b or nan),
         step_s=summary([per_step(cell)(s) for s in wall]).value,
         sgd_s=summary(list(sgd_steps.values()) if wall else []).value,
-        sgd_steps=step.value,
-        sgd_steps_low=step.low,
-        sgd_steps_high=step.high,
-        call_sgd_steps=call.value,
-        call_sgd_steps_low=call.low,
-        call_sgd_steps_high=call.high,
+        **estimated("sgd_steps", step),
+        **estimated("call_sgd_steps", call),
         guarantee=cell.guarantee or "",
         flags=";".join(cell.flags),
         stop_reason=(cell.stop.reason if cell.stop else None) or "",
@@ -193,14 +189,6 @@ def _cell_row(cell: CellRecord, sgd_steps: Mapping[int | None, float], roof: Roo
         operations_share=share(roof, cell, "operations_share", total.value),
         bytes_share=share(roof, cell, "bytes_share", total.value),
     )
-
-
-# Columns of a cell that are fields of its record; what is missing here, a row asks for.
-_AS_RECORDED = (
-    *("cell_id", "method", "variant", "model", "dataset", "device", "dtype", *AXES),
-    *("status", "reason", "steps_done", "peak_memory_bytes", "operations", "bytes", "block_id"),
-    *("reserved_memory_bytes", "memory_note", "operations_note"),
-)
 
 
 def _row_order(row: CellRow) -> tuple[Any, ...]:

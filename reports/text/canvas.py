@@ -166,13 +166,9 @@ def _swatch(style: Style) -> Drawing:
 
 
 def log_ticks(axes: Axes, low: float, high: float, *, seconds: bool = False) -> None:
-    """Ticks of a logarithmic y axis, labelled in our own characters.
+    """Ticks of a logarithmic y axis from ``low`` > 0 to ``high``, in our own characters.
 
-    Args:
-        axes: its y limits are set to ``low`` and ``high``.
-        low: smallest value shown, > 0.
-        high: largest value shown.
-        seconds: print times in sensible units instead of plain numbers.
+    With ``seconds`` times in sensible units instead of plain numbers.
     """
     axes.set_ylim(low, high)
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)

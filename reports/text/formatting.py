@@ -1,7 +1,7 @@
 """Numbers as a reader wants them: three digits, a sensible unit, a dash where nothing is known."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from bench.spec.axes import AXES
@@ -66,22 +66,19 @@ def seconds(value: float) -> str:
 
 def seconds_interval(value: float, low: float, high: float) -> str:
     """A time and its interval in one unit, ``12.3 ms [11.9, 13.0]``; no interval if unknown."""
-    if not (math.isfinite(low) and math.isfinite(high)):
-        return seconds(value)
     scale, _ = _unit(value)
-    return f"{seconds(value)} {bracket(low / scale, high / scale)}"
+    return seconds(value) + _bracket(low / scale, high / scale)
 
 
 def interval(value: float, low: float, high: float) -> str:
     """A number and its interval, ``3.10 [2.95, 3.31]``; no interval if unknown."""
-    if not (math.isfinite(low) and math.isfinite(high)):
-        return number(value)
-    return f"{number(value)} {bracket(low, high)}"
+    return number(value) + _bracket(low, high)
 
 
-def bracket(low: float, high: float) -> str:
-    """``[low, high]``, kept on one line."""
-    return f"[{number(low)},{_NBSP}{number(high)}]"
+def _bracket(low: float, high: float, write: Callable[[float], str] = number) -> str:
+    """`` [low, high]``, kept on one line; nothing if unknown."""
+    known = math.isfinite(low) and math.isfinite(high)
+    return f" [{write(low)},{_NBSP}{write(high)}]" if known else ""
 
 
 def percent(share: float) -> str:
@@ -91,9 +88,7 @@ def percent(share: float) -> str:
 
 def percent_interval(share: float, low: float, high: float) -> str:
     """A share of one and its interval as percentages, ``1.20 % [1.15, 1.31]``."""
-    if not (math.isfinite(low) and math.isfinite(high)):
-        return percent(share)
-    return f"{percent(share)} {bracket(100 * low, 100 * high)}"
+    return percent(share) + _bracket(100 * low, 100 * high)
 
 
 def memory(size: float) -> str:
@@ -132,9 +127,7 @@ def slope(value: float) -> str:
 
 def slope_interval(value: float, low: float, high: float) -> str:
     """An exponent or a slope with its interval, ``0.31 [0.25, 0.38]``."""
-    if not (math.isfinite(low) and math.isfinite(high)):
-        return slope(value)
-    return f"{slope(value)} [{slope(low)},{_NBSP}{slope(high)}]"
+    return slope(value) + _bracket(low, high, slope)
 
 
 def levels(axis: str, lowest: int | None, highest: int | None) -> str:
@@ -149,9 +142,7 @@ def tau(value: float) -> str:
 
 def listed(words: list[str]) -> str:
     """``a, b and c``."""
-    if len(words) < 2:
-        return "".join(words)
-    return ", ".join(words[:-1]) + " and " + words[-1]
+    return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
 
 
 def _unit(value: float) -> tuple[float, str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import prod
 
 import torch
 from torch import Tensor
@@ -51,10 +52,8 @@ class Convolution(Operator):
 
     def columns(self, x: Tensor, limit: int) -> Iterator[Tensor]:
         """Patches, a few samples or a few lines of one sample at a time."""
-        yield from self._patches(self._padded(x), self.stride, limit)
-
-    def _padded(self, x: Tensor) -> Tensor:
-        return F.pad(x, [p for pad in reversed(self.padding) for p in (pad, pad)])
+        padded = F.pad(x, [p for pad in reversed(self.padding) for p in (pad, pad)])
+        yield from self._patches(padded, self.stride, limit)
 
     def _patches(self, x: Tensor, stride: Sequence[int], limit: int) -> Iterator[Tensor]:
         """Windows over a padded input, flattened to [groups, columns, features]."""
@@ -63,7 +62,7 @@ class Convolution(Operator):
             zip(self.kernel, stride, self.dilation, strict=True), start=2
         ):
             windows = windows.unfold(axis, holes * (size - 1) + 1, step)[..., ::holes]
-        lines, line = windows.shape[2], windows[0, 0, 0].numel() // _product(self.kernel)
+        lines, line = windows.shape[2], windows[0, 0, 0].numel() // prod(self.kernel)
         samples = max(1, limit // (lines * line))
         rows = lines if samples > 1 else max(1, min(lines, limit // line))
         for some in torch.split(windows, samples):
@@ -76,11 +75,8 @@ class Convolution(Operator):
         places = [0, *range(3, 3 + space)]
         patch = [2, *range(3 + space, 3 + 2 * space)]
         ordered = grouped.permute(1, *places, *patch)
-        return ordered.reshape(self.groups, -1, windows.shape[1] // self.groups * self._taps)
-
-    @property
-    def _taps(self) -> int:
-        return _product(self.kernel)
+        features = windows.shape[1] // self.groups * prod(self.kernel)
+        return ordered.reshape(self.groups, -1, features)
 
     @property
     def _output_padding(self) -> Sizes:
@@ -133,10 +129,3 @@ def sizes(value: int | Sequence[int], space: int) -> Sizes:
     if isinstance(value, int):
         return (value,) * space
     return tuple(value) * (space if len(value) == 1 else 1)
-
-
-def _product(values: Sequence[int]) -> int:
-    product = 1
-    for value in values:
-        product *= value
-    return product

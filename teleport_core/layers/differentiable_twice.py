@@ -1,6 +1,6 @@
 """A forward pass that torch can differentiate twice: nothing fused in it that cannot be."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -14,13 +14,7 @@ from teleport_core.layers.registry import ONCE_DIFFERENTIABLE, adapter_of
 class _Unfused(TorchFunctionMode):
     """Takes apart the calls that cannot be differentiated twice, and watches nothing."""
 
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Any,
-        args: tuple[Any, ...] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         adapter = adapter_of(func) if func in ONCE_DIFFERENTIABLE else None
         return (adapter or func)(*args, **dict(kwargs or {}))
 

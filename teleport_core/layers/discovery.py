@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from teleport_core.layers.layer import Layer, groups_of
 from teleport_core.layers.tape import Use
@@ -61,12 +60,8 @@ def linear_layers(problem: Problem) -> list[Layer]:
 def _why_held(name: str, seen: Seen) -> str:
     if name in seen.rows:
         return "used in embedding"
-    biased = [use.bias for use in seen.uses if use.bias is not None]
-    return (
-        "a bias whose weight does not move with it"
-        if any(b[0] == name for b in biased)
-        else ("not used")
-    )
+    is_bias = any(use.bias is not None and use.bias[0] == name for use in seen.uses)
+    return "a bias whose weight does not move with it" if is_bias else "not used"
 
 
 def _alike(uses: list[Use]) -> bool:
@@ -86,7 +81,8 @@ def _alike(uses: list[Use]) -> bool:
 
 def _cut(name: str, uses: list[Use], bias: str | None, seen: Seen) -> list[Layer]:
     """Rows that are used together stay together; groups are independent."""
-    looked_up = _looked_up(name, seen)
+    tokens = [some.reshape(-1) for some in seen.rows.get(name, [])]
+    looked_up = torch.unique(torch.cat(tokens)) if tokens else None
     if all(use.weight[1] == uses[0].weight[1] for use in uses):
         groups = groups_of(uses[0])
         part = uses[0].weight[1]
@@ -108,11 +104,6 @@ def _span(use: Use) -> tuple[int, int]:
     name, view = use.weight
     whole = View(None, view.transposed)(use.tape.parameters[name])
     return view.rows or (0, len(whole))
-
-
-def _looked_up(name: str, seen: Seen) -> Tensor | None:
-    tokens = seen.rows.get(name)
-    return None if tokens is None else torch.unique(torch.cat([t.reshape(-1) for t in tokens]))
 
 
 def _moving_bias(name: str, uses: list[Use], seen: Seen) -> str | None:

@@ -22,8 +22,6 @@ class Layer:
     Attributes:
         weight: name of the weight.
         bias: name of the bias when it moves together with the weight, else None.
-        uses: in the forward pass.
-        part: which rows of the weight.
         group: which group of the uses' operator.
         looked_up: rows that the model also looks up, as an embedding does; they must stay.
     """

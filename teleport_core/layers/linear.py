@@ -1,5 +1,7 @@
 """z = x W^T, and the calls that come down to it: F.linear, addmm, products with a weight."""
 
+# ruff: noqa: A002  (an adapter has the argument names of its function)
+
 from collections.abc import Iterator
 
 import torch
@@ -50,7 +52,7 @@ def flat(x: Tensor) -> Tensor:
     return x.reshape(-1, x.shape[-1])
 
 
-def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:  # noqa: A002
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """``torch.nn.functional.linear``; a bias of another shape than [out] is added to the whole."""
     if weight.dim() != 2:
         return torch.nn.functional.linear(input, weight, bias)
@@ -60,12 +62,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 def addmm(
-    input: Tensor,  # noqa: A002
-    mat1: Tensor,
-    mat2: Tensor,
-    *,
-    beta: float = 1,
-    alpha: float = 1,
+    input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: float = 1
 ) -> Tensor:
     """``torch.addmm``, bias + x W with W [in, out], as GPT-2 has it."""
     if beta == alpha == 1 and is_weight(mat2) and input.shape == mat2.shape[1:]:
@@ -73,7 +70,7 @@ def addmm(
     return torch.addmm(input, mat1, mat2, beta=beta, alpha=alpha)
 
 
-def matmul(input: Tensor, other: Tensor) -> Tensor:  # noqa: A002
+def matmul(input: Tensor, other: Tensor) -> Tensor:
     """``torch.matmul`` and the operator @: x W, or W x."""
     if is_weight(other) and other.dim() == 2:
         return use(LINEAR, input, other.t(), None)
@@ -84,6 +81,6 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:  # noqa: A002
     return torch.matmul(input, other)
 
 
-def reversed_matmul(input: Tensor, other: Tensor) -> Tensor:  # noqa: A002
+def reversed_matmul(input: Tensor, other: Tensor) -> Tensor:
     """``Tensor.__rmatmul__``: other @ input."""
     return matmul(other, input)

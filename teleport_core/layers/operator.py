@@ -34,9 +34,7 @@ class Operator(ABC):
     def columns(self, x: Tensor, limit: int) -> Iterator[Tensor]:
         """The inputs that each group sees, in pieces [groups, columns, features].
 
-        Args:
-            x: the input.
-            limit: columns that a piece may have, where that can be arranged.
+        A piece has up to ``limit`` columns, where that can be arranged.
         """
 
     def places(self, z: Tensor) -> int:

@@ -1,5 +1,7 @@
 """LSTM, GRU and plain recurrent layers, step by step: each weight is used at every time step."""
 
+# ruff: noqa: A002  (an adapter has the argument names of its function)
+
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -84,17 +86,14 @@ def _run(
     bias, layers, _, _, bidirectional, batch_first = options
     directions = 2 if bidirectional else 1
     count = int(layers) * directions
-    weights = [_named(list(part), bool(bias)) for part in _pieces(flat, count)]
+    size = len(flat) // count
+    parts = (list(flat[i * size : (i + 1) * size]) for i in range(count))
+    weights = [_named(part, bool(bias)) for part in parts]
     x = x.transpose(0, 1) if batch_first else x
     states = [tuple(start[i] for start in starts) for i in range(count)]
     x, ends = _layers(cell, x, states, weights, directions)
     x = x.transpose(0, 1) if batch_first else x
     return x, [torch.stack(each) for each in zip(*ends, strict=True)]
-
-
-def _pieces(flat: Sequence[Tensor], count: int) -> list[Sequence[Tensor]]:
-    size = len(flat) // count
-    return [flat[i * size : (i + 1) * size] for i in range(count)]
 
 
 def _named(part: list[Tensor], bias: bool) -> list[Tensor | None]:
@@ -112,7 +111,7 @@ def _refuse_packed(hx: object) -> None:
         )
 
 
-def lstm(input: Tensor, hx: Sequence[Tensor], flat: Sequence[Tensor], *options: bool) -> States:  # noqa: A002
+def lstm(input: Tensor, hx: Sequence[Tensor], flat: Sequence[Tensor], *options: bool) -> States:
     """``torch.lstm``, as nn.LSTM calls it."""
     _refuse_packed(hx)
     x, (h, c) = _run(_lstm_cell, input, hx, flat, options)
@@ -120,11 +119,7 @@ def lstm(input: Tensor, hx: Sequence[Tensor], flat: Sequence[Tensor], *options: 
 
 
 def _single(
-    cell: Cell,
-    input: Tensor,  # noqa: A002
-    hx: Tensor,
-    flat: Sequence[Tensor],
-    *options: bool,
+    cell: Cell, input: Tensor, hx: Tensor, flat: Sequence[Tensor], *options: bool
 ) -> States:
     """``torch.gru``, ``torch.rnn_tanh`` and ``torch.rnn_relu``."""
     _refuse_packed(hx)
@@ -139,7 +134,7 @@ rnn_relu = partial(_single, _relu_cell)
 
 def _one_step(
     cell: Cell,
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     hx: Tensor | Sequence[Tensor],
     w_ih: Tensor,
     w_hh: Tensor,

@@ -17,20 +17,14 @@ Adapter = Callable[..., Any]
 
 _ADAPTERS: dict[Any, Adapter] = {
     F.linear: linear,
-    torch.addmm: addmm,
-    Tensor.addmm: addmm,
-    torch.matmul: matmul,
-    Tensor.matmul: matmul,
-    Tensor.__matmul__: matmul,
+    **dict.fromkeys((torch.addmm, Tensor.addmm), addmm),
+    **dict.fromkeys((torch.matmul, Tensor.matmul, Tensor.__matmul__), matmul),
+    **dict.fromkeys((torch.mm, Tensor.mm), matmul),
     Tensor.__rmatmul__: reversed_matmul,
-    torch.mm: matmul,
-    Tensor.mm: matmul,
-    F.conv1d: convolve,
-    F.conv2d: convolve,
-    F.conv3d: convolve,
-    F.conv_transpose1d: convolve_transposed,
-    F.conv_transpose2d: convolve_transposed,
-    F.conv_transpose3d: convolve_transposed,
+    **dict.fromkeys((F.conv1d, F.conv2d, F.conv3d), convolve),
+    **dict.fromkeys(
+        (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d), convolve_transposed
+    ),
     F.multi_head_attention_forward: multi_head_attention,
     torch.lstm: recurrent.lstm,
     torch.gru: recurrent.gru,

@@ -51,12 +51,7 @@ def convolve_transposed(
     """``torch.nn.functional.conv_transpose1d``, ``2d`` and ``3d``."""
     kernel = tuple(weight.shape[2:])
     space = len(kernel)
-    operator = TransposedConvolution(
-        kernel,
-        sizes(stride, space),
-        sizes(padding, space),
-        sizes(dilation, space),
-        groups,
-        output_padding=sizes(output_padding, space),
-    )
+    given = (stride, padding, dilation, output_padding)
+    steps, pads, holes, more = (sizes(value, space) for value in given)
+    operator = TransposedConvolution(kernel, steps, pads, holes, groups, output_padding=more)
     return batched(operator, input, weight, bias)

@@ -6,7 +6,7 @@ linear uses; views and reads of a shape are no use; whatever else makes a tensor
 parameter fixed.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -83,13 +83,7 @@ class _Watch(TorchFunctionMode):
         self._tracked = {id(leaf): (leaf, name) for name, leaf in leaves.items()}
         self._inside: set[Any] = set()
 
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Any,
-        args: tuple[Any, ...] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         given = dict(kwargs or {})
         if func is use:
             return self._use(*args, **given)
@@ -199,11 +193,7 @@ def watch(problem: Problem) -> Seen:
     Raises:
         ModelError: an input of a layer is overwritten later in the forward pass.
     """
-    counted = set(problem.counted())
-    leaves = {
-        name: value.detach().requires_grad_(name in counted)
-        for name, value in problem.parameters().items()
-    }
+    leaves = problem.leaves(problem.detached())
     versions = {name: leaf._version for name, leaf in leaves.items()}
     first = next(iter(leaves.values()))
     tape = Tape(

@@ -20,7 +20,6 @@ class Climb(NamedTuple):
     """What is asked of an engine.
 
     Attributes:
-        lr: learning rate of the ascent.
         steps: at most so many.
         cap: no step is taken once ||g||^2 has reached it.
         rule: the rank rule of the free spaces.
@@ -56,9 +55,9 @@ class EngineState(State, ABC):
     def freedoms(self) -> Iterator[tuple[str, bool, int]]:
         """(weight, fed by data alone, free dimensions) of every layer that may move."""
 
-    @abstractmethod
     def something_moves(self) -> bool:
         """Whether any layer can move uphill, as far as is known before the first step."""
+        return True
 
     def something_free(self) -> bool:
         """Whether any layer has a free direction, used or not."""

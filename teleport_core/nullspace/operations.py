@@ -4,18 +4,9 @@ from collections.abc import Sequence
 from functools import partial
 from itertools import pairwise
 
+from teleport_core import operations as of
 from teleport_core.nullspace.half_hvp.projection import projects_product
-from teleport_core.operations import (
-    NOTHING,
-    Operations,
-    Phases,
-    cholesky_inverse,
-    double_backward,
-    eigh,
-    product,
-    svd,
-    total,
-)
+from teleport_core.operations import NOTHING, Operations, Phases
 
 _FLOAT64 = 8
 
@@ -26,10 +17,10 @@ def textbook(widths: Sequence[int], n: int, bias: bool, itemsize: int) -> Phases
     With bases [features, k] at k = min(features, n); below tau = 1 they may be smaller.
     """
     layers = list(pairwise(widths))
-    prepare = [product(i, o, n, itemsize) + svd(i + bias, n) for i, o in layers]
-    projections = [product(i + bias, o, min(i + bias, n), itemsize) * 2 for i, o in layers]
-    step = double_backward(layers, n, itemsize) + total(projections)
-    return {"prepare": total(prepare), "step": step}
+    prepare = [of.product(i, o, n, itemsize) + of.svd(i + bias, n) for i, o in layers]
+    projections = [of.product(i + bias, o, min(i + bias, n), itemsize) * 2 for i, o in layers]
+    step = of.double_backward(layers, n, itemsize) + of.total(projections)
+    return {"prepare": of.total(prepare), "step": step}
 
 
 def half_hvp(widths: Sequence[int], n: int, bias: bool, itemsize: int) -> Phases:
@@ -37,7 +28,7 @@ def half_hvp(widths: Sequence[int], n: int, bias: bool, itemsize: int) -> Phases
 
     What only the first step does is in "prepare". Where no layer moves no step is taken.
     """
-    mm = partial(product, itemsize=itemsize)
+    mm = partial(of.product, itemsize=itemsize)
     layers = list(pairwise(widths))
     prepare, step = NOTHING, NOTHING
     moves = any(n < i + bias for i in widths[1:-1])
@@ -61,19 +52,17 @@ def half_hvp(widths: Sequence[int], n: int, bias: bool, itemsize: int) -> Phases
 
 def _update(i: int, o: int, n: int, bias: bool, itemsize: int) -> Operations:
     """D (P R{X})^T with a basis of n columns, and the bias; D R{X}^T is projected if thin."""
-    mm = partial(product, itemsize=itemsize)
+    mm = partial(of.product, itemsize=itemsize)
     if projects_product(i, o, n, n):
         return mm(i, o, n) * 3 + (mm(o, n, 1) if bias else NOTHING)
     return mm(i, n, n) * 2 + mm(i, o, n) + (mm(n, n, 1) + mm(o, n, 1) if bias else NOTHING)
 
 
 def _gram_basis(features: int, n: int, itemsize: int) -> Operations:
-    """Gram matrix K and a basis from it, all in float64.
-
-    With fewer samples than features Q = X^T L^-T, K = L L^T, as for well conditioned inputs; for
-    inputs in float64 alone Q is then mended, by two more products. Else eigenvectors of K.
-    """
+    """Gram matrix K and a basis from it, all in float64."""
+    # With fewer samples than features Q = X^T L^-T, K = L L^T, as for well conditioned inputs; for
+    # inputs in float64 alone Q is then mended, by two more products. Else eigenvectors of K.
     if n >= features:
-        return product(features, features, n, _FLOAT64) + eigh(features)
+        return of.product(features, features, n, _FLOAT64) + of.eigh(features)
     mended = itemsize == _FLOAT64
-    return product(features, n, n, _FLOAT64) * (4 if mended else 2) + cholesky_inverse(n)
+    return of.product(features, n, n, _FLOAT64) * (4 if mended else 2) + of.cholesky_inverse(n)

@@ -164,17 +164,8 @@ class NullSpaceTeleporter(Teleporter):
         # Below tau = 1 spaces are not exact; the loosest of those in use holds the others.
         loosest = min(ascent.taus, default=self.tau)
         exact = loosest == 1.0 and self.rule in ("numerical", "energy")
-        return TeleportResult(
-            status=ascent.status,
-            steps_done=ascent.steps_done,
-            loss=ascent.loss,
-            grad_norm_sq=ascent.grad_norm_sq,
-            null_dims=_null_dims(state, exact=exact),
-            guarantee=Guarantee.EXACT_ON_BATCH if exact else Guarantee.APPROXIMATE,
-            held=state.held,
-            taus=ascent.taus,
-            lengths=ascent.lengths,
-        )
+        guarantee = Guarantee.EXACT_ON_BATCH if exact else Guarantee.APPROXIMATE
+        return ascent.result(guarantee, _null_dims(state, exact=exact), state.held)
 
 
 def _null_dims(state: EngineState, *, exact: bool) -> dict[str, list[int] | None]:

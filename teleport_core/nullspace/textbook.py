@@ -34,10 +34,6 @@ class TextbookState(EngineState):
         for layer, basis in zip(self.layers, self.bases, strict=True):
             yield layer.weight, layer.data_fed, basis.free
 
-    def something_moves(self) -> bool:
-        """Only the projected gradient tells."""
-        return True
-
     def advance(self, problem: Problem, climb: Climb) -> Ascent:
         """Algorithm 1, lines 5-11."""
         ascent = climbed(problem, self, climb)
@@ -73,11 +69,8 @@ def climbed(problem: Problem, state: TextbookState, climb: Climb) -> Ascent:
         start = problem.copy()
 
     def visit(parameters: Parameters) -> Point:
-        counted = problem.counted()
-        leaves = parameters | {
-            name: parameters[name].detach().requires_grad_(True) for name in counted
-        }
-        loss, gradient = gradient_at(problem, leaves, counted, differentiable=True)
+        leaves = problem.leaves(parameters)
+        loss, gradient = gradient_at(problem, leaves, problem.counted(), differentiable=True)
         with BACKWARD:
             norm_sq = squared_norm(gradient.values())
 

@@ -27,11 +27,10 @@ def gradient_norm_sq(loss: Tensor, leaves: Sequence[Tensor]) -> Tensor:
 
 
 class _Norms:
-    """Takes the norm of each gradient of one backward pass and hands on zeros that take no room.
+    """Takes the norm of each gradient of one backward pass and hands on zeros that take no room."""
 
-    Any other pass is left alone: one inside it, as of a block that computes its inputs again, and
-    all later ones, should an interrupt have left a hook on a parameter.
-    """
+    # Any other pass is left alone: one inside it, as of a block that computes its inputs again, and
+    # all later ones, should an interrupt have left a hook on a parameter.
 
     def __init__(self) -> None:
         self.taken: dict[int, Tensor] = {}

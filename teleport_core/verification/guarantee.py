@@ -17,7 +17,7 @@ from teleport_core.interface import Guarantee, State
 from teleport_core.norms import distance
 from teleport_core.problem import Parameters, Problem
 from teleport_core.torch_private import tree_map
-from teleport_core.verification.reference import Look, is_number, leaves_of, look, output_change
+from teleport_core.verification.reference import Look, is_number, look, output_change
 
 # Outputs computed twice differ by so many eps at the most, whatever the weights in between.
 _ROUNDING_EPS = 1000
@@ -35,7 +35,9 @@ def require_gradient(problem: Problem, seen: Look, grad_norm_sq: float) -> None:
     off, size = abs(grad_norm_sq - seen.grad_norm_sq), max(grad_norm_sq, seen.grad_norm_sq)
     if not off > 10 * _eps(problem) ** 0.5 * size:
         return
-    if off <= 10 * _range_of_norms(problem) or off <= 10 * _error_of_loss(problem) * size:
+    # Their range where parameters change by a few eps.
+    norms = [each.grad_norm_sq for each in _perturbed(problem, problem.detached())]
+    if off <= 10 * (max(norms) - min(norms)) or off <= 10 * _error_of_loss(problem) * size:
         return
     raise ModelError(
         f"expected ||g||^2 = {seen.grad_norm_sq:.6g}, as the model's own backward pass gives; the "
@@ -87,17 +89,9 @@ def _movement(problem: Problem, state: State) -> float:
     return max(moves)
 
 
-def _range_of_norms(problem: Problem) -> float:
-    """The range of ||g||^2 where parameters change by a few eps."""
-    found = [each.grad_norm_sq for each in _perturbed(problem, problem.detached())]
-    return max(found) - min(found)
-
-
 def _unsure(problem: Problem, state: State, before: Look) -> float:
-    """How much outputs change, relative to themselves, where the start changes by a few eps.
-
-    Much, where an output is a small difference of large numbers.
-    """
+    """How much outputs change, relative to themselves, where the start changes by a few eps."""
+    # Much, where an output is a small difference of large numbers.
     looks = _perturbed(problem, problem.detached() | state.before)
     return max(output_change(before, each) for each in looks)
 
@@ -107,16 +101,17 @@ def _perturbed(problem: Problem, parameters: Parameters) -> list[Look]:
     generator = torch.Generator().manual_seed(0)
     found = []
     for _ in range(_PERTURBATIONS):
-        moved = {n: v * (1 + eps * _normal(v, generator)) for n, v in parameters.items()}
-        found.append(look(problem, leaves_of(problem, moved)))
+        moved = {
+            n: v * (1 + eps * torch.randn(v.shape, generator=generator).to(v))
+            for n, v in parameters.items()
+        }
+        found.append(look(problem, problem.leaves(moved)))
     return found
 
 
 def _error_of_loss(problem: Problem) -> float:
-    """The error of dL/do in the model's dtype beside float64, relative to dL/do.
-
-    Softmax minus one-hot is a difference of nearly equal numbers where a net fits its batch.
-    """
+    """The error of dL/do in the model's dtype beside float64, relative to dL/do."""
+    # Softmax minus one-hot is a difference of nearly equal numbers where a net fits its batch.
     found = []
     for dtype in (None, torch.float64):
         leaves: list[Tensor] = []
@@ -142,10 +137,6 @@ def _error_of_loss(problem: Problem) -> float:
         return 0.0
     size = float(found[1].norm())
     return float((found[0] - found[1]).norm()) / size if size else math.inf
-
-
-def _normal(like: Tensor, generator: torch.Generator) -> Tensor:
-    return torch.randn(like.shape, generator=generator).to(like)
 
 
 def _dtype(problem: Problem) -> torch.dtype:

@@ -31,17 +31,13 @@ def check_problem(problem: Problem) -> float:
     with torch.no_grad():
         first = _evaluate(problem)
         second = _evaluate(problem)
-    if abs(first - second) > _tolerance(problem) * max(abs(first), abs(second)):
+    eps = max(torch.finfo(p.dtype).eps for p in problem.parameters().values())
+    if abs(first - second) > _REPEAT_TOLERANCE_EPS * eps * max(abs(first), abs(second)):
         raise ModelError(
             f"expected a loss that depends on the parameters alone; two calls gave {first!r} and "
             f"{second!r}: switch off the random layer (model.eval()) or fix its mask"
         )
     return first
-
-
-def _tolerance(problem: Problem) -> float:
-    dtypes = [p.dtype for p in problem.parameters().values()]
-    return _REPEAT_TOLERANCE_EPS * max(torch.finfo(dtype).eps for dtype in dtypes)
 
 
 def _check_inputs(problem: Problem) -> None:

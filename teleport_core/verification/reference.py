@@ -33,7 +33,7 @@ def look(problem: Problem, parameters: Parameters | None = None) -> Look:
     """
     if parameters is None and any(p._backward_hooks for p in problem.parameters().values()):
         # A hook changes what arrives, not what the gradient is.
-        parameters = leaves_of(problem, problem.detached())
+        parameters = problem.leaves(problem.detached())
     values: Parameters = dict(problem.parameters()) if parameters is None else parameters
     wanted = [values[name] for name in problem.counted()]
     with torch.enable_grad():
@@ -61,12 +61,6 @@ def output_change(before: Look, after: Look) -> float:
         size = float(torch.where(torch.isfinite(old), old, torch.zeros_like(old)).norm())
         changes.append(off / size if size and not math.isnan(off) else math.inf if off else 0.0)
     return max(changes, default=math.nan)
-
-
-def leaves_of(problem: Problem, parameters: Parameters) -> Parameters:
-    """Parameters of which those that count have a gradient, and none a hook."""
-    counted = set(problem.counted())
-    return {n: v.detach().requires_grad_(n in counted) for n, v in parameters.items()}
 
 
 def is_number(leaf: object) -> bool:

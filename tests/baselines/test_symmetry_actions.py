@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 import torch
+from oracles import loss_and_gradient
 from small_problems import classification
 from torch import Tensor, nn
 
@@ -20,7 +21,6 @@ from baselines.symmetry.mlp import MLP, with_ones
 from baselines.symmetry.search import Batch, slope
 from teleport_core import Problem
 from teleport_core.norms import squared_norm
-from teleport_core.objective import loss_and_gradient
 
 SIZES = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 PRE, ACT = ACTIONS = ("preactivations", "activations")

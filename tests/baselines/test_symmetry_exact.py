@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from oracles import identical, loss_and_grad_norm_sq, output_change, snapshot
+from oracles import identical, loss_and_grad_norm_sq, loss_and_gradient, output_change, snapshot
 from small_problems import batch, classification
 from torch import nn
 from torch.nn import functional as F
@@ -16,7 +16,6 @@ from baselines.symmetry.extraction import extract
 from baselines.symmetry.mlp import with_ones
 from teleport_core import Guarantee, Problem, Status, TeleportResult
 from teleport_core.norms import squared_norm
-from teleport_core.objective import loss_and_gradient
 
 PRE, ACT = "preactivations", "activations"
 WIDTHS = [20, 16, 12, 5]

@@ -100,7 +100,8 @@ def test_fits_are_the_totals_of_the_scaling_table(views, read):
     for data in views["seconds"]:
         for variant, fit in data.fits.items():
             row = table.loc[(variant, data.axis, "total")]
-            assert (fit.floor, fit.scale, fit.exponent) == (row.floor_s, row.scale, row.exponent)
+            found = (fit.growth.floor_s, fit.growth.scale, fit.growth.exponent)
+            assert found == (row.floor_s, row.scale, row.exponent)
         assert set(data.fits) == set(data.points)
     assert not any(data.fits for data in views["sgd_steps"])
 

@@ -19,7 +19,6 @@ class LayerInputs:
     """The inputs of one movable layer on one batch.
 
     Attributes:
-        layer: the layer.
         shape: (features, columns) of the representation matrix.
         sigma: its singular values, float64, descending.
         residual: sigma_{k+1} for the rank rule that was asked for.

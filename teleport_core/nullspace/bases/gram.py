@@ -32,13 +32,10 @@ class GramBasis(NamedTuple):
 
 
 def gram_bases(inputs: Sequence[Tensor], *, ones: bool) -> list[GramBasis]:
-    """For each X of one shape an orthonormal basis of the space that its columns span.
+    """For each X [features, n] of one shape an orthonormal basis of the space of its columns.
 
-    Args:
-        inputs: X [features, n] of each layer; columns are samples.
-        ones: append a row of ones, for a bias that moves with its weight.
-
-    The rank is the numerical one (``teleport_core.rank.numerical``); exact null space only.
+    Columns are samples; ``ones`` appends a row of ones, for a bias that moves with its weight. The
+    rank is the numerical one (``teleport_core.rank.numerical``); exact null space only.
     """
     rows = _samples(inputs).double()
     if ones:
@@ -91,10 +88,8 @@ def _by_eigenvectors(X: Tensor, gram: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def _orthonormal(Q: Tensor, lowest: float, eps: float) -> Tensor:
-    """Mend Q where its columns, formed with 1 / sigma, are less orthogonal than ``eps`` asks.
-
-    The error is eps / lowest^2 in float64; one Newton-Schulz step makes 3/4 e^2 of an error e.
-    """
+    """Mend Q where its columns, formed with 1 / sigma, are less orthogonal than ``eps`` asks."""
+    # The error is eps / lowest^2 in float64; one Newton-Schulz step makes 3/4 e^2 of an error e.
     if 0.1 * eps * lowest**2 > _EPS:
         return Q
     return 1.5 * Q - 0.5 * (Q @ (Q.mT @ Q))

@@ -31,7 +31,6 @@ class Space:
     """The input space of one layer; one of the two bases, or none where nothing is free.
 
     Attributes:
-        features: its dimension.
         free: dimensions in which a row of the weight may move.
         span: Q [features, k] of the inputs.
         rest: N [features, free] of what is orthogonal to them.

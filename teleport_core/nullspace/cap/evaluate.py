@@ -42,9 +42,9 @@ def visit(
     """Loss and ||g||^2, or why the point is refused: NON_FINITE or DRIFTED."""
     counted = problem.counted()
     with torch.enable_grad():
-        leaves = {name: parameters[name].detach().requires_grad_(True) for name in counted}
+        leaves = problem.leaves(parameters)
         with FORWARD:
-            loss = problem.loss({**parameters, **leaves})
+            loss = problem.loss(leaves)
             value = float(loss.detach())
         if not (math.isfinite(value) and all_finite(parameters)):
             return Status.NON_FINITE

@@ -38,10 +38,6 @@ def _shortened(problem: Problem, state: State, cap: float, result: Ascent) -> As
     problem.write(there)
     end = visit(problem, there)
     assert not isinstance(end, Status)
-    return replace(
-        result,
-        status=Status.CAPPED,
-        loss=[*result.loss[:-1], end.loss],
-        grad_norm_sq=[*result.grad_norm_sq[:-1], end.grad_norm_sq],
-        lengths=[*[1.0] * (result.steps_done - 1), share],
-    )
+    loss, norms = [*result.loss[:-1], end.loss], [*result.grad_norm_sq[:-1], end.grad_norm_sq]
+    lengths = [*[1.0] * (result.steps_done - 1), share]
+    return replace(result, status=Status.CAPPED, loss=loss, grad_norm_sq=norms, lengths=lengths)

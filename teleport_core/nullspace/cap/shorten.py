@@ -17,12 +17,8 @@ def shorten(
 ) -> tuple[float, Parameters]:
     """Where on the straight line from ``before`` to ``after`` ||g||^2 comes close to ``cap``.
 
-    Args:
-        problem: its model is not written to.
-        before: a point with ||g||^2 < cap, every parameter by name.
-        after: another, with ||g||^2 > cap.
-        cap: the bound on ||g||^2.
-        allowed: losses that may be reached.
+    ||g||^2 is below ``cap`` at ``before`` and above it at ``after``; each has every parameter by
+    name. The model is not written to. Only losses that are ``allowed`` may be reached.
 
     Returns:
         The share of the way, and the point there: ||g||^2 <= cap, and >= 0.999 cap unless the norm

@@ -15,12 +15,11 @@ from teleport_core.problem import Problem
 class DriftState(EngineState):
     """The layers of one batch with the spaces of each tau, tightest first, no two the same.
 
-    Attributes:
-        levels: by tau.
-        loosest: tau of the loosest space that a step moved in; it holds those of the others.
+    ``loosest`` is the tau of the loosest one that a step moved in; it holds those of the others.
     """
 
     levels: Levels
+    max_drift: float
     loosest: float = 1.0
 
     @property
@@ -36,18 +35,14 @@ class DriftState(EngineState):
         """Whether any tau leaves any layer a free direction, used or not."""
         return any(level.something_free() for level in self.levels.values())
 
-    def something_moves(self) -> bool:
-        """Only the projected gradient tells."""
-        return True
-
     def advance(self, problem: Problem, climb: Climb) -> Ascent:
         """The steps that max_drift allows."""
-        return self._taken(problem, highest(problem, self.levels, climb, _bound(climb)))
+        return self._taken(problem, highest(problem, self.levels, climb, self.max_drift))
 
     def advance_to_cap(self, problem: Problem, climb: Climb) -> Ascent:
         """The same; what shortens the last step keeps the loss within bounds as well."""
-        found = highest(problem, self.levels, climb, _bound(climb))
-        return self._taken(problem, below_cap(problem, found, climb.cap, _bound(climb)))
+        found = highest(problem, self.levels, climb, self.max_drift)
+        return self._taken(problem, below_cap(problem, found, climb.cap, self.max_drift))
 
     def _taken(self, problem: Problem, found: Found) -> Ascent:
         place = found.place
@@ -56,16 +51,9 @@ class DriftState(EngineState):
             self.previous = self.tightest.moved(place.previous)
         self.loosest = min(place.taus, default=1.0)
         whole = all(length == 1.0 for length in place.lengths)
-        return Ascent(
-            status=found.status,
-            steps_done=place.steps,
-            parameters=None,
-            previous=None,
-            loss=[*place.loss],
-            grad_norm_sq=[*place.grad_norm_sq],
-            taus=[*place.taus],
-            lengths=[] if whole else [*place.lengths],
-        )
+        lists = ([*place.loss], [*place.grad_norm_sq], [*place.taus])
+        lengths = [] if whole else [*place.lengths]
+        return Ascent(found.status, place.steps, None, None, *lists, lengths)
 
 
 def prepare(problem: Problem, climb: Climb) -> DriftState | None:
@@ -74,9 +62,4 @@ def prepare(problem: Problem, climb: Climb) -> DriftState | None:
         return None
     levels = nested_spaces(problem, climb.limit)
     tightest = next(iter(levels.values()))
-    return DriftState(tightest.layers, levels, held=tightest.held)
-
-
-def _bound(climb: Climb) -> float:
-    assert climb.max_drift is not None
-    return climb.max_drift
+    return DriftState(tightest.layers, levels, climb.max_drift, held=tightest.held)

@@ -45,7 +45,6 @@ class Place:
     """A visited point, within the allowed drift.
 
     Attributes:
-        parameters: the point.
         previous: the point before it; None at the start.
         loss: of every point on the way, this one included.
         grad_norm_sq: likewise.
@@ -97,13 +96,9 @@ def below_cap(problem: Problem, found: Found, cap: float, max_drift: float) -> F
     share, there = shorten(problem, place.previous, place.parameters, cap, allowed)
     seen = visit(problem, there)
     assert isinstance(seen, Visited)
-    shorter = replace(
-        place,
-        parameters=there,
-        loss=(*place.loss[:-1], seen.loss),
-        grad_norm_sq=(*place.grad_norm_sq[:-1], seen.grad_norm_sq),
-        lengths=(*place.lengths[:-1], place.lengths[-1] * share),
-    )
+    losses, norms = (*place.loss[:-1], seen.loss), (*place.grad_norm_sq[:-1], seen.grad_norm_sq)
+    lengths = (*place.lengths[:-1], place.lengths[-1] * share)
+    shorter = replace(place, parameters=there, loss=losses, grad_norm_sq=norms, lengths=lengths)
     return Found(shorter, Status.CAPPED)
 
 
@@ -161,7 +156,9 @@ class _Search:
             if isinstance(found, Status):
                 stopped = found
                 continue
-            branches.setdefault(found, (_place(tried[found]), []))[1].append(ceiling)
+            there = tried[found]
+            assert isinstance(there, Place)
+            branches.setdefault(found, (there, []))[1].append(ceiling)
         return list(branches.values()), stopped
 
     def _first(
@@ -221,8 +218,7 @@ class _Search:
         state = self._levels[0][1]
         counted = self._problem.counted()
         with torch.enable_grad(), twice_differentiable(fused=state.fused):
-            leaves = {name: parameters[name].detach().requires_grad_(True) for name in counted}
-            leaves = {**parameters, **leaves}
+            leaves = self._problem.leaves(parameters)
             _, gradient = gradient_at(self._problem, leaves, counted, differentiable=True)
             return objective_gradient(leaves, gradient, moving_names(state.layers))
 
@@ -231,8 +227,3 @@ def _as_high(place: Place, best: Place) -> bool:
     """Whether ||g||^2 is at least that of ``best``, up to rounding."""
     eps = max(torch.finfo(p.dtype).eps for p in place.parameters.values())
     return place.grad_norm_sq[-1] >= (1.0 - _ROUNDING_EPS * eps) * best.grad_norm_sq[-1]
-
-
-def _place(found: Place | Status) -> Place:
-    assert isinstance(found, Place)
-    return found

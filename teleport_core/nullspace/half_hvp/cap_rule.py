@@ -7,7 +7,6 @@ and what they write is masked from the first one on that must not be taken.
 
 import math
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -25,25 +24,6 @@ class Outcome:
     norms: list[float]
 
 
-class Decision(Protocol):
-    """Sees the norms as they come."""
-
-    def begin(self, steps: int) -> None:
-        """A run of at most ``steps`` steps begins."""
-
-    def go_on(self, step: int, norm_sq: Tensor) -> bool:
-        """Whether to carry out ``step``, given ||g||^2 before it."""
-
-    def has_direction(self, free: list[Tensor], whole: list[Tensor]) -> bool:
-        """Whether the first step is more than rounding, by norms after and before projection."""
-
-    def admit(self, value: Tensor) -> Tensor:
-        """What may be added to the weights in place of ``value``."""
-
-    def outcome(self) -> Outcome:
-        """How it ended; the one place where the host may wait for the device."""
-
-
 @dataclass
 class HostDecision:
     """Reads every norm as soon as it is there; nothing is computed in vain."""
@@ -54,11 +34,11 @@ class HostDecision:
     steps: int = 0
 
     def begin(self, steps: int) -> None:
-        """Forget what was."""
+        """A run of at most ``steps`` steps begins: forget what was."""
         self.norms, self.lost, self.steps = [], False, steps
 
     def go_on(self, step: int, norm_sq: Tensor) -> bool:
-        """Stop at CAP, and at a norm that is not finite."""
+        """Whether to carry out ``step``: not at CAP, nor at a norm that is not finite."""
         if step >= self.steps:
             return False
         norm = float(norm_sq)
@@ -66,7 +46,10 @@ class HostDecision:
         return math.isfinite(norm) and norm < self.cap
 
     def has_direction(self, free: list[Tensor], whole: list[Tensor]) -> bool:
-        """Any layer's will do: the rule of ``_any_direction``, for what the host has read."""
+        """Whether the first step is more than rounding, by norms after and before projection.
+
+        Any layer's will do: the rule of ``_any_direction``, for what the host has read.
+        """
         share = ROUNDING_EPS * torch.finfo(free[0].dtype).eps
         after = [norm for norms in free for norm in norms.tolist()]
         before = [norm for norms in whole for norm in norms.tolist()]
@@ -75,7 +58,7 @@ class HostDecision:
         return not self.lost
 
     def admit(self, value: Tensor) -> Tensor:
-        """Everything: a step that must not be taken was never begun."""
+        """What may be written of it: all, as a step that must not be taken was never begun."""
         return value
 
     def outcome(self) -> Outcome:
@@ -123,6 +106,9 @@ class DeviceDecision:
         read = torch.cat([self._norms, self._lost.double().reshape(1)]).tolist()
         norms = read[: self._steps]
         return outcome_of(norms, self._cap, self._steps, lost=bool(read[-1]))
+
+
+Decision = HostDecision | DeviceDecision
 
 
 def outcome_of(norms: list[float], cap: float, steps: int, *, lost: bool) -> Outcome:

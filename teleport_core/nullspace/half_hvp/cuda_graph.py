@@ -7,7 +7,7 @@ weights: what the batch determines is copied into the tensors that the graph rea
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 from weakref import WeakKeyDictionary, ref
 
 import torch
@@ -22,13 +22,6 @@ Replay = Callable[[], None]
 
 # Graphs kept for shapes that come back, such as a shorter last batch.
 _KEPT = 4
-
-
-class Loop(Protocol):
-    """Carries out the steps of a schedule."""
-
-    def run(self, steps: int) -> Outcome:
-        """Take at most ``steps`` steps from the present weights."""
 
 
 class Eager:
@@ -69,6 +62,9 @@ class Recorded:
         """Take over what another batch of the same shape determined."""
         for mine, new in zip(_values(self.schedule), _values(schedule), strict=True):
             mine.copy_(new)
+
+
+Loop = Eager | Recorded
 
 
 def record_cuda_graph(body: Callable[[], None]) -> Replay:

@@ -20,14 +20,13 @@ The next batch cannot be prepared while this one's steps run: its activations ab
 moving layer depend on the weights these steps write.
 """
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from teleport_core.ascent import Ascent
+from teleport_core.ascent import Ascent, written
 from teleport_core.interface import Status
 from teleport_core.nullspace.engine import Climb, EngineState
 from teleport_core.nullspace.half_hvp.cuda_graph import Loop, recordings_of
@@ -57,10 +56,8 @@ class HalfHvpState(EngineState):
         return [layer for layer in self.layers if layer.basis is not None]
 
     def freedoms(self) -> Iterator[tuple[str, bool, int]]:
-        """(weight, fed by data alone, free dimensions) of every layer that counts.
-
-        The free dimensions of a layer that data alone feeds are of no use, and not computed: 0.
-        """
+        """(weight, fed by data alone, free dimensions) of every layer that counts."""
+        # The free dimensions of a layer that data alone feeds are of no use, and not computed: 0.
         for layer in self.layers:
             if layer.counts[0]:
                 free = layer.features - layer.basis.shape[1] if layer.basis is not None else 0
@@ -92,17 +89,8 @@ class HalfHvpState(EngineState):
             except BaseException:
                 self.start.restore()
                 raise
-        self.taken, norms = outcome.steps_done, outcome.norms
-        whole = outcome.status is Status.DONE
-        unknown = [math.nan] * (len(norms) - 1 + whole)
-        return Ascent(
-            status=outcome.status,
-            steps_done=outcome.steps_done,
-            parameters=None,
-            previous=None,
-            loss=[float(self.loss), *unknown],
-            grad_norm_sq=[*norms, math.nan] if whole else norms or [math.nan],
-        )
+        self.taken = outcome.steps_done
+        return written(outcome.status, outcome.steps_done, self.loss, outcome.norms)
 
     def step_back(self, problem: Problem) -> bool:
         """Take the last step back: from the start again, with one step less."""
@@ -116,11 +104,7 @@ class HalfHvpState(EngineState):
 
 
 class Start:
-    """The moving weights as they were before the first step, to go back to bit for bit.
-
-    Attributes:
-        values: the copies by name.
-    """
+    """The moving weights as they were before the first step, bit for bit; ``values`` by name."""
 
     def __init__(self, moving: Movers) -> None:
         layers = [layer for mover in moving for layer in mover.layers]
@@ -174,11 +158,9 @@ def prepare(problem: Problem, climb: Climb) -> HalfHvpState | None:
 
 def _held(stack: Stack, layers: list[FrozenLayer]) -> dict[str, str]:
     """Biases that count and whose weights do not: they move with those only."""
-    return {
-        own.bias: "used in linear"
-        for own, layer in zip(stack.layers, layers, strict=True)
-        if own.bias is not None and layer.counts == (False, True)
-    }
+    pairs = zip(stack.layers, layers, strict=True)
+    alone = (own.bias for own, layer in pairs if layer.counts == (False, True))
+    return {bias: "used in linear" for bias in alone if bias is not None}
 
 
 def _again(loop: Loop, start: Start, steps: int) -> None:

@@ -10,15 +10,14 @@ from teleport_core.nullspace.bases.gram import gram_bases
 from teleport_core.nullspace.half_hvp.layer import FrozenLayer, empty
 from teleport_core.phases import BASIS
 from teleport_core.problem import Problem
-from teleport_core.stack import Sigma, Stack
+from teleport_core.stack import Stack
 
 
 @dataclass
 class _Pass:
-    """What the forward pass leaves: of each layer inputs X [in, n] and slopes s'(z) [out, n].
+    """What the forward pass leaves: of each layer inputs X [in, n] and slopes s'(z) [out, n]."""
 
-    Columns lie in memory one after another where ``by_onednn`` holds for any layer.
-    """
+    # Columns lie in memory one after another where ``by_onednn`` holds for any layer.
 
     inputs: list[Tensor]
     slopes: list[Tensor]
@@ -38,17 +37,15 @@ def freeze(problem: Problem, stack: Stack) -> tuple[list[FrozenLayer], Tensor, T
 
 
 def _forward(problem: Problem, stack: Stack, values: dict[str, nn.Parameter]) -> _Pass:
-    """Each layer's z is a leaf of its own, so that one call of autograd gives all derivatives.
-
-    The derivative of an elementwise map is that of the sum of its values.
-    """
+    """Each layer's z is a leaf of its own, so that one call of autograd gives all derivatives."""
+    # The derivative of an elementwise map is that of the sum of its values.
     x = problem.tensors()[0].detach()
     for flatten in stack.flattens:
         x = flatten(x)
     leading = x.shape[:-1]
     x = x.reshape(-1, x.shape[-1])
     fast = [_by_onednn(x.shape[0], values[layer.weight]) for layer in stack.layers]
-    columns = _by_columns(fast)
+    columns = any(fast)
     x = x if columns else x.T
     inputs: list[Tensor] = []
     leaves: list[Tensor] = []
@@ -59,19 +56,19 @@ def _forward(problem: Problem, stack: Stack, values: dict[str, nn.Parameter]) ->
         z = _linear(x, values[layer.weight], bias, columns=columns)
         if layer is not stack.layers[-1]:
             leaves.append(z.requires_grad_(True))
+            end = z
             with torch.enable_grad():
-                ends.append(_through(z, layer.activations))
-            x = ends[-1].detach()
+                for sigma in layer.activations:
+                    end = sigma.forward(end)
+            ends.append(end)
+            x = end.detach()
     z = z if columns else z.T.contiguous()  # as the model hands it to the loss
     output = z.reshape(*leading, z.shape[1]).requires_grad_(True)
     with torch.enable_grad():
         loss = problem.loss_fn(output, problem.targets)
+    along = [*map(torch.ones_like, ends), None]
     *slopes, top = torch.autograd.grad(
-        [*ends, loss],
-        [*leaves, output],
-        [*map(torch.ones_like, ends), None],
-        allow_unused=True,
-        materialize_grads=True,
+        [*ends, loss], [*leaves, output], along, allow_unused=True, materialize_grads=True
     )
     top = top.reshape(-1, z.shape[1]).T
     slopes = [*(s.T if columns else s for s in slopes), torch.ones_like(top)]
@@ -83,11 +80,6 @@ def _by_onednn(n: int, weight: Tensor) -> bool:
     return products.gains(n, weight) and products.gains(n, weight.T)
 
 
-def _by_columns(by_onednn: list[bool]) -> bool:
-    """Whether the columns of a batch lie in memory one after another."""
-    return any(by_onednn)
-
-
 def _linear(x: Tensor, weight: Tensor, bias: Tensor | None, *, columns: bool) -> Tensor:
     """W x + b of each sample, as they lie in memory: samples first where ``columns``, or last."""
     if columns:
@@ -96,16 +88,10 @@ def _linear(x: Tensor, weight: Tensor, bias: Tensor | None, *, columns: bool) ->
     return z if bias is None else z.add_(bias[:, None])
 
 
-def _through(z: Tensor, activations: list[Sigma]) -> Tensor:
-    for sigma in activations:
-        z = sigma.forward(z)
-    return z
-
-
 def _layers(stack: Stack, values: dict[str, nn.Parameter], forward: _Pass) -> list[FrozenLayer]:
     """The layers with their buffers, bases not yet found."""
     layers: list[FrozenLayer] = []
-    data_fed, columns = True, _by_columns(forward.by_onednn)
+    data_fed, columns = True, any(forward.by_onednn)
     for position, layer in enumerate(stack.layers):
         weight, x = values[layer.weight], forward.inputs[position]
         bias = None if layer.bias is None else values[layer.bias]

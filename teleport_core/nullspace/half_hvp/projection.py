@@ -77,7 +77,6 @@ class ProductProjected:
     """One layer with fewer outputs than samples: D R{X}^T [out, in] is projected.
 
     Attributes:
-        layer: the one that is projected by itself.
         update: D R{X}^T, then its free part.
         coefficients: D R{X}^T Q [out, k].
     """

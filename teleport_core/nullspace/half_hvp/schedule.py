@@ -25,7 +25,6 @@ class Schedule:
         layers: of the stack, in order.
         movers: those of them that move.
         top_norm_sq: the last layer's part of ||g||^2, which never changes.
-        lr: of the ascent.
         steps: at most so many.
     """
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from teleport_core.ascent import Ascent
+from teleport_core.ascent import Ascent, written
 from teleport_core.interface import Status
 from teleport_core.layers import Layer, Layers, find_layers
 from teleport_core.layers.differentiable_twice import twice_differentiable
@@ -33,11 +33,8 @@ from teleport_core.projection import is_rounding
 class Moving:
     """A layer with something free and something beneath it that moves.
 
-    Attributes:
-        layer: the layer.
-        space: its input space.
-        order: of the products that give its update.
-        tangents: for each use the place of R{x} in what the tangent pass returns, or None.
+    ``order`` is that of the products that give its update; ``tangents`` has for each use the place
+    of R{x} in what the tangent pass returns, or None.
     """
 
     layer: Layer
@@ -64,12 +61,8 @@ class Moving:
 class TracedState(EngineState):
     """The kept forward pass of one batch.
 
-    Attributes:
-        layers: what may move.
-        free: free dimensions by layer; 0 for one that data alone feeds.
-        moving: the layers that do move.
-        kept: its graph.
-        limit: columns held at a time.
+    ``free`` holds the free dimensions of each of ``layers``, 0 for one that data alone feeds;
+    ``limit`` columns are held at a time.
     """
 
     layers: list[Layer]
@@ -180,15 +173,7 @@ def _advance(problem: Problem, state: TracedState, climb: Climb) -> Ascent:
             for each, update in zip(state.moving, updates, strict=True):
                 update.write(each.layer, state.kept.tape.parameters, climb.lr)
         taken += 1
-    unknown = [math.nan] * (len(norms) - 1 + (status is Status.DONE))
-    return Ascent(
-        status=status,
-        steps_done=taken,
-        parameters=None,
-        previous=None,
-        loss=[float(state.kept.loss), *unknown],
-        grad_norm_sq=[*norms, math.nan] if status is Status.DONE else norms or [math.nan],
-    )
+    return written(status, taken, state.kept.loss, norms)
 
 
 def _nothing_left(state: TracedState, updates: list[Update], found: list[Tensor | None]) -> bool:

@@ -40,10 +40,7 @@ class KeptPass:
         tape.norm_sq.clear()
         try:
             found = torch.autograd.grad(
-                self.loss,
-                [tape.along, *self.others.values()],
-                retain_graph=True,
-                allow_unused=True,
+                self.loss, [tape.along, *self.others.values()], retain_graph=True, allow_unused=True
             )
         except RuntimeError as error:
             if "modified by an inplace operation" not in str(error):
@@ -63,14 +60,9 @@ class KeptPass:
             return [None] * len(self.inputs)
         along = {"": torch.ones_like(self.tape.along)} | self.tape.gradients
         known = [(E, along[name]) for name, E in self.transposed if name in along]
+        ends, directions = [E for E, _ in known], [direction for _, direction in known]
         return list(
-            torch.autograd.grad(
-                [E for E, _ in known],
-                self.inputs,
-                [direction for _, direction in known],
-                retain_graph=True,
-                allow_unused=True,
-            )
+            torch.autograd.grad(ends, self.inputs, directions, retain_graph=True, allow_unused=True)
         )
 
 

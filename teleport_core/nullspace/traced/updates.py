@@ -25,11 +25,9 @@ from teleport_core.products import product
 
 @dataclass
 class Update:
-    """What one layer gains per unit of the learning rate: ``right``, or ``left @ right``.
+    """What one layer gains per unit of the learning rate, [rows, features].
 
-    Attributes:
-        left: [rows, k], or None.
-        right: [rows or k, features].
+    ``right``, or ``left`` [rows, k] times ``right`` [k, features].
     """
 
     left: Tensor | None
@@ -125,9 +123,7 @@ def cheapest(layer: Layer, space: Space) -> Order:
     columns = sum(use.columns for use in layer.uses)
     rows, features = layer.shape
     narrow = space.free if space.rest is not None else features - space.free
-    costs: dict[Order, int] = {
-        by_weight: rows * features * (columns + 2 * narrow),
-    }
+    costs: dict[Order, int] = {by_weight: rows * features * (columns + 2 * narrow)}
     if space.rest is not None:
         costs[by_rest] = space.free * (columns * (rows + features) + rows * features)
     elif type(operator) is Linear:

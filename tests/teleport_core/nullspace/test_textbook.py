@@ -4,7 +4,14 @@ from functools import partial
 
 import pytest
 import torch
-from oracles import flat_hessian_gradient, identical, null_space_projector, output_change, snapshot
+from oracles import (
+    flat_hessian_gradient,
+    identical,
+    loss_and_gradient,
+    null_space_projector,
+    output_change,
+    snapshot,
+)
 from small_problems import batch, classification, mlp, regression, residual
 from torch import nn
 from torch.nn import functional as F
@@ -14,7 +21,7 @@ from teleport_core.layers import linear_layers
 from teleport_core.norms import squared_norm
 from teleport_core.nullspace import textbook
 from teleport_core.nullspace.engine import Climb
-from teleport_core.objective import gradient_at, loss_and_gradient, objective_gradient
+from teleport_core.objective import gradient_at, objective_gradient
 
 BUILDERS = {
     "relu": lambda: classification([9, 8, 7, 4], 5),
