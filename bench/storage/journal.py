@@ -140,9 +140,11 @@ class Journal:
             write_all(self._file, data)
             os.fsync(self._file)
         except BaseException as error:
-            # Also a signal that was raised in between; a torn line would be dropped later anyway.
-            with contextlib.suppress(OSError):
-                os.ftruncate(self._file, self._size)
+            # Of whole lines an interrupt takes nothing back: they are measured, and there.
+            whole = os.fstat(self._file).st_size == self._size + len(data)
+            if isinstance(error, OSError) or not whole:
+                with contextlib.suppress(OSError):
+                    os.ftruncate(self._file, self._size)
             if isinstance(error, OSError):
                 raise StorageError(
                     f"expected room for a line in {self._path}; {error.strerror}: every cell "

@@ -1,5 +1,6 @@
 import json
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,26 @@ def test_a_record_is_on_the_disk_before_append_returns(
 
         assert len(synced) == 1
         assert ids(tmp_path / "journal.jsonl") == ["a"]
+
+
+@pytest.mark.parametrize(("written", "kept"), [(1.0, ["a", "b"]), (0.5, ["a"])])
+def test_an_interrupt_takes_back_no_line_that_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: float, kept: list[str]
+) -> None:
+    """A signal may come when the line is there and the disk is waited for."""
+
+    def interrupted(file: int, data: bytes) -> None:
+        os.write(file, data[: int(written * len(data))])
+        raise KeyboardInterrupt
+
+    with Journal(tmp_path / "journal.jsonl") as journal:
+        journal.append(cell("a"))
+        with monkeypatch.context() as patch:
+            patch.setattr("bench.storage.journal.write_all", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                journal.append(cell("b"))
+
+    assert ids(tmp_path / "journal.jsonl") == kept
 
 
 def test_floats_come_back_bit_for_bit_and_nan_as_null(tmp_path: Path) -> None:
