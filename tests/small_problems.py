@@ -10,6 +10,15 @@ from torch.nn import functional as F
 
 from teleport_core import Problem
 
+ACTIVATIONS = {
+    "relu": nn.ReLU,
+    "leaky": lambda: nn.LeakyReLU(0.1),
+    "gelu": nn.GELU,
+    "tanh": nn.Tanh,
+    "softplus": nn.Softplus,
+    "none": nn.Identity,
+}
+
 
 def mlp(
     widths: list[int],

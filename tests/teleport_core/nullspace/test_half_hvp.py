@@ -11,7 +11,7 @@ from by_onednn import every_product_by_onednn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import identical, output_change, snapshot, svd_basis
-from small_problems import batch, classification, mlp, regression, residual
+from small_problems import ACTIVATIONS, batch, classification, mlp, regression, residual
 from torch import nn
 from torch.nn import functional as F
 
@@ -23,15 +23,6 @@ from teleport_core.nullspace.half_hvp import layer as frozen
 from teleport_core.nullspace.half_hvp.cap_rule import Decision
 from teleport_core.nullspace.half_hvp.schedule import Schedule
 from teleport_core.objective import gradient_at, objective_gradient
-
-ACTIVATIONS = {
-    "relu": nn.ReLU,
-    "leaky": lambda: nn.LeakyReLU(0.1),
-    "gelu": nn.GELU,
-    "tanh": nn.Tanh,
-    "softplus": nn.Softplus,
-    "none": nn.Identity,
-}
 
 
 @st.composite
