@@ -64,7 +64,7 @@ def test_on_cuda_it_is_the_time_between_two_events():
     last.record()
     last.synchronize()
 
-    assert seconds == pytest.approx(first.elapsed_time(last) / 1e3, rel=0.01)
+    assert seconds == pytest.approx(first.elapsed_time(last) / 1e3, rel=0.03)
 
 
 @pytest.fixture(scope="module")
