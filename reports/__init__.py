@@ -1,8 +1,5 @@
 """How a run looks: CSV tables and one HTML page, made from a run directory."""
 
-from reports.text.backend import unread_backend
-
-with unread_backend():
-    from reports.report import tables_of, write_report
+from reports.report import tables_of, write_report
 
 __all__ = ["tables_of", "write_report"]

@@ -270,7 +270,10 @@ def test_a_layer_without_energy_does_not_break_the_figure():
 
 @pytest.mark.parametrize("backend", ["module://matplotlib_inline.backend_inline", "nonsense"])
 def test_the_backend_a_notebook_asks_for_does_not_matter(backend):
-    asked = "import os, reports; print(os.environ['MPLBACKEND'])"
+    asked = (
+        "import os; from reports.sections.registered import sections; sections(); "
+        "import reports.text.canvas; print(os.environ['MPLBACKEND'])"
+    )
     told = os.environ | {"MPLBACKEND": backend}
     done = subprocess.run(
         [sys.executable, "-c", asked], env=told, capture_output=True, text=True, check=True
