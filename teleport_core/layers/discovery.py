@@ -33,7 +33,8 @@ def find_layers(problem: Problem) -> Layers:
     held = {name: f"used in {why}" for name, why in seen.others.items() if name in counted}
     uses: dict[str, list[Use]] = {}
     for use in seen.uses:
-        uses.setdefault(use.weight[0], []).append(use)
+        if use.x.numel():
+            uses.setdefault(use.weight[0], []).append(use)
     layers: list[Layer] = []
     for name, each in uses.items():
         if name in held:
@@ -60,8 +61,9 @@ def linear_layers(problem: Problem) -> list[Layer]:
 def _why_held(name: str, seen: Seen) -> str:
     if name in seen.rows:
         return "used in embedding"
-    is_bias = any(use.bias is not None and use.bias[0] == name for use in seen.uses)
-    return "a bias whose weight does not move with it" if is_bias else "not used"
+    if any(use.bias is not None and use.bias[0] == name for use in seen.uses):
+        return "a bias whose weight does not move with it"
+    return "used on no sample" if any(u.weight[0] == name for u in seen.uses) else "not used"
 
 
 def _alike(uses: list[Use]) -> bool:
