@@ -90,16 +90,18 @@ class _Watch(TorchFunctionMode):
         if func is is_weight:
             return self._name(*args) is not None
         names = {n for n in map(self._name, tree_leaves((args, given))) if n}
-        if not names:
+        once = func in ONCE_DIFFERENTIABLE
+        if not names and not once:
             return func(*args, **given)
         if func is F.embedding and self._look_up(*args, **given):
             return func(*args, **given)
         adapter = adapter_of(func)
         if adapter is not None and func not in self._inside:
-            self.seen.fused |= func in ONCE_DIFFERENTIABLE
+            self.seen.fused |= once
             return self._apart(func, adapter, args, given)
         result = func(*args, **given)
-        self._note(func, result, names)
+        if names:
+            self._note(func, result, names)
         return result
 
     def _apart(self, func: Any, adapter: Adapter, args: Any, given: Any) -> Any:
@@ -116,7 +118,7 @@ class _Watch(TorchFunctionMode):
 
     def _note(self, func: Callable[..., Any], result: Any, names: set[str]) -> None:
         """Reading a shape or taking a view is no use; reading values or making a tensor is."""
-        if func in _READS:
+        if func in _READS or result is None:  # an assignment answers with None
             self._others(func, names)
         for made in tree_leaves(result):
             if not isinstance(made, Tensor) or id(made) in self._tracked:

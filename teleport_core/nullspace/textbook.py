@@ -19,6 +19,7 @@ from teleport_core.objective import gradient_at, objective_gradient
 from teleport_core.phases import BACKWARD, BASIS, CAPTURE, PROJECTION, UPDATE
 from teleport_core.problem import Parameters, Problem
 from teleport_core.projection import Basis, basis_of_pieces, is_rounding, project
+from teleport_core.verification.derivatives import derivatives_needed, require_differentiable
 
 
 @dataclass
@@ -75,7 +76,10 @@ def climbed(problem: Problem, state: TextbookState, climb: Climb) -> Ascent:
             norm_sq = squared_norm(gradient.values())
 
         def move() -> Parameters | None:
-            updates = projected_objective_gradient(state, leaves, gradient)
+            if parameters is start:
+                require_differentiable(problem, gradient.values())
+            with derivatives_needed(problem):
+                updates = projected_objective_gradient(state, leaves, gradient)
             if not updates:
                 return None
             with UPDATE:

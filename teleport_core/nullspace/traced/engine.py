@@ -27,6 +27,7 @@ from teleport_core.nullspace.traced.updates import Order, Update, cheapest, free
 from teleport_core.phases import BACKWARD, CAPTURE, CHECK, PROJECTION, TANGENT, UPDATE
 from teleport_core.problem import Parameters, Problem
 from teleport_core.projection import is_rounding
+from teleport_core.verification.derivatives import derivatives_needed, require_differentiable
 
 
 @dataclass
@@ -116,6 +117,7 @@ def prepare(problem: Problem, climb: Climb) -> TracedState:
         roots, places = _roots(found, movers)
         with TANGENT:
             inputs, transposed = transpose(seen.tape, roots, others)
+    require_differentiable(problem, [E for _, E in transposed])
     moving = [Moving(x, of[id(x)], cheapest(x, of[id(x)]), places[id(x)]) for x in movers]
     for use in (use for layer in movers for use in layer.uses):
         use.keeps = True
@@ -159,7 +161,7 @@ def _advance(problem: Problem, state: TracedState, climb: Climb) -> Ascent:
         if norm_sq >= climb.cap:
             status = Status.CAPPED
             break
-        with TANGENT:
+        with TANGENT, derivatives_needed(problem):
             found = state.kept.tangents()
         with PROJECTION:
             updates = [each.update(found) for each in state.moving]
