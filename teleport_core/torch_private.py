@@ -30,6 +30,9 @@ linear_plus_pointwise: Any = getattr(linear_pointwise, "binary", None)
 current_pass = torch._C._current_graph_task_id
 """A number of the backward pass that is running."""
 
+transform_level: Any = torch._C._functorch.maybe_current_level
+"""How deep inside of torch.func's transforms a call is, from 1 on; None outside of them."""
+
 copy_all = torch._foreach_copy_
 """``(targets, sources)``: copy many tensors in one call."""
 

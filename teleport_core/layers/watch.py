@@ -22,7 +22,7 @@ from teleport_core.layers.registry import ONCE_DIFFERENTIABLE, Adapter, adapter_
 from teleport_core.layers.tape import Kept, Tape, Use
 from teleport_core.layers.view import View, view_of
 from teleport_core.problem import Parameters, Problem
-from teleport_core.torch_private import tensor_property, tree_leaves
+from teleport_core.torch_private import tensor_property, transform_level, tree_leaves
 from teleport_core.verification.model_checks import refuse_autocast
 
 _VIEWS = {
@@ -90,6 +90,9 @@ class _Watch(TorchFunctionMode):
         if func is is_weight:
             return self._name(*args) is not None
         names = {n for n in map(self._name, tree_leaves((args, given))) if n}
+        if transform_level() is not None:
+            self._hold_all(names, "torch.func or torch.vmap")
+            names = set()
         once = func in ONCE_DIFFERENTIABLE
         if not names and not once:
             return func(*args, **given)
@@ -130,8 +133,11 @@ class _Watch(TorchFunctionMode):
                 self._others(func, names)
 
     def _others(self, func: Callable[..., Any], names: set[str]) -> None:
+        self._hold_all(names, getattr(func, "__name__", str(func)))
+
+    def _hold_all(self, names: set[str], why: str) -> None:
         for name in names:
-            self.seen.others.setdefault(name, getattr(func, "__name__", str(func)))
+            self.seen.others.setdefault(name, why)
 
     def _use(
         self, operator: Operator, x: Tensor, weight: Tensor, bias: Tensor | None = None
