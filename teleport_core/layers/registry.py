@@ -7,10 +7,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from teleport_core.layers import recurrent
+from teleport_core.layers.contraction import baddbmm, bmm, einsum
 from teleport_core.layers.convolution import convolve
 from teleport_core.layers.linear import addmm, linear, matmul, reversed_matmul
 from teleport_core.layers.transposed import convolve_transposed
+from teleport_core.layers.unfused import recurrent
 from teleport_core.layers.unfused.attention import attention
 from teleport_core.layers.unfused.embedding_bag import embedding_bag
 from teleport_core.layers.unfused.hardsigmoid import hardsigmoid
@@ -24,6 +25,9 @@ _ADAPTERS: dict[Any, Adapter] = {
     **dict.fromkeys((torch.matmul, Tensor.matmul, Tensor.__matmul__), matmul),
     **dict.fromkeys((torch.mm, Tensor.mm), matmul),
     Tensor.__rmatmul__: reversed_matmul,
+    torch.einsum: einsum,
+    **dict.fromkeys((torch.bmm, Tensor.bmm), bmm),
+    **dict.fromkeys((torch.baddbmm, Tensor.baddbmm), baddbmm),
     **dict.fromkeys((F.conv1d, F.conv2d, F.conv3d), convolve),
     **dict.fromkeys(
         (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d), convolve_transposed
