@@ -2,7 +2,8 @@
 
 Beside the names below these attributes are read where they are needed: ``_version``, ``_base``,
 ``_is_view`` and ``_backward_hooks`` of tensors; ``_modules``, ``_parameters``, ``_forward_hooks``,
-``_forward_pre_hooks`` and ``_backward_hooks`` of modules; ``_orig_mod`` of compiled ones.
+``_forward_pre_hooks`` and ``_backward_hooks`` of modules; ``_orig_mod`` and ``_compiled_call_impl``
+of compiled ones; ``_torchdynamo_orig_callable`` and ``_torchdynamo_disable`` of compiled functions.
 """
 
 from collections.abc import Iterator
