@@ -143,10 +143,17 @@ class _Watch(TorchFunctionMode):
         self, operator: Operator, x: Tensor, weight: Tensor, bias: Tensor | None = None
     ) -> Tensor:
         refuse_autocast(x.device.type)
-        found = self._part(weight)
+        if x.is_nested:
+            raise ModelError(
+                "expected padded or sparse inputs of layers; one is a nested tensor, of which "
+                "torch has no second derivative: pad it with torch.nested.to_padded_tensor"
+            )
+        dense = x.layout is torch.strided
+        found = self._part(weight) if dense else None
         self._hold((x,), "as an input")
         if found is None:
-            self._hold((weight, bias), type(operator).__name__.lower())
+            why = type(operator).__name__.lower() if dense else "a product with a sparse input"
+            self._hold((weight, bias), why)
             return operator.forward(x, weight, bias)
         tape = self.seen.tape
         of_bias = self._part(bias)

@@ -71,7 +71,8 @@ def climbed(problem: Problem, state: TextbookState, climb: Climb) -> Ascent:
 
     def visit(parameters: Parameters) -> Point:
         leaves = problem.leaves(parameters)
-        loss, gradient = gradient_at(problem, leaves, problem.counted(), differentiable=True)
+        with derivatives_needed(problem):
+            loss, gradient = gradient_at(problem, leaves, problem.counted(), differentiable=True)
         with BACKWARD:
             norm_sq = squared_norm(gradient.values())
 

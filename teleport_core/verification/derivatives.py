@@ -12,7 +12,11 @@ from teleport_core.errors import ModelError
 from teleport_core.problem import Problem
 from teleport_core.torch_private import TorchDispatchMode, tree_leaves
 
+# What torch says, with the operation in it; of one that has a derivative for other layouts only;
+# and of one without, met in the backward pass.
 _UNKNOWN = re.compile(r"derivative for '?(?:aten::)?_*(\w+?)(_backward\w*)?[:' ]")
+_OTHER_LAYOUT = re.compile(r"Could not run 'aten::_*(\w+?)(?:_backward\w*)' with arguments from")
+_NOWHERE = re.compile(r"The function '_*(\w+)' is not differentiable")
 _IN_LOSS = "loss_fn"
 
 
@@ -65,10 +69,15 @@ def _graph(ends: Iterable[Tensor]) -> Iterator[Any]:
 def _missing(problem: Problem, text: str) -> tuple[str, str, str] | None:
     """(operation, where it is called, order of the derivative) that torch complains about."""
     found = _UNKNOWN.search(text)
-    if found is None:
+    if found is not None:
+        operation, order = found[1], "second" if found[2] else "first"
+    elif found := _OTHER_LAYOUT.search(text):
+        operation, order = found[1], "first"
+    elif found := _NOWHERE.search(text):
+        operation, order = found[1], "second"
+    else:
         return None
-    operation, backward = found.groups()
-    return operation, _caller(problem, operation), "second" if backward else "first"
+    return operation, _caller(problem, operation), order
 
 
 def _refusal(operation: str, place: str, order: str) -> str:

@@ -220,7 +220,8 @@ class _Search:
         counted = self._problem.counted()
         with torch.enable_grad(), twice_differentiable(fused=state.fused):
             leaves = self._problem.leaves(place.parameters)
-            _, gradient = gradient_at(self._problem, leaves, counted, differentiable=True)
+            with derivatives_needed(self._problem):
+                _, gradient = gradient_at(self._problem, leaves, counted, differentiable=True)
             if not place.steps:
                 require_differentiable(self._problem, gradient.values())
             with derivatives_needed(self._problem):

@@ -115,7 +115,7 @@ def prepare(problem: Problem, climb: Climb) -> TracedState:
             loss = problem.loss_fn(seen.output, problem.targets)
         movers = [layer for layer, n in zip(found.layers, free, strict=True) if n]
         roots, places = _roots(found, movers)
-        with TANGENT:
+        with TANGENT, derivatives_needed(problem):
             inputs, transposed = transpose(seen.tape, roots, others)
     require_differentiable(problem, [E for _, E in transposed])
     moving = [Moving(x, of[id(x)], cheapest(x, of[id(x)]), places[id(x)]) for x in movers]
