@@ -19,7 +19,11 @@ from teleport_core.objective import gradient_at, objective_gradient
 from teleport_core.phases import BACKWARD, BASIS, CAPTURE, PROJECTION, UPDATE
 from teleport_core.problem import Parameters, Problem
 from teleport_core.projection import Basis, basis_of_pieces, is_rounding, project
-from teleport_core.verification.derivatives import derivatives_needed, require_differentiable
+from teleport_core.verification.derivatives import (
+    derivatives_needed,
+    require_differentiable,
+    require_numbers,
+)
 
 
 @dataclass
@@ -83,6 +87,8 @@ def climbed(problem: Problem, state: TextbookState, climb: Climb) -> Ascent:
                 updates = projected_objective_gradient(state, leaves, gradient)
             if not updates:
                 return None
+            if parameters is start:
+                require_numbers(updates.items(), "use another operation there")
             with UPDATE:
                 moved = {
                     name: parameters[name] + climb.lr * updates.pop(name) for name in [*updates]

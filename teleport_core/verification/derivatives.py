@@ -54,6 +54,22 @@ def require_differentiable(problem: Problem, gradients: Iterable[Tensor]) -> Non
     )
 
 
+def require_numbers(derivatives: Iterable[tuple[str, Tensor]], cure: str) -> None:
+    """Refuse second derivatives that are NaN where the gradient is finite, by weight.
+
+    Raises:
+        ModelError: one is.
+    """
+    named = [(name, torch.isnan(value).any()) for name, value in derivatives]
+    flags = torch.stack([flag for _, flag in named]).tolist() if named else []
+    found = [name for (name, _), flag in zip(named, flags, strict=True) if flag]
+    if found:
+        raise ModelError(
+            f"expected second derivatives that are numbers; torch gives NaN for {found[0]}, as of "
+            f"a root or a norm at zero: {cure}"
+        )
+
+
 def _graph(ends: Iterable[Tensor]) -> Iterator[Any]:
     """Every node of a graph, the last operations first."""
     found: set[Any] = set()

@@ -29,7 +29,11 @@ from teleport_core.nullspace.textbook import TextbookState, free_part, moving_na
 from teleport_core.objective import gradient_at, objective_gradient
 from teleport_core.phases import UPDATE
 from teleport_core.problem import Parameters, Problem
-from teleport_core.verification.derivatives import derivatives_needed, require_differentiable
+from teleport_core.verification.derivatives import (
+    derivatives_needed,
+    require_differentiable,
+    require_numbers,
+)
 
 # A step shorter than 2^-10 of the one asked for is not worth a double backward.
 _HALVINGS = 10
@@ -222,10 +226,11 @@ class _Search:
             leaves = self._problem.leaves(place.parameters)
             with derivatives_needed(self._problem):
                 _, gradient = gradient_at(self._problem, leaves, counted, differentiable=True)
+                full = objective_gradient(leaves, gradient, moving_names(state.layers))
             if not place.steps:
                 require_differentiable(self._problem, gradient.values())
-            with derivatives_needed(self._problem):
-                return objective_gradient(leaves, gradient, moving_names(state.layers))
+                require_numbers(full.items(), "use another operation there")
+        return full
 
 
 def _as_high(place: Place, best: Place) -> bool:

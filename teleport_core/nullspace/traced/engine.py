@@ -27,7 +27,11 @@ from teleport_core.nullspace.traced.updates import Order, Update, cheapest, free
 from teleport_core.phases import BACKWARD, CAPTURE, CHECK, PROJECTION, TANGENT, UPDATE
 from teleport_core.problem import Parameters, Problem
 from teleport_core.projection import is_rounding
-from teleport_core.verification.derivatives import derivatives_needed, require_differentiable
+from teleport_core.verification.derivatives import (
+    derivatives_needed,
+    require_differentiable,
+    require_numbers,
+)
 
 
 @dataclass
@@ -166,6 +170,8 @@ def _advance(problem: Problem, state: TracedState, climb: Climb) -> Ascent:
         with PROJECTION:
             updates = [each.update(found) for each in state.moving]
         with CHECK:
+            if step == 0:
+                require_numbers(_named(state, found), "use engine='textbook', or another operation")
             nothing_left = step == 0 and _nothing_left(state, updates, found)
         if nothing_left:
             status = Status.NO_ASCENT_DIRECTION
@@ -176,6 +182,15 @@ def _advance(problem: Problem, state: TracedState, climb: Climb) -> Ascent:
                 update.write(each.layer, state.kept.tape.parameters, climb.lr)
         taken += 1
     return written(status, taken, state.kept.loss, norms)
+
+
+def _named(state: TracedState, found: list[Tensor | None]) -> Iterator[tuple[str, Tensor]]:
+    """The tangents by the weights that see them."""
+    for each in state.moving:
+        for place in each.tangents:
+            tangent = None if place is None else found[place]
+            if tangent is not None:
+                yield each.layer.weight, tangent
 
 
 def _nothing_left(state: TracedState, updates: list[Update], found: list[Tensor | None]) -> bool:

@@ -142,6 +142,28 @@ def test_a_loss_without_a_second_derivative_needs_none_with_the_default_engine(
     assert run(hinge, lr=1e-3).grad_norm_sq[-1] > 0
 
 
+@pytest.mark.parametrize("options", ENGINES, ids=str)
+def test_second_derivatives_that_are_not_numbers(options: dict[str, Any]) -> None:
+    problem = problem_with(lambda h: h * (h * (h > 0)).pow(1.5))
+    before = snapshot(problem)
+
+    with pytest.raises(ModelError, match=r"torch gives NaN for [01].*, as of a root or"):
+        run(problem, **options)
+
+    assert identical(problem, before)
+
+
+def test_where_one_engine_alone_has_them_the_other_is_advised() -> None:
+    problem = problem_with(lambda h: torch.logcumsumexp(h, 1))
+    before = snapshot(problem)
+
+    with pytest.raises(ModelError, match=r"torch gives NaN for 1.1.weight.*use engine='textbook'"):
+        run(problem)
+
+    assert identical(problem, before)
+    assert run(problem, engine="textbook", lr=0.1).grad_norm_sq[-1] > 0
+
+
 def test_other_errors_are_left_alone() -> None:
     class Broken(torch.autograd.Function):
         @staticmethod
