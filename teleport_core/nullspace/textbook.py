@@ -88,7 +88,9 @@ def climbed(problem: Problem, state: TextbookState, climb: Climb) -> Ascent:
             if not updates:
                 return None
             if parameters is start:
-                require_numbers(updates.items(), "use another operation there")
+                require_numbers(
+                    updates.items(), "use engine='auto' at tau=1, which needs fewer of them"
+                )
             with UPDATE:
                 moved = {
                     name: parameters[name] + climb.lr * updates.pop(name) for name in [*updates]

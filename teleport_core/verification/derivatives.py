@@ -66,7 +66,7 @@ def require_numbers(derivatives: Iterable[tuple[str, Tensor]], cure: str) -> Non
     if found:
         raise ModelError(
             f"expected second derivatives that are numbers; torch gives NaN for {found[0]}, as of "
-            f"a root or a norm at zero: {cure}"
+            f"a root at zero or in logcumsumexp: {cure}"
         )
 
 

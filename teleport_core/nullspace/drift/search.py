@@ -229,7 +229,9 @@ class _Search:
                 full = objective_gradient(leaves, gradient, moving_names(state.layers))
             if not place.steps:
                 require_differentiable(self._problem, gradient.values())
-                require_numbers(full.items(), "use another operation there")
+                require_numbers(
+                    full.items(), "use engine='auto' at tau=1, which needs fewer of them"
+                )
         return full
 
 

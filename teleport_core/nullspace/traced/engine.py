@@ -171,7 +171,7 @@ def _advance(problem: Problem, state: TracedState, climb: Climb) -> Ascent:
             updates = [each.update(found) for each in state.moving]
         with CHECK:
             if step == 0:
-                require_numbers(_named(state, found), "use engine='textbook', or another operation")
+                require_numbers(_named(state, found), "use another operation there")
             nothing_left = step == 0 and _nothing_left(state, updates, found)
         if nothing_left:
             status = Status.NO_ASCENT_DIRECTION

@@ -142,26 +142,26 @@ def test_a_loss_without_a_second_derivative_needs_none_with_the_default_engine(
     assert run(hinge, lr=1e-3).grad_norm_sq[-1] > 0
 
 
-@pytest.mark.parametrize("options", ENGINES, ids=str)
+@pytest.mark.parametrize("options", ENGINES[1:], ids=str)
 def test_second_derivatives_that_are_not_numbers(options: dict[str, Any]) -> None:
     problem = problem_with(lambda h: h * (h * (h > 0)).pow(1.5))
     before = snapshot(problem)
 
-    with pytest.raises(ModelError, match=r"torch gives NaN for [01].*, as of a root or"):
+    with pytest.raises(ModelError, match=r"torch gives NaN for 0\..*, as .*: use engine='auto'"):
         run(problem, **options)
 
     assert identical(problem, before)
+    assert run(problem, lr=0.01).grad_norm_sq[-1] > 0
 
 
-def test_where_one_engine_alone_has_them_the_other_is_advised() -> None:
+def test_tangents_that_are_not_numbers() -> None:
     problem = problem_with(lambda h: torch.logcumsumexp(h, 1))
     before = snapshot(problem)
 
-    with pytest.raises(ModelError, match=r"torch gives NaN for 1.1.weight.*use engine='textbook'"):
+    with pytest.raises(ModelError, match=r"torch gives NaN for 1.1.weight, .*: use another oper"):
         run(problem)
 
     assert identical(problem, before)
-    assert run(problem, engine="textbook", lr=0.1).grad_norm_sq[-1] > 0
 
 
 def test_other_errors_are_left_alone() -> None:
