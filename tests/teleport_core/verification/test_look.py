@@ -215,20 +215,6 @@ def test_no_norm_is_no_wrong_norm() -> None:
     require_gradient(problem, look(problem), math.nan)
 
 
-def test_the_change_of_several_outputs_is_that_of_the_worst() -> None:
-    first = look(made(Net))._replace(outputs=[torch.ones(4), torch.zeros(2), torch.ones(1)])
-
-    def after(*outputs: Tensor) -> float:
-        return output_change(first, first._replace(outputs=[*outputs]))
-
-    assert after(torch.ones(4), torch.zeros(2), torch.ones(1)) == 0
-    changed = after(1.01 * torch.ones(4), torch.zeros(2), 1.5 * torch.ones(1))
-    assert changed == pytest.approx(0.5)
-    assert after(torch.ones(4), torch.ones(2), torch.ones(1)) == math.inf
-    assert after(torch.ones(5), torch.zeros(2), torch.ones(1)) == math.inf
-    assert math.isnan(output_change(first._replace(outputs=[]), first._replace(outputs=[])))
-
-
 @pytest.mark.parametrize("lr", [2.0, 1e6])
 @pytest.mark.filterwarnings("ignore::teleport_core.TeleportWarning")  # so far, rounding shows
 def test_a_teleport_that_diverges_ends_where_everything_is_finite(lr: float) -> None:
