@@ -144,9 +144,16 @@ class Teleporter(ABC):
 
     def __post_init__(self) -> None:
         """Refuse values outside their range."""
-        require_int("steps", self.steps, at_least=1)
-        require_positive("lr", self.lr)
-        require_positive("cap", self.cap)
+        self._keep(
+            steps=require_int("steps", self.steps, at_least=1),
+            lr=require_positive("lr", self.lr),
+            cap=require_positive("cap", self.cap),
+        )
+
+    def _keep(self, **options: object) -> None:
+        """Hold options as they were read, in ``__post_init__``."""
+        for name, value in options.items():
+            object.__setattr__(self, name, value)
 
     @abstractmethod
     def prepare(self, problem: Problem) -> Any:
