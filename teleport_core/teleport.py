@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from teleport_core.errors import ProblemError
+from teleport_core.forward.belongings import Belongings
 from teleport_core.interface import Seconds, State, Status, TeleportResult
 from teleport_core.problem import LossFn, Problem
 from teleport_core.registry import make
@@ -15,7 +16,7 @@ from teleport_core.verification.guarantee import (
     verified_guarantee,
     warn_of_change,
 )
-from teleport_core.verification.problem_checks import check_problem
+from teleport_core.verification.problem_checks import check_by_running, check_without_running
 from teleport_core.verification.reference import Look, look, output_change
 from teleport_core.wall_clock import wall_clock
 
@@ -54,9 +55,12 @@ def teleport(
     if not isinstance(batch, (tuple, list)) or len(batch) != 2:
         raise ProblemError("expected batch to be a pair (inputs, targets)")
     problem = Problem(model, loss_fn, batch[0], batch[1])
-    state, modes = None, (torch.is_grad_enabled(), torch.backends.mha.get_fastpath_enabled())
+    modes = (torch.is_grad_enabled(), torch.backends.mha.get_fastpath_enabled())
+    check_without_running(problem)
+    own = Belongings(model)
     try:
-        check_problem(problem)
+        own.set_gradients_aside()
+        check_by_running(problem)
         before = look(problem)
         device = next(iter(problem.parameters().values())).device
         now = wall_clock(device)
@@ -65,10 +69,11 @@ def teleport(
         prepared = now()
         result = teleporter.advance(problem, state)
         seconds = Seconds(prepared - start, now() - prepared)
-        return _complete(problem, state, before, replace(result, seconds=seconds))
+        result = _complete(problem, state, before, replace(result, seconds=seconds))
+        own.put_back()
+        return result  # noqa: TRY300  an interrupt may come here as well
     except BaseException:
-        if isinstance(state, State):
-            state.restore(problem)
+        own.put_all_back()
         # An interrupt may have come just when these were about to be put back.
         torch.set_grad_enabled(modes[0])
         torch.backends.mha.set_fastpath_enabled(modes[1])

@@ -25,8 +25,18 @@ def check_problem(problem: Problem) -> float:
         ProblemError: an empty batch, non-finite inputs, shapes or labels that do not fit, a loss
             that is not a finite scalar.
     """
+    check_without_running(problem)
+    return check_by_running(problem)
+
+
+def check_without_running(problem: Problem) -> None:
+    """The part of ``check_problem`` that does not run the model."""
     check_model(problem.model)
     check_surroundings(problem)
+
+
+def check_by_running(problem: Problem) -> float:
+    """The part of ``check_problem`` that runs model and loss; returns the loss."""
     _check_inputs(problem)
     with torch.no_grad():
         first = _evaluate(problem)
