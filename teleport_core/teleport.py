@@ -17,6 +17,7 @@ from teleport_core.verification.guarantee import (
     warn_of_change,
 )
 from teleport_core.verification.problem_checks import check_by_running, check_without_running
+from teleport_core.verification.randomness import generators_of
 from teleport_core.verification.reference import Look, look, output_change
 from teleport_core.wall_clock import wall_clock
 
@@ -57,7 +58,7 @@ def teleport(
     problem = Problem(model, loss_fn, batch[0], batch[1])
     modes = (torch.is_grad_enabled(), torch.backends.mha.get_fastpath_enabled())
     check_without_running(problem)
-    own = Belongings(model)
+    own, generators = Belongings(model), generators_of(problem)
     try:
         own.set_gradients_aside()
         check_by_running(problem)
@@ -71,9 +72,11 @@ def teleport(
         seconds = Seconds(prepared - start, now() - prepared)
         result = _complete(problem, state, before, replace(result, seconds=seconds))
         own.put_back()
+        generators.put_back()
         return result  # noqa: TRY300  an interrupt may come here as well
     except BaseException:
         own.put_all_back()
+        generators.put_back()
         # An interrupt may have come just when these were about to be put back.
         torch.set_grad_enabled(modes[0])
         torch.backends.mha.set_fastpath_enabled(modes[1])
