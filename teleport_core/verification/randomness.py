@@ -86,7 +86,7 @@ def _ends(func: Any, args: Any, dtype: torch.dtype) -> tuple[float, float]:
         return 0.0, 1.0
     if name in ("rand", "rand_like", "uniform_"):
         # torch leaves out arguments that are its defaults.
-        given = args[1:3] if name == "uniform_" else ()
+        given: tuple[float, ...] = args[1:3] if name == "uniform_" else ()
         low, high = (*given, *(0.0, 1.0)[len(given) :])
         return low, high - (high - low) * torch.finfo(dtype).eps
     return -_FAR_OFF, _FAR_OFF

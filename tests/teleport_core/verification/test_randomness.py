@@ -34,6 +34,12 @@ def column(x: Tensor) -> Tensor:
     return torch.empty(len(x), 1)
 
 
+def drawn_once(model: Draws, x: Tensor) -> Tensor:
+    if not hasattr(model, "kept"):
+        model.kept = torch.rand(len(x), 1)
+    return model.kept
+
+
 # Each of these makes a difference once in a thousand calls at the most.
 SELDOM: dict[str, Callable[[Draws, Tensor], Tensor | float]] = {
     "bernoulli": lambda _, x: torch.bernoulli(column(x).fill_(1 - 1e-6)),
@@ -49,11 +55,13 @@ SELDOM: dict[str, Callable[[Draws, Tensor], Tensor | float]] = {
     "numpy": lambda *_: float(np.random.rand() > 1e-6),
     "numpys": lambda m, _: float(m.numpys.random() > 1e-6),
 }
-# Layer drop as transformers write it, in eval mode; noise of size nought.
+# Layer drop as transformers write it, in eval mode; noise of size nought; the same every time.
 NEVER: dict[str, Callable[[Draws, Tensor], Tensor | float]] = {
     "layer drop": lambda m, _: float(not (m.training and torch.rand([]) < 0.5)),
     "rate 0": lambda _, x: (torch.rand(len(x), 1) >= 0).float(),
     "no noise": lambda _, x: 1 + 0 * torch.randn(len(x), 1),
+    "seeded": lambda _, x: torch.rand(len(x), 1, generator=torch.manual_seed(7)),
+    "drawn once": drawn_once,
 }
 
 
