@@ -1,9 +1,10 @@
 """What this package uses of torch that torch does not promise to keep: to be read with a new torch.
 
 Beside the names below these attributes are read where they are needed: ``_version``, ``_base``,
-``_is_view`` and ``_backward_hooks`` of tensors; ``_modules``, ``_parameters``, ``_forward_hooks``,
-``_forward_pre_hooks`` and ``_backward_hooks`` of modules; ``_orig_mod`` and ``_compiled_call_impl``
-of compiled ones; ``_torchdynamo_orig_callable`` and ``_torchdynamo_disable`` of compiled functions.
+``_is_view`` and ``_backward_hooks`` of tensors; ``_modules``, ``_forward_hooks``,
+``_forward_pre_hooks`` and ``_backward_hooks`` of modules; their ``_parameters`` and ``_buffers``,
+which are written as well; ``_orig_mod`` and ``_compiled_call_impl`` of compiled ones;
+``_torchdynamo_orig_callable`` and ``_torchdynamo_disable`` of compiled functions.
 """
 
 from collections.abc import Iterator

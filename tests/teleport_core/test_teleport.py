@@ -224,7 +224,7 @@ BAD_INPUT: dict[str, tuple[Callable[[], nn.Module], object, object, object, type
     ),
     "random layer": (
         lambda: Random().double(), F.cross_entropy, X, Y, ModelError,
-        r"expected a loss that depends on the parameters alone; two calls gave",
+        r"without randomness; the forward pass draws from torch's generator: call model.eval\(\)",
     ),
     "all frozen": (
         all_frozen, F.cross_entropy, X, Y, ModelError,
