@@ -49,6 +49,13 @@ def pna(a: int, b: int) -> nn.Module:
     return pyg.PNAConv(a, b, ["mean", "max", "std"], ["identity", "amplification"], degrees)
 
 
+def rgat(a: int, b: int) -> nn.Module:
+    layer = pyg.RGATConv(a, b, 2)
+    for name in ("w", "l1", "b1", "l2", "b2"):  # some are left as memory was
+        nn.init.normal_(getattr(layer, name), std=0.3)
+    return layer
+
+
 def mlp(a: int, b: int) -> nn.Module:
     return nn.Sequential(nn.Linear(a, b), nn.Tanh(), nn.Linear(b, b))
 
@@ -135,7 +142,7 @@ CASES: Cases = {
     "MFConv": layers(pyg.MFConv),
     "RGCNConv": layers(lambda a, b: pyg.RGCNConv(a, b, 2), KINDS),
     "FastRGCNConv, bases": layers(lambda a, b: pyg.FastRGCNConv(a, b, 2, num_bases=2), KINDS),
-    "RGATConv": layers(lambda a, b: pyg.RGATConv(a, b, 2), KINDS),
+    "RGATConv": layers(rgat, KINDS),
     "FiLMConv": layers(pyg.FiLMConv),
     "SuperGATConv": layers(pyg.SuperGATConv),
     "EGConv": layers(lambda a, b: pyg.EGConv(a, b, num_heads=4)),

@@ -14,7 +14,7 @@ CONVOLUTIONS = (
         "resnest14d",
         "res2net50_14w_8s",
     ),
-    *("resnetv2_18", "densenet121", "dla34", "dpn48b", "vgg11", "vgg11_bn", "hrnet_w18_small"),
+    *("resnetv2_18", "densenet121", "dla34", "dpn48b", "hrnet_w18_small"),
     *("regnetx_002", "regnety_002", "efficientnet_b0", "mobilenetv2_050", "mobilenetv3_small_050"),
     *("mnasnet_small", "ghostnet_050", "rexnet_100", "tinynet_e", "lcnet_050", "repvgg_a0"),
     *("mobileone_s0", "starnet_s1", "convnext_atto", "convnextv2_atto", "edgenext_xx_small"),

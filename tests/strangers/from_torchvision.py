@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torchvision.models import detection, segmentation, swin_transformer, video
 
 CLASSIFIERS = (
-    *("resnet18", "resnext50_32x4d", "alexnet", "vgg11", "vgg11_bn", "squeezenet1_1"),
+    *("resnet18", "resnext50_32x4d", "alexnet", "squeezenet1_1"),
     *("densenet121", "shufflenet_v2_x0_5", "mobilenet_v2", "mobilenet_v3_small", "mnasnet0_5"),
     *("efficientnet_b0", "regnet_x_400mf", "regnet_y_400mf", "convnext_tiny"),
 )
@@ -125,6 +125,8 @@ CASES |= {
     "shufflenet_v2_x0_5 (train)": classifier("shufflenet_v2_x0_5"),
     "googlenet": classifier("googlenet", aux_logits=False, init_weights=False),
     "inception_v3": classifier("inception_v3", 96, aux_logits=False, init_weights=False),
+    "vgg11, features": lambda: (torchvision.models.vgg11().features, image(64)),
+    "vgg11_bn, features": lambda: (torchvision.models.vgg11_bn().features, image(64)),
     "vit, small": vit,
     "swin, small": swin(swin_transformer.SwinTransformerBlock, swin_transformer.PatchMerging),
     "swin_v2, small": swin(

@@ -1,9 +1,7 @@
 """A row in a process of its own, with a limit to its time and to its memory."""
 
-import contextlib
 import os
 import resource
-import sys
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -12,7 +10,7 @@ import table
 from trial import Row, trial
 
 SECONDS = 60.0
-MORE_MEMORY = 6 * 2**30
+MORE_MEMORY = 8 * 2**30
 
 
 def run_apart(context: Any, library: str, model: str, seconds: float) -> Row:
@@ -41,7 +39,9 @@ def _child(pipe: Connection, library: str, model: str) -> None:
     os.dup2(silent, 2)
     limit = psutil.Process().memory_info().vms + MORE_MEMORY
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    with contextlib.redirect_stdout(sys.stderr):
+    try:
         row = trial(model, table.cases(library)[model])
+    except Exception as error:
+        row = Row(model=model, outcome="crash", sentence=f"{type(error).__name__}: {error}")
     row.library = library
     pipe.send(row)
