@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from teleport_core.phases import UPDATE
-from teleport_core.torch_private import fill_flat_weights, tree_leaves
+from teleport_core.torch_private import fill_flat_weights, tree_leaves, without_checkpoints
 
 Parameters = dict[str, Tensor]
 LossFn = Callable[[Any, Any], Tensor]
@@ -62,7 +62,8 @@ class Problem:
         values: dict[str, Tensor] = dict(parameters if parameters is not None else {})
         # Batch norm in train mode writes its running statistics: let it write into copies.
         values.update({name: b.clone() for name, b in self.model.named_buffers()})
-        with nullcontext() if parameters is None else _weights_stay_in_place(self.model):
+        stays = nullcontext() if parameters is None else _weights_stay_in_place(self.model)
+        with stays, without_checkpoints():
             if isinstance(self.inputs, Mapping):
                 return functional_call(self.model, values, (), dict(self.inputs))
             args = self.inputs if isinstance(self.inputs, tuple) else (self.inputs,)

@@ -2,9 +2,13 @@
 
 Beside the names below these attributes are read where they are needed: ``_version``, ``_base``,
 ``_is_view`` and ``_backward_hooks`` of tensors; ``_modules``, ``_parameters``, ``_forward_hooks``,
-``_forward_pre_hooks`` and ``_backward_hooks`` of modules; ``_orig_mod`` of compiled ones.
+``_forward_pre_hooks`` and ``_backward_hooks`` of modules; ``_orig_mod`` and ``_compiled_call_impl``
+of compiled ones; ``_torchdynamo_orig_callable`` and ``_torchdynamo_disable`` of compiled functions.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from threading import Lock
 from types import FunctionType
 from typing import Any
 
@@ -12,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.dropout import _DropoutNd as DropoutNd
+from torch.utils import checkpoint as checkpointing
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
@@ -29,6 +34,9 @@ linear_plus_pointwise: Any = getattr(linear_pointwise, "binary", None)
 
 current_pass = torch._C._current_graph_task_id
 """A number of the backward pass that is running."""
+
+transform_level: Any = torch._C._functorch.maybe_current_level
+"""How deep inside of torch.func's transforms a call is, from 1 on; None outside of them."""
 
 copy_all = torch._foreach_copy_
 """``(targets, sources)``: copy many tensors in one call."""
@@ -65,3 +73,42 @@ _attention_body = FunctionType(
 def multi_head_attention(*args: Any, **kwargs: Any) -> Any:
     """``F.multi_head_attention_forward``, packed or not, with its projections made visible."""
     return _attention_body(*args, **kwargs)
+
+
+class _Plain:
+    """In the place of the function behind reentrant checkpoints."""
+
+    @staticmethod
+    def apply(function: Any, _preserve: bool, *args: Any) -> Any:
+        return function(*args)
+
+
+_CHECKPOINTS = {
+    "CheckpointFunction": (checkpointing.CheckpointFunction, _Plain),
+    "_checkpoint_hook": (checkpointing._checkpoint_hook, lambda _frame: nullcontext()),
+}
+_plain_passes = 0
+_changing = Lock()
+
+
+@contextmanager
+def without_checkpoints() -> Iterator[None]:
+    """Have ``torch.utils.checkpoint`` keep what it would compute again, in all threads.
+
+    Computed again in a backward pass, a module runs with its own parameters and buffers and not
+    with those of the forward pass.
+    """
+    # What checkpoint() calls is exchanged, as many a library has imported checkpoint by its name.
+    _count_plain_passes(1)
+    try:
+        yield
+    finally:
+        _count_plain_passes(-1)
+
+
+def _count_plain_passes(more: int) -> None:
+    global _plain_passes  # noqa: PLW0603  (torch's own module is as global)
+    with _changing:
+        _plain_passes += more
+        for name, (own, plain) in _CHECKPOINTS.items():
+            setattr(checkpointing, name, plain if _plain_passes else own)

@@ -1,8 +1,12 @@
-"""Git, asked about a folder and nothing else."""
+"""Git, asked about a folder and nothing else, with the user's own configuration."""
 
 import os
+import re
 import subprocess
 from pathlib import Path
+
+# All but the user's configuration, as GIT_CONFIG_COUNT or GIT_CONFIG_GLOBAL.
+_POINTS_ELSEWHERE = re.compile(r"GIT_(?!CONFIG_)")
 
 
 def git(
@@ -15,7 +19,7 @@ def git(
         TimeoutExpired: it took longer than ``timeout`` seconds.
     """
     # Inside a hook git's own variables point to that hook's repository.
-    variables = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    variables = {n: v for n, v in os.environ.items() if not _POINTS_ELSEWHERE.match(n)}
     return subprocess.run(
         [
             *("git", "--no-optional-locks", "-c", "core.hooksPath=/dev/null"),

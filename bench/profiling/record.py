@@ -10,6 +10,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile, record_function, schedule
 
 from bench.plan.profiles import Detail
+from bench.profiling.mend import mend
 from bench.profiling.observers import PhaseTime, Stopwatch, TraceMarks
 from bench.profiling.timeline import OTHER, PREPARE, STEPS
 from teleport_core.phases import observed
@@ -45,6 +46,7 @@ def record(call: Call, path: Path, device: str, detail: Detail) -> None:
         draft = path.with_name(f".{os.getpid()}.{path.name}")
         try:
             profiler.export_chrome_trace(str(draft))
+            mend(draft)
             draft.replace(path)
         finally:
             draft.unlink(missing_ok=True)

@@ -2,6 +2,7 @@
 
 from bench.entry_points import found, load
 from reports.sections.section import Section
+from reports.text.backend import unread_backend
 
 GROUP = "teleport_bench.sections"
 
@@ -12,5 +13,6 @@ def sections() -> list[Section]:
     Raises:
         bench.errors.RegistrationError: one cannot be imported, or two have one name.
     """
-    made: list[Section] = [load(point)() for point in found(GROUP).values()]
+    with unread_backend():
+        made: list[Section] = [load(point)() for point in found(GROUP).values()]
     return sorted(made, key=lambda section: (section.order, section.name))

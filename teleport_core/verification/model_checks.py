@@ -92,6 +92,17 @@ def _refuse_sealed(name: str, module: nn.Module) -> None:
             f"expected a model in plain Python; {name} is compiled: teleport its _orig_mod, which "
             "shares its parameters"
         )
+    if any(map(_is_compiled, (module.forward, module._compiled_call_impl))):
+        raise ModelError(
+            f"expected a model in plain Python; {name} is compiled: teleport it without "
+            "torch.compile, or before it is compiled"
+        )
+
+
+def _is_compiled(function: object) -> bool:
+    """Whether torch.compile made it, and has not been told to leave it alone."""
+    made = hasattr(function, "_torchdynamo_orig_callable")
+    return made and not getattr(function, "_torchdynamo_disable", False)
 
 
 def _active_dropout(module: nn.Module) -> float:

@@ -51,12 +51,22 @@ def _check_inputs(problem: Problem) -> None:
             raise ProblemError(
                 f"expected at least one sample; got an empty input of shape {tuple(tensor.shape)}"
             )
-        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
-            bad = int((~torch.isfinite(tensor)).sum())
+        finite = torch.isfinite(_entries(tensor))
+        if tensor.is_floating_point() and not finite.all():
+            bad = int((~finite).sum())
             raise ProblemError(
                 f"expected finite inputs; got {bad} NaN or infinite values in an input of shape "
                 f"{tuple(tensor.shape)}: clean the batch"
             )
+
+
+def _entries(tensor: Tensor) -> Tensor:
+    """Those that are stored: all, but for a sparse or nested tensor."""
+    if tensor.is_nested and tensor.layout is torch.strided:
+        return torch.cat([each.flatten() for each in tensor.unbind()])
+    if tensor.is_nested or tensor.layout is not torch.strided:
+        return tensor.coalesce().values() if tensor.is_sparse else tensor.values()
+    return tensor
 
 
 def _evaluate(problem: Problem) -> float:

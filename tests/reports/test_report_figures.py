@@ -1,5 +1,8 @@
 import math
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 import synthetic_run as synthetic
@@ -263,3 +266,16 @@ def test_a_layer_without_energy_does_not_break_the_figure():
     (group,) = spectrum_groups([record])
     assert group.drawings[0].alt.endswith("0.weight: no energy.")
     assert all(math.isnan(value) for value in spectrum_line(record)[1])
+
+
+@pytest.mark.parametrize("backend", ["module://matplotlib_inline.backend_inline", "nonsense"])
+def test_the_backend_a_notebook_asks_for_does_not_matter(backend):
+    asked = (
+        "import os; from reports.sections.registered import sections; sections(); "
+        "import reports.text.canvas; print(os.environ['MPLBACKEND'])"
+    )
+    told = os.environ | {"MPLBACKEND": backend}
+    done = subprocess.run(
+        [sys.executable, "-c", asked], env=told, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == backend

@@ -1,10 +1,13 @@
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import torch
 from small_problems import batch, classification, residual
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from teleport_core import Problem
+from teleport_core import Guarantee, Problem, teleport
 from teleport_core.layers import linear_layers
 
 
@@ -104,3 +107,40 @@ def test_a_bias_of_two_weights_is_held_fixed(uses: dict[str, object]) -> None:
 
 def test_reading_a_shape_is_not_a_use(uses: dict[str, object]) -> None:
     assert "plain.weight" in uses
+
+
+class OfSingleSamples(nn.Module):
+    """A part that is written for one sample, or for its derivative, by torch.func."""
+
+    def __init__(self, transform: Callable[..., Any]) -> None:
+        super().__init__()
+        self.lower, self.part = nn.Linear(5, 20), nn.Sequential(nn.Linear(20, 20), nn.Tanh())
+        self.transform, self.middle, self.upper = transform, nn.Linear(20, 20), nn.Linear(20, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.transform(self.part)(torch.tanh(self.lower(x)))
+        return self.upper(torch.tanh(self.middle(h)))
+
+
+@pytest.mark.parametrize("engine", ["auto", "textbook"])
+@pytest.mark.parametrize(
+    "transform",
+    [torch.vmap, lambda part: torch.vmap(torch.func.grad(lambda one: part(one).square().sum()))],
+    ids=["vmap", "grad"],
+)
+def test_what_torch_func_transforms_is_held_and_the_rest_moves(
+    transform: Callable[..., Any], engine: str
+) -> None:
+    torch.manual_seed(0)
+    model = OfSingleSamples(transform).double()
+    x, y = torch.randn(4, 5, dtype=torch.float64), torch.tensor([0, 1, 2, 0])
+    before, kept = model(x).detach(), model.part[0].weight.detach().clone()
+
+    result = teleport(model, F.cross_entropy, (x, y), lr=0.1, steps=3, engine=engine)
+
+    assert result.guarantee is Guarantee.EXACT_ON_BATCH
+    assert result.held["part.0.weight"] == "used in torch.func or torch.vmap"
+    assert result.grad_norm_sq[-1] > 1.01 * result.grad_norm_sq[0]
+    assert torch.equal(model.part[0].weight, kept)
+    assert not torch.equal(model(x), before)
+    torch.testing.assert_close(model(x), before, rtol=1e-12, atol=1e-12)

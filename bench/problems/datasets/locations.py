@@ -1,7 +1,8 @@
 """Where data files are looked for, and which place has those of a data set.
 
 A root holds one folder a data set, ``ROOT/mnist``; a root that itself carries the data set's name
-is taken as that folder, since MNIST and Fashion-MNIST have files of the same names.
+is taken as that folder, since MNIST and Fashion-MNIST have files of the same names. Folders as
+other libraries lay them out, ``ROOT/MNIST/raw``, are looked into after that.
 """
 
 import os
@@ -29,9 +30,12 @@ class Place:
 
     def folder(self, name: str) -> Path | None:
         """The folder of data set ``name`` here, whether it exists or not."""
-        if self.root is None or self.root.name == name:
+        if self.root is None:
+            return None
+        parts = Path(name).parts
+        if self.root.parts[-len(parts) :] == parts:
             return self.root
-        return self.root / name
+        return (self.root.parent if self.root.name == parts[0] else self.root) / name
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,7 @@ class FileSet(Generic[FilesT]):
     find: Callable[[Path], FilesT | None]  # in a folder; None where there is none of them
     count: Callable[[FilesT], int | None]  # of samples, from sizes and headers alone
     check: Callable[[FilesT], list[tuple[Path, tuple[int, ...]]]]
+    others: tuple[str, ...] = ()  # further folders below a root, as other libraries name them
 
 
 @dataclass(frozen=True)
@@ -103,12 +108,10 @@ def find(wanted: FileSet[FilesT], data_dir: Path | None) -> Located[FilesT] | No
         DataError: what the first place holds is incomplete.
     """
     for place in places(data_dir):
-        folder = place.folder(wanted.folder)
-        if folder is None:
-            continue
-        files = wanted.find(folder)
-        if files is not None:
-            return Located(place, folder, files)
+        for folder in map(place.folder, (wanted.folder, *wanted.others)):
+            files = wanted.find(folder) if folder is not None else None
+            if folder is not None and files is not None:
+                return Located(place, folder, files)
     return None
 
 
@@ -137,9 +140,13 @@ def shown(path: Path) -> str:
     return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
 
 
-def existing(folder: Path, file: str) -> Path | None:
-    """``file`` in a folder, packed (.gz) or not; None where it is not there."""
-    for path in (folder / f"{file}.gz", folder / file):
-        if path.is_file():
-            return path
+def existing(folder: Path, *names: str) -> Path | None:
+    """The first of ``names`` that is a file of a folder, or None.
+
+    Plain, or in a folder of its own name as some archives unpack it, or packed (.gz).
+    """
+    for name in names:
+        for path in (folder / name, folder / name / name, folder / f"{name}.gz"):
+            if path.is_file():
+                return path
     return None

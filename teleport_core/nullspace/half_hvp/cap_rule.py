@@ -67,25 +67,33 @@ class HostDecision:
 
 
 class DeviceDecision:
-    """Masks what is written; the host asks once, at the end."""
+    """Masks what is written; the host asks once, at the end.
 
-    def __init__(self, cap: float, steps: int, device: torch.device) -> None:
+    Where nothing is masked, as next to no run without a CAP has to be taken back, all steps are
+    written whatever the outcome says.
+    """
+
+    def __init__(self, cap: float, steps: int, device: torch.device, *, masks: bool = True) -> None:
         self._cap = cap
         self._limit = torch.zeros((), dtype=torch.int64, device=device)
         self._norms = torch.zeros(steps, dtype=torch.float64, device=device)
         self._active = torch.zeros((), dtype=torch.bool, device=device)
         self._lost = torch.zeros((), dtype=torch.bool, device=device)
         self._steps = steps
+        self.masks = masks
 
     def begin(self, steps: int) -> None:
         """Set how many steps may be taken: a captured graph always runs through all of them."""
         self._steps = steps
-        self._limit.fill_(steps)
+        if self.masks:
+            self._limit.fill_(steps)
 
     def go_on(self, step: int, norm_sq: Tensor) -> bool:
         """Note the norm; stay active while it is below CAP, which infinity and NaN never are."""
         norm = self._norms[step]
         norm.copy_(norm_sq)
+        if not self.masks:
+            return True
         below = (norm < self._cap) & (norm < math.inf) & (self._limit > step)
         self._active.copy_(below if step == 0 else self._active & below)
         return True
@@ -94,12 +102,13 @@ class DeviceDecision:
         """Note it, and go on."""
         found = _any_direction(free, whole)
         self._lost.copy_(~found)
-        self._active.logical_and_(found)
+        if self.masks:
+            self._active.logical_and_(found)
         return True
 
     def admit(self, value: Tensor) -> Tensor:
         """The value while steps are taken, then zeros: even infinities must not come through."""
-        return torch.where(self._active, value, 0.0)
+        return torch.where(self._active, value, 0.0) if self.masks else value
 
     def outcome(self) -> Outcome:
         """Read everything at once and decide again, by the same rule."""

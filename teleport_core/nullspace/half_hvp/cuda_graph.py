@@ -5,6 +5,7 @@ the model lives and used again, by any teleporter, for every batch of the same s
 weights: what the batch determines is copied into the tensors that the graph reads.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,8 +18,11 @@ from teleport_core.nullspace.half_hvp.cap_rule import DeviceDecision, HostDecisi
 from teleport_core.nullspace.half_hvp.projection import TogetherProjected
 from teleport_core.nullspace.half_hvp.schedule import Schedule
 from teleport_core.phases import GRAPH
+from teleport_core.torch_private import copy_all
 
 Replay = Callable[[], None]
+# (a rehearsal that moves nothing, what is recorded) -> its replay.
+Record = Callable[[Callable[[], None], Callable[[], None]], Replay]
 
 # Graphs kept for shapes that come back, such as a shorter last batch.
 _KEPT = 4
@@ -39,20 +43,24 @@ class Eager:
 
 
 class Recorded:
-    """All steps in one recording; the device decides and the host waits once, at the end."""
+    """All steps in one recording; the device decides and the host waits once, at the end.
 
-    def __init__(
-        self, schedule: Schedule, cap: float, record: Callable[[Callable[[], None]], Replay]
-    ) -> None:
+    Without a CAP the recording always writes all steps.
+    """
+
+    def __init__(self, schedule: Schedule, cap: float, record: Record) -> None:
         self.schedule = schedule
-        device = schedule.top_norm_sq.device
-        self._decision = DeviceDecision(cap, schedule.steps, device)
-        # With no step allowed a rehearsal adds zeros to the weights.
-        self._decision.begin(0)
-        self._replay = record(lambda: schedule.run(self._decision))
+        self._eager = Eager(schedule, cap)
+        steps, device = schedule.steps, schedule.top_norm_sq.device
+        rehearsed = DeviceDecision(cap, steps, device)
+        rehearsed.begin(0)  # with no step allowed it adds zeros to the weights
+        self._decision = DeviceDecision(cap, steps, device, masks=cap < math.inf)
+        self._replay = record(lambda: schedule.run(rehearsed), lambda: schedule.run(self._decision))
 
     def run(self, steps: int) -> Outcome:
         """Take at most ``steps`` steps from the present weights."""
+        if steps < self.schedule.steps and not self._decision.masks:
+            return self._eager.run(steps)
         self._decision.begin(steps)
         with GRAPH:
             self._replay()
@@ -60,20 +68,19 @@ class Recorded:
 
     def load(self, schedule: Schedule) -> None:
         """Take over what another batch of the same shape determined."""
-        for mine, new in zip(_values(self.schedule), _values(schedule), strict=True):
-            mine.copy_(new)
+        copy_all(_values(self.schedule), _values(schedule))
 
 
 Loop = Eager | Recorded
 
 
-def record_cuda_graph(body: Callable[[], None]) -> Replay:
+def record_cuda_graph(rehearse: Callable[[], None], body: Callable[[], None]) -> Replay:
     """Rehearse on a stream of its own, as libraries allocate on first use; then capture."""
     rehearsal = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     rehearsal.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(rehearsal):
-        body()
-        body()
+        rehearse()
+        rehearse()
     torch.cuda.current_stream().wait_stream(rehearsal)
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
@@ -93,12 +100,16 @@ class _Kept:
 class Recordings:
     """The recordings of one model; one is given out again once its last user is gone."""
 
-    record: Callable[[Callable[[], None]], Replay] = record_cuda_graph
+    record: Record = record_cuda_graph
     _kept: list[_Kept] = field(default_factory=list)
+
+    def records(self, device: torch.device) -> bool:
+        """Whether steps on ``device`` are recorded."""
+        return device.type == "cuda" or self.record is not record_cuda_graph
 
     def loop_for(self, schedule: Schedule, cap: float, user: object) -> Loop:
         """A loop for ``schedule`` that stays its own while ``user`` lives."""
-        if schedule.top_norm_sq.device.type != "cuda" and self.record is record_cuda_graph:
+        if not self.records(schedule.top_norm_sq.device):
             return Eager(schedule, cap)
         key = (cap, *_key(schedule))
         for kept in self._kept:

@@ -31,6 +31,7 @@ from teleport_core.interface import Status
 from teleport_core.nullspace.engine import Climb, EngineState
 from teleport_core.nullspace.half_hvp.cuda_graph import Loop, recordings_of
 from teleport_core.nullspace.half_hvp.forward import freeze
+from teleport_core.nullspace.half_hvp.gradients import together
 from teleport_core.nullspace.half_hvp.layer import FrozenLayer
 from teleport_core.nullspace.half_hvp.projection import Movers, movers
 from teleport_core.nullspace.half_hvp.schedule import Schedule
@@ -84,7 +85,7 @@ class HalfHvpState(EngineState):
                 self.start.renew()
             try:
                 outcome = self.loop.run(climb.steps)
-                if outcome.status is Status.NON_FINITE:
+                if outcome.status in (Status.NON_FINITE, Status.NO_ASCENT_DIRECTION):
                     _again(self.loop, self.start, outcome.steps_done)
             except BaseException:
                 self.start.restore()
@@ -148,8 +149,11 @@ def prepare(problem: Problem, climb: Climb) -> HalfHvpState | None:
             moving = movers(layers)
         state = HalfHvpState(layers, loss, held=_held(stack, layers))
         if moving:
-            schedule = Schedule(layers, moving, last.gradient_norm_sq(), climb.lr, climb.steps)
-            state.loop = recordings_of(problem.model).loop_for(schedule, climb.cap, state)
+            recordings, top_norm_sq = recordings_of(problem.model), last.gradient_norm_sq()
+            lower = layers[:-1]
+            gradients = together(lower) if recordings.records(top_norm_sq.device) else lower
+            schedule = Schedule(layers, moving, gradients, top_norm_sq, climb.lr, climb.steps)
+            state.loop = recordings.loop_for(schedule, climb.cap, state)
             with UPDATE:
                 state.start = Start(moving)
             state.before = state.start.values

@@ -112,7 +112,6 @@ def _layers(stack: Stack, values: dict[str, nn.Parameter], forward: _Pass) -> li
             D=empty(x, out, n, columns=columns),
             D_before=empty(x, out, n, columns=columns),
             along=empty(x, out, n, columns=columns),
-            z_tangent=empty(x, 0 if data_fed or fast else out, n, columns=columns),
             tangent=empty(x, 0 if data_fed else features, n, columns=columns),
             by_onednn=fast,
             columns=columns,

@@ -31,8 +31,7 @@ class FrozenLayer:
         basis: Q [in (+1), k]; None when the layer stays.
         D: dL/dz [out, n].
         D_before: its value one step earlier, once there was one.
-        along: D M [out, n].
-        z_tangent: R{z} [out, n], where its product does not bring its own memory.
+        along: D M [out, n]; on the way up it becomes R{z}.
         tangent: R{X} [in, n], and its free part once it was projected.
         by_onednn: whether oneDNN is the faster one for products of W and n columns.
         columns: whether columns lie in memory one after another, or rows do.
@@ -51,7 +50,6 @@ class FrozenLayer:
     D: Tensor
     D_before: Tensor
     along: Tensor
-    z_tangent: Tensor
     tangent: Tensor
     by_onednn: bool
     columns: bool
@@ -78,13 +76,12 @@ class FrozenLayer:
             z = products.plus_by_onednn(self.along.T, self.tangent.T, self.weight.T)
             torch.mul(z.T, self.slope, out=upper.tangent)
         else:
-            torch.addmm(self.along, self.weight, self.tangent, out=self.z_tangent)
-            torch.mul(self.z_tangent, self.slope, out=upper.tangent)
+            torch.mul(self.along.addmm_(self.weight, self.tangent), self.slope, out=upper.tangent)
 
     def gradient_norm_sq(self) -> Tensor:
         """||dL/d[W b]||^2 = <D, D M>."""
         self.along_gradient()
-        return torch.dot(_flat(self.D), _flat(self.along))
+        return torch.dot(flat(self.D), flat(self.along))
 
     def along_gradient(self) -> Tensor:
         """D M: what z gains when W and b move along their gradients."""
@@ -119,6 +116,6 @@ def empty(like: Tensor, *shape: int, columns: bool) -> Tensor:
     return like.new_empty(*many, n, rows).mT if columns else like.new_empty(shape)
 
 
-def _flat(matrix: Tensor) -> Tensor:
+def flat(matrix: Tensor) -> Tensor:
     """All entries in memory order, of a matrix without gaps."""
     return matrix.as_strided((matrix.numel(),), (1,))

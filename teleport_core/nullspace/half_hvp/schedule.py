@@ -6,12 +6,14 @@ taken is up to a ``Decision``; nothing else depends on values, so that with a de
 device the sequence can be captured once and replayed.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from torch import Tensor
 
 from teleport_core.nullspace.half_hvp.cap_rule import Decision
+from teleport_core.nullspace.half_hvp.gradients import GradientsTogether
 from teleport_core.nullspace.half_hvp.layer import FrozenLayer
 from teleport_core.nullspace.half_hvp.projection import Movers
 from teleport_core.phases import BACKWARD, PROJECTION, TANGENT, UPDATE
@@ -24,12 +26,14 @@ class Schedule:
     Attributes:
         layers: of the stack, in order.
         movers: those of them that move.
+        gradients: all but the last, whose part of ||g||^2 changes.
         top_norm_sq: the last layer's part of ||g||^2, which never changes.
         steps: at most so many.
     """
 
     layers: list[FrozenLayer]
     movers: Movers
+    gradients: Sequence[FrozenLayer | GradientsTogether]
     top_norm_sq: Tensor
     lr: float
     steps: int
@@ -67,14 +71,15 @@ class Schedule:
 
     def _down(self, decision: Decision, *, pending: bool) -> Tensor:
         """D of every layer at the present weights, and ||g||^2."""
-        norm_sq = self.top_norm_sq
         for lower, upper in zip(self.layers[-2::-1], self.layers[:0:-1], strict=True):
             if pending and upper.name in self._writers:
                 mover, number = self._writers[upper.name]
                 with UPDATE:
                     mover.write(number, self.lr, upper.D_before, decision.admit)
             lower.take_gradient_from(upper)
-            norm_sq = norm_sq + lower.gradient_norm_sq()
+        norm_sq = self.top_norm_sq
+        for each in self.gradients:
+            norm_sq = norm_sq + each.gradient_norm_sq()
         return norm_sq
 
     def _project(self, decision: Decision, *, first: bool) -> bool:

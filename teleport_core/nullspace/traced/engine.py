@@ -27,6 +27,11 @@ from teleport_core.nullspace.traced.updates import Order, Update, cheapest, free
 from teleport_core.phases import BACKWARD, CAPTURE, CHECK, PROJECTION, TANGENT, UPDATE
 from teleport_core.problem import Parameters, Problem
 from teleport_core.projection import is_rounding
+from teleport_core.verification.derivatives import (
+    derivatives_needed,
+    require_differentiable,
+    require_numbers,
+)
 
 
 @dataclass
@@ -114,8 +119,9 @@ def prepare(problem: Problem, climb: Climb) -> TracedState:
             loss = problem.loss_fn(seen.output, problem.targets)
         movers = [layer for layer, n in zip(found.layers, free, strict=True) if n]
         roots, places = _roots(found, movers)
-        with TANGENT:
+        with TANGENT, derivatives_needed(problem):
             inputs, transposed = transpose(seen.tape, roots, others)
+    require_differentiable(problem, [E for _, E in transposed])
     moving = [Moving(x, of[id(x)], cheapest(x, of[id(x)]), places[id(x)]) for x in movers]
     for use in (use for layer in movers for use in layer.uses):
         use.keeps = True
@@ -159,11 +165,13 @@ def _advance(problem: Problem, state: TracedState, climb: Climb) -> Ascent:
         if norm_sq >= climb.cap:
             status = Status.CAPPED
             break
-        with TANGENT:
+        with TANGENT, derivatives_needed(problem):
             found = state.kept.tangents()
         with PROJECTION:
             updates = [each.update(found) for each in state.moving]
         with CHECK:
+            if step == 0:
+                require_numbers(_named(state, found), "use another operation there")
             nothing_left = step == 0 and _nothing_left(state, updates, found)
         if nothing_left:
             status = Status.NO_ASCENT_DIRECTION
@@ -174,6 +182,15 @@ def _advance(problem: Problem, state: TracedState, climb: Climb) -> Ascent:
                 update.write(each.layer, state.kept.tape.parameters, climb.lr)
         taken += 1
     return written(status, taken, state.kept.loss, norms)
+
+
+def _named(state: TracedState, found: list[Tensor | None]) -> Iterator[tuple[str, Tensor]]:
+    """The tangents by the weights that see them."""
+    for each in state.moving:
+        for place in each.tangents:
+            tangent = None if place is None else found[place]
+            if tangent is not None:
+                yield each.layer.weight, tangent
 
 
 def _nothing_left(state: TracedState, updates: list[Update], found: list[Tensor | None]) -> bool:

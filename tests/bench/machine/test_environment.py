@@ -17,6 +17,7 @@ from bench.errors import SpecError
 from bench.machine import environment
 from bench.machine.comparable import COMPARABLE, comparable_key
 from bench.machine.environment import describe
+from bench.machine.git import git as ask_git
 
 H100 = {
     "cpu_model": "AMD EPYC 9575F",
@@ -241,6 +242,12 @@ def test_hook_of_another_repository_does_not_mislead(checkout, tmp_path, monkeyp
     commit = git(checkout, "rev-parse", "HEAD")
     monkeypatch.setenv("GIT_DIR", str(other / ".git"))
     assert environment._source(checkout)["git_commit"] == commit
+
+
+def test_the_users_own_configuration_of_git_counts(checkout, monkeypatch):
+    for name, value in {"COUNT": "1", "KEY_0": "user.name", "VALUE_0": "a user"}.items():
+        monkeypatch.setenv(f"GIT_CONFIG_{name}", value)
+    assert ask_git(checkout, "config", "user.name").stdout.strip() == "a user"
 
 
 def test_machine_without_git_is_not_fatal(checkout, monkeypatch):

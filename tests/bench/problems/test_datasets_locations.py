@@ -105,3 +105,39 @@ def test_source_names_neither_the_user_nor_where_the_checkout_is(roots, monkeypa
     assert load_dataset("mnist").source.startswith("../shared/data/mnist, only its t10k files")
     write_part(roots["cache"] / "mnist", "t10k", 5)
     assert load_dataset("mnist").source.startswith("~/cache/mnist, ")
+
+
+@pytest.mark.parametrize(
+    "where", ["MNIST/raw", "MNIST", "mnist/raw", "mnist"], ids=lambda where: where
+)
+def test_mnist_is_found_where_other_libraries_put_it(roots, where):
+    folder = roots["data_dir"] / where
+    write_part(folder, "t10k", 3)
+    assert locate(MNIST.files, roots["data_dir"]).folder == folder
+    # A root may itself be one of these folders, or the upper of two.
+    assert locate(MNIST.files, folder).folder == folder
+    assert locate(MNIST.files, roots["data_dir"] / where.split("/")[0]).folder == folder
+    assert find(FASHION_MNIST.files, roots["data_dir"]) is None
+
+
+def test_files_with_a_dot_in_their_names_or_in_folders_of_their_own_are_found(roots):
+    folder = roots["data_dir"] / "mnist"
+    write_part(folder, "t10k", 3, "")
+    images, labels = (folder / f"t10k-{kind}-ubyte" for kind in ("images-idx3", "labels-idx1"))
+    images.rename(folder / "t10k-images.idx3-ubyte")
+    labels.rename(folder / "kept")
+    labels.mkdir()
+    (folder / "kept").rename(labels / labels.name)
+
+    (pair,) = locate(MNIST.files, roots["data_dir"]).files
+
+    assert pair.images == folder / "t10k-images.idx3-ubyte"
+    assert pair.labels == labels / labels.name
+
+
+def test_a_plain_file_comes_before_a_packed_one_that_may_be_cut(roots):
+    folder = roots["data_dir"] / "mnist"
+    write_part(folder, "t10k", 3, "")
+    for path in list(folder.iterdir()):
+        path.with_name(f"{path.name}.gz").write_bytes(b"")
+    assert len(load_dataset("mnist", roots["data_dir"])) > 0

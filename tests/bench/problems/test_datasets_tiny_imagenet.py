@@ -97,14 +97,13 @@ def test_class_names_that_are_no_wordnet_numbers_are_not_followed(folder, entry)
         "../../train/n02124075/images/n02124075_0.JPEG\tn02124075",
         "/etc/passwd\tn02124075",
         "val_0.JPEG\tn99999999",
-        "val_7.JPEG\tn02124075",
         "val_0.JPEG",
     ],
 )
 def test_annotations_that_lead_elsewhere_are_refused(folder, line):
     (folder / "val" / "val_annotations.txt").write_text(f"{line}\n")
     message = refusal(folder)
-    assert "expected val_NUMBER.JPEG of val/images and a class of wnids.txt" in message
+    assert "expected val_NUMBER.JPEG and a class of wnids.txt" in message
     assert "in line 1" in message
 
 
@@ -159,3 +158,35 @@ def test_list_and_check(folder):
     (folder / "val" / "images" / "val_2.JPEG").write_bytes(np.zeros(9).tobytes())
     with pytest.raises(DataError, match=r"val_2.JPEG: expected a JPEG file"):
         check("tiny-imagenet", folder.parent)
+
+
+def test_a_listed_image_that_is_nowhere_is_named(folder):
+    (folder / "val" / "val_annotations.txt").write_text("val_7.JPEG\tn02124075\n")
+    message = refusal(folder)
+    assert "expected its val_7.JPEG in" in message
+    assert f"{folder / 'val' / 'n02124075'}; it is in neither" in message
+
+
+@pytest.mark.parametrize("below", [".", "images"])
+@pytest.mark.parametrize("listed", [True, False], ids=["with its list", "without"])
+def test_val_sorted_into_class_folders_is_held_out(folder, below, listed):
+    expected = load(folder).heldout_targets.tolist()
+    for index, name in enumerate(reversed(CLASSES)):
+        (folder / "val" / name / below).mkdir(parents=True)
+        image = folder / "val" / "images" / f"val_{index}.JPEG"
+        image.rename(folder / "val" / name / below / image.name)
+    if not listed:
+        (folder / "val" / "val_annotations.txt").unlink()
+
+    data = load(folder)
+
+    # Without the list its order is that of the classes.
+    assert data.heldout_targets.tolist() == (expected if listed else sorted(expected))
+    assert len(data.heldout_batch(9)[0]) == 3
+    assert data.source.endswith("6 training images, 3 of val held out")
+
+
+def test_a_val_that_cannot_be_used_is_noted(folder):
+    (folder / "val" / "val_annotations.txt").unlink()
+    expected = "val has neither val_annotations.txt nor class folders and is not used"
+    assert load(folder).source.endswith(expected)

@@ -17,6 +17,7 @@ from teleport_core.nullspace.half_hvp import engine as half_hvp
 from teleport_core.nullspace.half_hvp.cap_rule import HostDecision
 from teleport_core.nullspace.half_hvp.cuda_graph import Eager, Recorded, Recordings, recordings_of
 from teleport_core.nullspace.half_hvp.engine import HalfHvpState
+from teleport_core.nullspace.half_hvp.schedule import Schedule
 from teleport_core.nullspace.teleporter import NullSpaceTeleporter
 
 
@@ -44,9 +45,9 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Steps are recorded from here on; one entry for each recording."""
     found: list[int] = []
 
-    def counting(body: Callable[[], None]) -> Callable[[], None]:
+    def counting(rehearse: Callable[[], None], body: Callable[[], None]) -> Callable[[], None]:
         found.append(1)
-        return record(body)
+        return record(rehearse, body)
 
     monkeypatch.setattr(half_hvp, "recordings_of", recorder_of(counting))
     return found
@@ -60,10 +61,20 @@ def run(problem: Problem, teleporter: NullSpaceTeleporter) -> TeleportResult:
     return teleporter.advance(problem, teleporter.prepare(problem))
 
 
+class Stepwise(Recordings):
+    """The operations that would be recorded, one after the other."""
+
+    def records(self, device: torch.device) -> bool:
+        return True
+
+    def loop_for(self, schedule: Schedule, cap: float, user: object) -> Eager:
+        return Eager(schedule, cap)
+
+
 def step_by_step(problem: Problem, **options: Any) -> TeleportResult:
     """Without a recording, whatever a test has set."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(half_hvp, "recordings_of", recordings_of)
+        patch.setattr(half_hvp, "recordings_of", lambda _: Stepwise())
         return run(problem, made(**options))
 
 
@@ -234,7 +245,7 @@ def test_the_host_deciding_cannot_be_recorded() -> None:
     decision.begin(8)
 
     with pytest.raises(HostWaitedError):
-        record(lambda: state.loop._schedule.run(decision))
+        record(lambda: None, lambda: state.loop._schedule.run(decision))
 
 
 @pytest.mark.filterwarnings("ignore::teleport_core.TeleportWarning")  # so far, rounding shows

@@ -145,12 +145,33 @@ def compiled(model: nn.Module) -> nn.Module:
     return torch.compile(model, backend="eager")
 
 
+def in_place(model: nn.Module, part: nn.Module) -> nn.Module:
+    part.compile(backend="eager")
+    return model
+
+
+def by_forward(model: nn.Module, part: nn.Module) -> nn.Module:
+    part.forward = torch.compile(part.forward, backend="eager")
+    return model
+
+
+class Decorated(nn.Sequential):
+    @torch.compile(backend="eager")
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x)
+
+
 SEALED = {
     "scripted": (scripted, "the model is scripted or traced by torch.jit: teleport the model that"),
     "compiled": (compiled, "the model is compiled: teleport its _orig_mod"),
     "compiled part": (
         lambda model: nn.Sequential(compiled(model[0]), *model[1:]), "0 is compiled",
     ),
+    "compiled in place": (lambda m: in_place(m, m), "the model is compiled: teleport it without"),
+    "part compiled in place": (lambda m: in_place(m, m[2]), "; 2 is compiled: teleport it without"),
+    "forward compiled": (lambda m: by_forward(m, m), "the model is compiled: teleport it without"),
+    "part's forward compiled": (lambda m: by_forward(m, m[0]), "; 0 is compiled: teleport it"),
+    "forward compiled in its class": (lambda m: Decorated(*m), "the model is compiled: teleport"),
 }  # fmt: skip
 
 
@@ -165,6 +186,22 @@ def test_models_that_cannot_be_watched_are_refused(name: str) -> None:
             model, F.cross_entropy, (torch.randn(4, 5), torch.tensor([0, 1, 2, 0]))
         )
     assert all(torch.equal(v, before[k]) for k, v in plain.state_dict().items())
+
+
+class Undisturbed(nn.Sequential):
+    @torch.compiler.disable
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x)
+
+
+def test_what_torch_compile_leaves_alone_is_watched() -> None:
+    torch.manual_seed(0)
+    plain = nn.Sequential(nn.Linear(5, 9), nn.Tanh(), nn.Linear(9, 3))
+    model = Undisturbed(*copy.deepcopy(plain))
+    model.compile(disable=True)
+    batch = (torch.randn(4, 5), torch.tensor([0, 1, 2, 0]))
+    norms = [teleport_core.teleport(m, F.cross_entropy, batch).grad_norm_sq for m in (model, plain)]
+    assert norms[0] == pytest.approx(norms[1], rel=1e-4)
 
 
 class Autocast(nn.Module):

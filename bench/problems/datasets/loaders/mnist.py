@@ -108,7 +108,8 @@ def _pairs(folder: Path) -> Pairs | None:
 
 def _pair(folder: Path, part: str) -> Pair | None:
     names = (f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte")
-    images, labels = (existing(folder, file) for file in names)
+    # Some copies have a dot before "idx", as the official page once had it.
+    images, labels = (existing(folder, name, name.replace("-idx", ".idx")) for name in names)
     if images and labels:
         return Pair(part, images, labels)
     if images or labels:
@@ -132,14 +133,15 @@ def _check(pairs: Pairs) -> list[tuple[Path, tuple[int, ...]]]:
     return files
 
 
-def _file_set(name: str, folder: str) -> FileSet[Pairs]:
+def _file_set(name: str, folder: str, torchvision: str) -> FileSet[Pairs]:
     example = f"{PARTS[0]}-images-idx3-ubyte.gz and the like"
     advice = f"download them with: teleport-bench data fetch {folder}"
-    return FileSet(name, folder, example, advice, _pairs, _count, _check)
+    others = (f"{folder}/raw", f"{torchvision}/raw", torchvision)
+    return FileSet(name, folder, example, advice, _pairs, _count, _check, others)
 
 
-MNIST_FILES = _file_set("mnist", "mnist")
-FASHION_FILES = _file_set("fashion-mnist", "fashion-mnist")
+MNIST_FILES = _file_set("mnist", "mnist", "MNIST")
+FASHION_FILES = _file_set("fashion-mnist", "fashion-mnist", "FashionMNIST")
 
 # The MD5 sums are those that torchvision's loader publishes beside the files.
 MNIST = FileProvider(
@@ -155,7 +157,9 @@ MNIST = FileProvider(
         },
     ),
 )
-SEQUENTIAL_MNIST = FileProvider(load_sequential_mnist, _file_set(SEQUENTIAL, "mnist"), MNIST.remote)
+SEQUENTIAL_MNIST = FileProvider(
+    load_sequential_mnist, _file_set(SEQUENTIAL, "mnist", "MNIST"), MNIST.remote
+)
 # The MD5 sums are those of the data set's own README.
 FASHION_MNIST = FileProvider(
     partial(_load, FASHION_FILES),

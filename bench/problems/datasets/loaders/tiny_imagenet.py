@@ -3,6 +3,7 @@
     tiny-imagenet-200/wnids.txt                              the classes, one a line
     tiny-imagenet-200/train/WNID/images/*.JPEG
     tiny-imagenet-200/val/images/*.JPEG, val/val_annotations.txt
+    tiny-imagenet-200/val/WNID/*.JPEG or val/WNID/images/*.JPEG, once sorted into class folders
 
 Source: Stanford CS231n, http://cs231n.stanford.edu/tiny-imagenet-200.zip. Images are decoded when
 a batch asks for them. The test folder has no labels and is not read; val is held out.
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.errors import DataError
 from bench.problems.datasets.dataset import Dataset, Part
 from bench.problems.datasets.loaders.sources import damaged, read_text
 from bench.problems.datasets.locations import FileSet, locate
@@ -108,6 +110,8 @@ def load(data_dir: Path | None = None) -> Dataset:
             f"only train: {len(train)} images for training, {len(heldout)} held out "
             f"(seed {SPLIT_SEED})"
         )
+        if (located.files / "val").is_dir():
+            how += "; val has neither val_annotations.txt nor class folders and is not used"
     return Dataset.from_parts(
         "tiny-imagenet", _part(train), _part(heldout), len(classes), f"{located.where}, {how}"
     )
@@ -162,20 +166,36 @@ def validation_files(folder: Path, classes: dict[str, int]) -> Labelled:
     """
     listing = folder / "val" / "val_annotations.txt"
     if not listing.is_file():
-        return []
+        return [(path, classes[name]) for name in classes for path in _sorted_into(folder, name)]
     files: Labelled = []
     for number, line in enumerate(read_text(listing).splitlines(), 1):
         name, _, rest = line.partition("\t")
         wnid = rest.partition("\t")[0]
-        path = folder / "val" / "images" / name
-        if not _VAL_NAME.fullmatch(name) or wnid not in classes or not path.is_file():
+        if not _VAL_NAME.fullmatch(name) or wnid not in classes:
             raise damaged(
                 listing,
-                "val_NUMBER.JPEG of val/images and a class of wnids.txt in each line",
+                "val_NUMBER.JPEG and a class of wnids.txt in each line",
                 f"{line[:40]!r} in line {number}",
             )
-        files.append((path, classes[wnid]))
+        files.append((_listed(folder / "val", name, wnid), classes[wnid]))
     return files
+
+
+def _listed(val: Path, name: str, wnid: str) -> Path:
+    """Where an image of the list is: among all of them, or in its class's folder."""
+    for folder in (val / "images", val / wnid, val / wnid / "images"):
+        if (folder / name).is_file():
+            return folder / name
+    raise DataError(
+        f"{val / 'val_annotations.txt'}: expected its {name} in {val / 'images'} or in the folder "
+        f"of its class, {val / wnid}; it is in neither: unpack the archive again"
+    )
+
+
+def _sorted_into(folder: Path, wnid: str) -> list[Path]:
+    """Images of val in the folder of a class, names in order."""
+    val = folder / "val" / wnid
+    return sorted(path for place in (val, val / "images") for path in place.glob("val_*.JPEG"))
 
 
 def _find(folder: Path) -> Path | None:
