@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 from isolation import SECONDS
 from table import MODULES, installed
-from trial import EXACT, STEPS, Row
+from trial import EXACT, FACTORS, STEPS, Row
 
 OUTCOMES = ("exact", "no growth", "approximate", "no null space", "no ascent", "refused")
 FAILURES = ("raw", "time", "memory", "crash")
@@ -22,8 +22,7 @@ is what the last run wrote ({versions}).
 
 "exact" means that the outputs on the batch, by real forward passes before and after, agree to
 {exact:g} of their size (||o' - o|| / ||o||, of several outputs the largest) while the squared
-gradient norm rises. lr is 1e-2 / ||g||; where outputs did not stay so far out, 1e-6 / ||g||, then
-1e-10 / ||g||.
+gradient norm rises. lr is {first:g} / ||g||; where outputs did not stay, {second:g} / ||g||.
 
 "raw" is any exception that is not one of `teleport_core.errors`; "time", "memory" and "crash" are
 processes that did not finish within {seconds:g} s, within their memory, or at all. Every row was
@@ -46,7 +45,15 @@ def markdown(rows: list[Row]) -> str:
     """The page, from all rows of the CSV file."""
     names = [name for name in MODULES if installed(name)]
     known = ", ".join(f"{name} {version(name)}" for name in ["torch", *names])
-    head = HEAD.format(steps=STEPS, versions=known, exact=EXACT, seconds=SECONDS, not_ours=NOT_OURS)
+    head = HEAD.format(
+        steps=STEPS,
+        versions=known,
+        exact=EXACT,
+        first=FACTORS[0],
+        second=FACTORS[1],
+        seconds=SECONDS,
+        not_ours=NOT_OURS,
+    )
     parts = [head, _counts(rows), _costs(rows), _failed(rows), _refused(rows), _all(rows)]
     return "\n".join(parts)
 

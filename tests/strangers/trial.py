@@ -20,7 +20,7 @@ from teleport_core import Guarantee, Status, TeleportError
 
 STEPS = 4
 # lr is one of these over ||g||, the next where outputs did not stay.
-FACTORS = (1e-2, 1e-6, 1e-10)
+FACTORS = (1e-4, 1e-10)
 EXACT = 1e-9
 # A call under the profiler of memory costs as much again.
 MOST_SECONDS_TO_REPEAT = 8.0
