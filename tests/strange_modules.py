@@ -6,13 +6,12 @@ from typing import Any
 
 import torch
 from hypothesis import strategies as st
+from strange_layers import LEAVES, WIDTH, WRAPPERS
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from teleport_core import Problem
 
-# Hidden features; images are [2, 4, 4], sequences [4, 8], so that every block takes every other.
-WIDTH = 32
 SAMPLES = 3
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -24,219 +23,21 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "hardsigmoid": F.hardsigmoid,
     "clamped in place": lambda h: (h * 1.0).clamp_(-1, 1),
     "softmax": lambda h: h.softmax(-1),
+    "hardtanh": F.hardtanh,
+    "sorted": lambda h: h.sort(-1).values,
+    "cumulated": lambda h: h.tanh().cumsum(-1) / 8,
+    "highest": lambda h: h * (h >= h.topk(9, -1).values[:, -1:]),
+    "distances": lambda h: torch.cdist(h, h[:1] + 1) * h.sin(),
+    "spectrum": lambda h: torch.fft.fft(h).abs().tanh(),
+    "complex": lambda h: (
+        torch.view_as_real(torch.view_as_complex(h.view(len(h), -1, 2)).exp()).flatten(1).tanh()
+    ),
+    "half": lambda h: h.float().tanh().double(),
+    "noise": lambda h: h + torch.randn_like(h),
     "written to": lambda h: h.clone().index_fill_(1, torch.tensor([0]), 0.5),
 }
 
 
-class Residual(nn.Module):
-    """A branch beside what it started from."""
-
-    def __init__(self, inner: nn.Module) -> None:
-        super().__init__()
-        self.inner = inner
-
-    def forward(self, h: Tensor) -> Tensor:
-        return h + self.inner(h)
-
-
-class Shaped(nn.Module):
-    """A layer that sees its features as ``shape``; a linear layer brings them back to WIDTH."""
-
-    def __init__(self, layer: nn.Module, shape: tuple[int, ...], features: int) -> None:
-        super().__init__()
-        self.layer, self.shape = layer, shape
-        self.back = nn.Linear(features, WIDTH)
-
-    def forward(self, h: Tensor) -> Tensor:
-        out = self.layer(h.view(len(h), *self.shape))
-        return self.back((out[0] if isinstance(out, tuple) else out).flatten(1))
-
-
-class Attention(nn.Module):
-    """Attention over four places of eight features."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.inner = nn.MultiheadAttention(8, 2, batch_first=True)
-
-    def forward(self, h: Tensor) -> Tensor:
-        places = h.view(len(h), 4, 8)
-        return self.inner(places, places, places)[0].flatten(1)
-
-
-class Aliased(nn.Module):
-    """One module under two names: attribute and member of a Sequential."""
-
-    def __init__(self, inner: nn.Module) -> None:
-        super().__init__()
-        self.body = inner
-        self.all = nn.Sequential(self.body, nn.Tanh())
-
-    def forward(self, h: Tensor) -> Tensor:
-        return self.all(h)
-
-
-class Twice(nn.Module):
-    """The same weights, two times."""
-
-    def __init__(self, inner: nn.Module) -> None:
-        super().__init__()
-        self.inner = inner
-
-    def forward(self, h: Tensor) -> Tensor:
-        return self.inner(self.inner(h).tanh())
-
-
-class Views(nn.Module):
-    """Parts of one parameter as weights: rows, a matrix of three dimensions, a transpose."""
-
-    def __init__(self, kind: str) -> None:
-        super().__init__()
-        self.kind = kind
-        shape = (2, WIDTH, WIDTH) if kind == "matrix" else (2 * WIDTH, WIDTH)
-        self.weight = nn.Parameter(torch.randn(shape) / 6)
-
-    def forward(self, h: Tensor) -> Tensor:
-        if self.kind == "transposed":
-            return h @ self.weight[:WIDTH].T
-        if self.kind == "chunks":
-            a, b = self.weight.chunk(2)
-        elif self.kind == "scaled":
-            a, b = 2 * self.weight[:WIDTH], self.weight[WIDTH:]
-        else:
-            a, b = (
-                (self.weight[0], self.weight[1])
-                if self.kind == "matrix"
-                else (
-                    self.weight[::2],
-                    self.weight[1::2],
-                )
-            )
-        return F.linear(h, a) + F.linear(h.sin(), b)
-
-
-class Empty(nn.Module):
-    """An expert that no sample is sent to."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.used, self.idle = nn.Linear(WIDTH, WIDTH), nn.Linear(WIDTH, WIDTH)
-
-    def forward(self, h: Tensor) -> Tensor:
-        out = self.used(h)
-        return out.index_add(0, torch.arange(0), self.idle(h[:0]))
-
-
-class Routed(nn.Module):
-    """Two experts, chosen by sign; one may be idle."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.experts = nn.ModuleList(nn.Linear(WIDTH, WIDTH) for _ in range(2))
-
-    def forward(self, h: Tensor) -> Tensor:
-        chosen = (h.detach()[:, 0] > 0).long()
-        out = torch.zeros_like(h)
-        for i, expert in enumerate(self.experts):
-            at = (chosen == i).nonzero()[:, 0]
-            out = out.index_add(0, at, expert(h[at]))
-        return out
-
-
-class Assigned(nn.Module):
-    """A parameter written by assignment beside a layer's output."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.token, self.inner = nn.Parameter(torch.randn(WIDTH)), nn.Linear(WIDTH, WIDTH)
-
-    def forward(self, h: Tensor) -> Tensor:
-        places = h.new_zeros(len(h), 2, WIDTH)
-        places[:, 1] = self.inner(h)
-        places[:, 0] = self.token
-        return places.tanh().mean(1)
-
-
-class Unused(nn.Module):
-    """A head whose output nobody takes, and a parameter that nobody reads."""
-
-    def __init__(self, inner: nn.Module) -> None:
-        super().__init__()
-        self.inner, self.aside = inner, nn.Sequential(nn.Linear(WIDTH, 5), nn.Tanh())
-        self.never = nn.Parameter(torch.zeros(3))
-
-    def forward(self, h: Tensor) -> Tensor:
-        out = self.inner(h)
-        self.aside(out)
-        return out
-
-
-class Elementwise(nn.Module):
-    """A gate between layers; with the same weights as a scale it is a use that is not linear."""
-
-    def __init__(self, *, squared: bool) -> None:
-        super().__init__()
-        self.inner, self.squared = nn.Linear(WIDTH, WIDTH), squared
-
-    def forward(self, h: Tensor) -> Tensor:
-        out = self.inner(h)
-        return out * self.inner.weight.square().sum() if self.squared else out * h.sigmoid()
-
-
-def grouped(groups: int) -> nn.Module:
-    return nn.Sequential(nn.Conv2d(2, 8, 3, padding=1, groups=1), nn.Conv2d(8, 8, 2, groups=groups))
-
-
-LEAVES: dict[str, Callable[[], nn.Module]] = {
-    "linear": lambda: nn.Linear(WIDTH, WIDTH),
-    "no bias": lambda: nn.Linear(WIDTH, WIDTH, bias=False),
-    "convolution": lambda: Shaped(nn.Conv2d(2, 6, 3, padding=1), (2, 4, 4), 96),
-    "grouped": lambda: Shaped(grouped(2), (2, 4, 4), 72),
-    "depthwise": lambda: Shaped(grouped(8), (2, 4, 4), 72),
-    "transposed": lambda: Shaped(nn.ConvTranspose1d(4, 6, 3, stride=2), (4, 8), 102),
-    "circular": lambda: Shaped(nn.Conv1d(4, 6, 3, padding=1, padding_mode="circular"), (4, 8), 48),
-    "lstm": lambda: Shaped(nn.LSTM(8, 5, batch_first=True), (4, 8), 20),
-    "gru": lambda: Shaped(nn.GRU(8, 5, batch_first=True, bidirectional=True), (4, 8), 40),
-    "attention": Attention,
-    "bilinear": lambda: Both(nn.Bilinear(WIDTH, WIDTH, WIDTH)),
-    "layer norm": lambda: nn.LayerNorm(WIDTH),
-    "batch norm": lambda: nn.BatchNorm1d(WIDTH),
-    "group norm": lambda: nn.GroupNorm(4, WIDTH),
-    "pooled": lambda: Shaped(nn.MaxPool2d(2), (2, 4, 4), 8),
-    "dropout": lambda: nn.Dropout(0.5),
-    "prelu": nn.PReLU,
-    "views": lambda: Views("rows"),
-    "chunks": lambda: Views("chunks"),
-    "matrix": lambda: Views("matrix"),
-    "transpose": lambda: Views("transposed"),
-    "scaled view": lambda: Views("scaled"),
-    "empty branch": Empty,
-    "routed": Routed,
-    "assigned": Assigned,
-    "gate": lambda: Elementwise(squared=False),
-    "weight as scale": lambda: Elementwise(squared=True),
-    "weight norm": lambda: nn.utils.parametrizations.weight_norm(nn.Linear(WIDTH, WIDTH)),
-    "spectral norm": lambda: nn.utils.parametrizations.spectral_norm(nn.Linear(WIDTH, WIDTH)),
-}
-
-
-class Both(nn.Module):
-    """A layer of two inputs, which get the same."""
-
-    def __init__(self, inner: nn.Module) -> None:
-        super().__init__()
-        self.inner = inner
-
-    def forward(self, h: Tensor) -> Tensor:
-        return self.inner(h, h.sin())
-
-
-WRAPPERS: dict[str, Callable[[nn.Module], nn.Module]] = {
-    "residual": Residual,
-    "aliased": Aliased,
-    "twice": Twice,
-    "unused": Unused,
-}
 INPUTS = ("tensor", "tuple", "dict", "tokens", "mask", "flag", "nested", "expanded")
 OUTPUTS = ("tensor", "tuple", "dict", "extra head", "detached", "one sample")
 FROZEN = ("nothing", "first", "biases", "all but the head")
@@ -339,7 +140,7 @@ def _freeze(model: nn.Module, kind: str) -> None:
 
 BLOCKS = st.tuples(
     st.sampled_from(sorted(LEAVES)),
-    st.sampled_from(["", "", *WRAPPERS]),
+    st.sampled_from(["", "", "", *WRAPPERS]),
     st.sampled_from(sorted(ACTIVATIONS)),
 )
 PROGRAMS = st.builds(
