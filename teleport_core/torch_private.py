@@ -54,6 +54,11 @@ def without_base(view: Tensor) -> Tensor:
     return found
 
 
+def has_gradient(x: Tensor) -> bool:
+    """Whether a gradient can arrive at ``x``; a view taken under no_grad claims so and is wrong."""
+    return x.requires_grad and (x.grad_fn is not None or not x._is_view())
+
+
 def fill_flat_weights(module: nn.RNNBase) -> None:
     """Have a recurrent layer look up its weights by name again."""
     module._init_flat_weights()

@@ -22,7 +22,12 @@ from teleport_core.layers.registry import ONCE_DIFFERENTIABLE, Adapter, adapter_
 from teleport_core.layers.tape import Kept, Tape, Use
 from teleport_core.layers.view import View, view_of
 from teleport_core.problem import Parameters, Problem
-from teleport_core.torch_private import tensor_property, transform_level, tree_leaves
+from teleport_core.torch_private import (
+    has_gradient,
+    tensor_property,
+    transform_level,
+    tree_leaves,
+)
 from teleport_core.verification.model_checks import refuse_autocast
 
 _VIEWS = {
@@ -158,7 +163,7 @@ class _Watch(TorchFunctionMode):
         tape = self.seen.tape
         of_bias = self._part(bias)
         one = Use(
-            operator, found, of_bias, x.detach(), not x.requires_grad, tape, version=x._version
+            operator, found, of_bias, x.detach(), not has_gradient(x), tape, version=x._version
         )
         self.seen.uses.append(one)
         self.seen.inputs.append(x)

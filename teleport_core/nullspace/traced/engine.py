@@ -29,6 +29,7 @@ from teleport_core.nullspace.traced.updates import Update
 from teleport_core.phases import BACKWARD, CAPTURE, CHECK, PROJECTION, TANGENT, UPDATE
 from teleport_core.problem import Parameters, Problem
 from teleport_core.projection import is_rounding
+from teleport_core.torch_private import has_gradient
 from teleport_core.verification.derivatives import (
     derivatives_needed,
     require_differentiable,
@@ -117,7 +118,7 @@ def _roots(found: Layers, movers: list[Layer]) -> tuple[list[Tensor], dict[int, 
     place: dict[int, int] = {}
     for use in (use for layer in movers for use in layer.uses):
         x = inputs[id(use)]
-        if x.requires_grad and id(x) not in place:
+        if has_gradient(x) and id(x) not in place:
             place[id(x)] = len(roots)
             roots.append(x)
     return roots, {

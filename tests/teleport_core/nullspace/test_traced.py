@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 import torch
 from memory_counting import peak_bytes
-from oracles import identical, snapshot
+from oracles import identical, output_change, snapshot
 from torch import Tensor, nn
 from torch.nn import functional as F
 from zoo import GroupedResidual, build, images
+from zoo_problem import noise
 
 import teleport_core
 from teleport_core import Guarantee, ModelError, Problem, Status, make
@@ -236,3 +237,31 @@ def test_a_sparse_embedding_counts_as_a_dense_one_does() -> None:
     for weight, norms in found[1:]:
         torch.testing.assert_close(weight, found[0][0], rtol=1e-9, atol=1e-9)
         assert norms == pytest.approx(found[0][1], rel=1e-9)
+
+
+class Aside(nn.Module):
+    """What ``inner`` makes without a gradient goes on beside what has one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.enter, self.inner, self.leave = nn.Linear(5, 32), nn.Linear(8, 8), nn.Linear(32, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.enter(x).tanh()
+        with torch.no_grad():
+            fixed = self.inner(h.view(len(h), 4, 8)).flatten(1)
+        return self.leave(h + fixed)
+
+
+def test_a_view_taken_without_a_gradient_has_none() -> None:
+    """It says that it requires one; asked for it, autograd raised."""
+    torch.manual_seed(0)
+    problem = Problem(Aside().double(), F.cross_entropy, noise(3, 5), torch.tensor([0, 1, 2]))
+    before = problem.output().detach()
+
+    batch = (problem.inputs, problem.targets)
+    result = teleport_core.teleport(problem.model, problem.loss_fn, batch, lr=0.1, steps=3)
+
+    assert result.guarantee is Guarantee.EXACT_ON_BATCH
+    assert result.steps_done == 3
+    assert output_change(problem, before) < 1e-12
