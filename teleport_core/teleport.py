@@ -7,12 +7,14 @@ import torch
 from torch import nn
 
 from teleport_core.errors import ProblemError
+from teleport_core.forward.belongings import Belongings
 from teleport_core.interface import Seconds, State, Status, TeleportResult
 from teleport_core.problem import LossFn, Problem
 from teleport_core.registry import make
 from teleport_core.verification.guarantee import require_gradient, warn_of_change
 from teleport_core.verification.last_kept import Call, end_of, last_kept
-from teleport_core.verification.problem_checks import check_problem
+from teleport_core.verification.problem_checks import check_by_running, check_without_running
+from teleport_core.verification.randomness import generators_of
 from teleport_core.verification.reference import look
 from teleport_core.wall_clock import wall_clock
 
@@ -52,9 +54,12 @@ def teleport(
     if not isinstance(batch, (tuple, list)) or len(batch) != 2:
         raise ProblemError("expected batch to be a pair (inputs, targets)")
     problem = Problem(model, loss_fn, batch[0], batch[1])
-    state, modes = None, (torch.is_grad_enabled(), torch.backends.mha.get_fastpath_enabled())
+    modes = (torch.is_grad_enabled(), torch.backends.mha.get_fastpath_enabled())
+    check_without_running(problem)
+    own, generators = Belongings(model), generators_of(problem)
     try:
-        check_problem(problem)
+        own.set_gradients_aside()
+        check_by_running(problem)
         before = look(problem)
         device = next(iter(problem.parameters().values())).device
         now = wall_clock(device)
@@ -65,10 +70,13 @@ def teleport(
         seconds = Seconds(prepared - start, now() - prepared)
         held = state if isinstance(state, State) else State()
         call = Call(problem, teleporter, held, before)
-        return _complete(call, replace(result, seconds=seconds))
+        result = _complete(call, replace(result, seconds=seconds))
+        own.put_back()
+        generators.put_back()
+        return result  # noqa: TRY300  an interrupt may come here as well
     except BaseException:
-        if isinstance(state, State):
-            state.restore(problem)
+        own.put_all_back()
+        generators.put_back()
         # An interrupt may have come just when these were about to be put back.
         torch.set_grad_enabled(modes[0])
         torch.backends.mha.set_fastpath_enabled(modes[1])

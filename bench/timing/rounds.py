@@ -2,7 +2,7 @@
 
 import gc
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -92,7 +92,7 @@ def sgd_call(
 
 def _forward(problem: Problem) -> Any:
     inputs = problem.inputs
-    if isinstance(inputs, dict):
+    if isinstance(inputs, Mapping):
         return problem.model(**inputs)
     return problem.model(*inputs) if isinstance(inputs, tuple) else problem.model(inputs)
 

@@ -25,7 +25,8 @@ def check_model(model: nn.Module) -> None:
         raise ModelError(f"expected model to be a torch.nn.Module; got {type(model).__name__}")
     for name, module in model.named_modules():
         _refuse_sealed(name or "the model", module)
-        _refuse_replica(name or "the model", module)
+        _refuse_rank(name or "the model", module)
+        _refuse_replicas(name or "the model", module)
     _check_parameters(dict(model.named_parameters()))
     for name, module in model.named_modules():
         rate = _active_dropout(module)
@@ -104,9 +105,30 @@ def _refuse_sealed(name: str, module: nn.Module) -> None:
             f"expected a model in plain Python; {name} is compiled: teleport its _orig_mod, which "
             "shares its parameters"
         )
+    if any(map(_is_compiled, (module.forward, module._compiled_call_impl))):
+        raise ModelError(
+            f"expected a model in plain Python; {name} is compiled: teleport it without "
+            "torch.compile, or before it is compiled"
+        )
 
 
-def _refuse_replica(name: str, module: nn.Module) -> None:
+def _is_compiled(function: object) -> bool:
+    """Whether torch.compile made it, and has not been told to leave it alone."""
+    made = hasattr(function, "_torchdynamo_orig_callable")
+    return made and not getattr(function, "_torchdynamo_disable", False)
+
+
+def _refuse_replicas(name: str, module: nn.Module) -> None:
+    """What replicas on other devices do with a weight is watched by nobody."""
+    if isinstance(module, nn.DataParallel) and len(module.device_ids) > 1:
+        raise ModelError(
+            f"expected a model on one device; {name} (DataParallel) runs on "
+            f"{len(module.device_ids)} devices: teleport model.module, which has the same "
+            "parameters"
+        )
+
+
+def _refuse_rank(name: str, module: nn.Module) -> None:
     """What moves one of several replicas is not passed on to the others, and is never repaired."""
     if not any(kind.__name__ in _REPLICAS for kind in type(module).__mro__):
         return

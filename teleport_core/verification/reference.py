@@ -9,7 +9,9 @@ from torch import Tensor
 from teleport_core.errors import ProblemError
 from teleport_core.problem import Parameters, Problem
 from teleport_core.torch_private import tree_leaves
+from teleport_core.verification.derivatives import derivatives_needed
 from teleport_core.verification.gradient_norm import gradient_norm_sq
+from teleport_core.verification.written_gradients import gradients_left_alone
 
 
 class Look(NamedTuple):
@@ -30,6 +32,7 @@ def look(problem: Problem, parameters: Parameters | None = None) -> Look:
 
     Raises:
         ProblemError: the loss has no gradient.
+        ModelError: an operation has none, or the backward pass writes ``.grad``.
     """
     if parameters is None and any(p._backward_hooks for p in problem.parameters().values()):
         # A hook changes what arrives, not what the gradient is.
@@ -46,7 +49,8 @@ def look(problem: Problem, parameters: Parameters | None = None) -> Look:
                 "expected a loss that depends on the parameters; it has no gradient: leave out "
                 ".detach() and torch.no_grad() in the model and in loss_fn"
             )
-        norm_sq = gradient_norm_sq(loss, wanted)
+        with gradients_left_alone(problem), derivatives_needed(problem):
+            norm_sq = gradient_norm_sq(loss, wanted)
     return Look(float(loss.detach()), float(norm_sq), outputs)
 
 
