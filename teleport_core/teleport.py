@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from teleport_core.errors import ProblemError
+from teleport_core.forward.arguments import tensors_of
 from teleport_core.forward.belongings import Belongings
 from teleport_core.interface import Seconds, State, Status, TeleportResult
 from teleport_core.problem import LossFn, Problem
@@ -58,7 +59,7 @@ def teleport(
     problem = Problem(model, loss_fn, batch[0], batch[1])
     modes = (torch.is_grad_enabled(), torch.backends.mha.get_fastpath_enabled())
     check_without_running(problem)
-    own, generators = Belongings(model), generators_of(problem)
+    own, generators = Belongings(problem.modules(), tensors_of(batch[1])), generators_of(problem)
     try:
         own.set_gradients_aside()
         check_by_running(problem)

@@ -83,11 +83,11 @@ def _evaluate(problem: Problem) -> float:
     except Exception as error:
         raise ProblemError(
             f"expected inputs that the model accepts; on inputs of shape {_shapes(problem)} it "
-            f"raised {type(error).__name__}: {error}"
+            f"raised {type(error).__name__}: {error}{_one_argument(problem.inputs)}"
         ) from error
     _check_labels(problem, output)
     try:
-        loss = problem.loss_fn(output, problem.targets)
+        loss = problem.loss_of(output)
     except Exception as error:
         raise ProblemError(
             f"expected loss_fn(model_output, targets) to accept an output of shape "
@@ -108,6 +108,12 @@ def _evaluate(problem: Problem) -> float:
     if not math.isfinite(value):
         raise ProblemError(f"expected a finite loss on the teleport batch; got {value}")
     return value
+
+
+def _one_argument(inputs: Any) -> str:
+    if not isinstance(inputs, (list, tuple)) or type(inputs) is tuple:
+        return ""
+    return f"; a {type(inputs).__name__} is one argument: write tuple(inputs) for several"
 
 
 def _check_labels(problem: Problem, output: Any) -> None:
