@@ -71,7 +71,10 @@ class Problem:
         stays = nullcontext() if parameters is None else _weights_stay_in_place(self.model)
         with stays, substituted(self.model, own, values):
             # Of a copy, as a model may write into its inputs.
-            args, keywords = copied(arguments(self.inputs))
+            args, keywords = arguments(self.inputs)
+            if len(args) == 1:
+                return self.model(copied(args[0]))
+            args, keywords = copied((args, keywords))
             return self.model(*args, **keywords)
 
     def loss(self, parameters: Mapping[str, Tensor] | None = None) -> Tensor:

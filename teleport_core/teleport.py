@@ -17,7 +17,11 @@ from teleport_core.verification.guarantee import (
     verified_guarantee,
     warn_of_change,
 )
-from teleport_core.verification.problem_checks import check_by_running, check_without_running
+from teleport_core.verification.problem_checks import (
+    check_by_running,
+    check_without_running,
+    require_finite,
+)
 from teleport_core.verification.randomness import generators_of
 from teleport_core.verification.reference import Look, look, output_change
 from teleport_core.wall_clock import wall_clock
@@ -62,8 +66,9 @@ def teleport(
     own, generators = Belongings(problem.modules(), tensors_of(batch[1])), generators_of(problem)
     try:
         own.set_gradients_aside()
-        check_by_running(problem)
+        check_by_running(problem, generators)
         before = look(problem)
+        require_finite(problem, before.grad_norm_sq)
         device = next(iter(problem.parameters().values())).device
         now = wall_clock(device)
         start = now()

@@ -27,6 +27,8 @@ def tensors_of(value: Any) -> list[Tensor]:
 
 def copied(value: Any) -> Any:
     """The same with tensors in memory of their own and without history; what has none is shared."""
+    if isinstance(value, Tensor):
+        return _copy(value)
     found: list[Tensor] = []
     visited: dict[int, tuple[Any, bool]] = {}
     _hold(value, found, visited)
