@@ -110,6 +110,9 @@ def _active_dropout(module: nn.Module) -> float:
         return 0.0
     if isinstance(module, DropoutNd):
         return float(module.p)
-    if isinstance(module, (nn.MultiheadAttention, nn.RNNBase)):
+    if isinstance(module, nn.RNNBase):
+        # It drops between its layers only.
+        return float(module.dropout) if module.num_layers > 1 else 0.0
+    if isinstance(module, nn.MultiheadAttention):
         return float(module.dropout)
     return 0.0
