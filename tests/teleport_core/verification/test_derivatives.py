@@ -11,6 +11,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from teleport_core import ModelError, Problem, TeleportResult, teleport
+from teleport_core.layers import register, registry
 
 ENGINES: list[dict[str, Any]] = [{}, {"engine": "textbook"}, {"tau": 0.9}, {"max_drift": 1e-3}]
 
@@ -92,6 +93,18 @@ def test_without_a_second_derivative(name: str, options: dict[str, Any]) -> None
         "teleport_core.layers.register"
     )
     assert identical(problem, before)
+
+
+@pytest.mark.parametrize("options", ENGINES[:2], ids=str)
+def test_the_advice_helps(options: dict[str, Any]) -> None:
+    register(torch.cdist, lambda a, b, **_: (a[:, None] - b[None]).square().sum(-1).sqrt())
+    try:
+        result = run(problem_with(TWICE["cdist"]), lr=1e-4, **options)
+    finally:
+        del registry._ADAPTERS[torch.cdist]
+        registry.ONCE_DIFFERENTIABLE.discard(torch.cdist)
+
+    assert result.grad_norm_sq[-1] > result.grad_norm_sq[0]
 
 
 @pytest.mark.parametrize("options", ENGINES, ids=str)
