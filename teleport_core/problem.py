@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
+from teleport_core.forward.substitution import substituted
 from teleport_core.phases import UPDATE
 from teleport_core.torch_private import fill_flat_weights, tree_leaves, without_checkpoints
 
@@ -59,15 +59,14 @@ class Problem:
 
     def output(self, parameters: Mapping[str, Tensor] | None = None) -> Any:
         """Run the model at ``parameters`` (default: its own); its buffers end as they began."""
-        values: dict[str, Tensor] = dict(parameters if parameters is not None else {})
-        # Batch norm in train mode writes its running statistics: let it write into copies.
-        values.update({name: b.clone() for name, b in self.model.named_buffers()})
+        values = parameters if parameters is not None else {}
+        own = self.parameters() if values else {}
         stays = nullcontext() if parameters is None else _weights_stay_in_place(self.model)
-        with stays, without_checkpoints():
+        with stays, without_checkpoints(), substituted(self.model, own, values):
             if isinstance(self.inputs, Mapping):
-                return functional_call(self.model, values, (), dict(self.inputs))
+                return self.model(**self.inputs)
             args = self.inputs if isinstance(self.inputs, tuple) else (self.inputs,)
-            return functional_call(self.model, values, args)
+            return self.model(*args)
 
     def loss(self, parameters: Mapping[str, Tensor] | None = None) -> Tensor:
         """The scalar loss at ``parameters`` (default: the model's own)."""

@@ -1,16 +1,17 @@
 """What this package uses of torch that torch does not promise to keep: to be read with a new torch.
 
 Beside the names below these attributes are read where they are needed: ``_version``, ``_base``,
-``_is_view`` and ``_backward_hooks`` of tensors; ``_modules``, ``_parameters``, ``_forward_hooks``,
-``_forward_pre_hooks`` and ``_backward_hooks`` of modules; ``_orig_mod`` and ``_compiled_call_impl``
-of compiled ones; ``_torchdynamo_orig_callable`` and ``_torchdynamo_disable`` of compiled functions.
+``_is_view`` and ``_backward_hooks`` of tensors; ``_modules``, ``_forward_hooks``,
+``_forward_pre_hooks`` and ``_backward_hooks`` of modules; their ``_parameters`` and ``_buffers``,
+which are written as well; ``_orig_mod`` and ``_compiled_call_impl`` of compiled ones;
+``_torchdynamo_orig_callable`` and ``_torchdynamo_disable`` of compiled functions.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from threading import Lock
 from types import FunctionType
 from typing import Any
+from weakref import WeakSet
 
 import torch
 from torch import Tensor, nn
@@ -80,20 +81,32 @@ def multi_head_attention(*args: Any, **kwargs: Any) -> Any:
     return _attention_body(*args, **kwargs)
 
 
-class _Plain:
+class _Pass:
+    """One pass without checkpoints; an interrupt, wherever it comes, ends it with its frame."""
+
+
+_passes: WeakSet[_Pass] = WeakSet()
+_reentrant, _hook = checkpointing.CheckpointFunction, checkpointing._checkpoint_hook
+
+
+class _Reentrant:
     """In the place of the function behind reentrant checkpoints."""
 
     @staticmethod
-    def apply(function: Any, _preserve: bool, *args: Any) -> Any:
-        return function(*args)
+    def apply(function: Any, preserve: bool, *args: Any) -> Any:
+        if _passes:
+            return function(*args)
+        return _reentrant.apply(function, preserve, *args)  # type: ignore[no-untyped-call]
 
 
-_CHECKPOINTS = {
-    "CheckpointFunction": (checkpointing.CheckpointFunction, _Plain),
-    "_checkpoint_hook": (checkpointing._checkpoint_hook, lambda _frame: nullcontext()),
-}
-_plain_passes = 0
-_changing = Lock()
+def _hook_or_none(frame: Any) -> Any:
+    return nullcontext() if _passes else _hook(frame)
+
+
+def _set_checkpoints(reentrant: Any, hook: Any) -> None:
+    # What checkpoint() calls is exchanged, as many a library has imported checkpoint by its name.
+    setattr(checkpointing, "CheckpointFunction", reentrant)  # noqa: B010  (of torch's own module)
+    setattr(checkpointing, "_checkpoint_hook", hook)  # noqa: B010
 
 
 @contextmanager
@@ -103,17 +116,14 @@ def without_checkpoints() -> Iterator[None]:
     Computed again in a backward pass, a module runs with its own parameters and buffers and not
     with those of the forward pass.
     """
-    # What checkpoint() calls is exchanged, as many a library has imported checkpoint by its name.
-    _count_plain_passes(1)
+    mine = _Pass()
+    _passes.add(mine)
+    _set_checkpoints(_Reentrant, _hook_or_none)
     try:
         yield
     finally:
-        _count_plain_passes(-1)
-
-
-def _count_plain_passes(more: int) -> None:
-    global _plain_passes  # noqa: PLW0603  (torch's own module is as global)
-    with _changing:
-        _plain_passes += more
-        for name, (own, plain) in _CHECKPOINTS.items():
-            setattr(checkpointing, name, plain if _plain_passes else own)
+        _passes.discard(mine)
+        if not _passes:
+            _set_checkpoints(_reentrant, _hook)
+        if _passes:  # one that another thread began meanwhile
+            _set_checkpoints(_Reentrant, _hook_or_none)

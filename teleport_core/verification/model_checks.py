@@ -20,6 +20,7 @@ def check_model(model: nn.Module) -> None:
         raise ModelError(f"expected model to be a torch.nn.Module; got {type(model).__name__}")
     for name, module in model.named_modules():
         _refuse_sealed(name or "the model", module)
+        _refuse_replicas(name or "the model", module)
     _check_parameters(dict(model.named_parameters()))
     for name, module in model.named_modules():
         rate = _active_dropout(module)
@@ -105,11 +106,24 @@ def _is_compiled(function: object) -> bool:
     return made and not getattr(function, "_torchdynamo_disable", False)
 
 
+def _refuse_replicas(name: str, module: nn.Module) -> None:
+    """What replicas on other devices do with a weight is watched by nobody."""
+    if isinstance(module, nn.DataParallel) and len(module.device_ids) > 1:
+        raise ModelError(
+            f"expected a model on one device; {name} (DataParallel) runs on "
+            f"{len(module.device_ids)} devices: teleport model.module, which has the same "
+            "parameters"
+        )
+
+
 def _active_dropout(module: nn.Module) -> float:
     if not module.training:
         return 0.0
     if isinstance(module, DropoutNd):
         return float(module.p)
-    if isinstance(module, (nn.MultiheadAttention, nn.RNNBase)):
+    if isinstance(module, nn.RNNBase):
+        # It drops between its layers only.
+        return float(module.dropout) if module.num_layers > 1 else 0.0
+    if isinstance(module, nn.MultiheadAttention):
         return float(module.dropout)
     return 0.0

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from teleport_core.errors import ModelError, ProblemError
 from teleport_core.problem import Problem
 from teleport_core.verification.model_checks import check_model, check_surroundings
+from teleport_core.verification.randomness import generators_of, refuse_randomness
 
 # Two evaluations of a deterministic loss differ by reduction order at most.
 _REPEAT_TOLERANCE_EPS = 64
@@ -25,17 +26,34 @@ def check_problem(problem: Problem) -> float:
         ProblemError: an empty batch, non-finite inputs, shapes or labels that do not fit, a loss
             that is not a finite scalar.
     """
+    check_without_running(problem)
+    return check_by_running(problem)
+
+
+def check_without_running(problem: Problem) -> None:
+    """The part of ``check_problem`` that does not run the model."""
     check_model(problem.model)
     check_surroundings(problem)
+
+
+def check_by_running(problem: Problem) -> float:
+    """The part of ``check_problem`` that runs model and loss; returns the loss."""
     _check_inputs(problem)
-    with torch.no_grad():
-        first = _evaluate(problem)
-        second = _evaluate(problem)
+    generators = generators_of(problem)
+    try:
+        with torch.no_grad():
+            first = _evaluate(problem)
+            # A pass that seeds, or draws once and keeps what it drew, ends where this one did.
+            between = generators_of(problem)
+            second = _evaluate(problem)
+            refuse_randomness(problem, between)
+    finally:
+        generators.put_back()
     eps = max(torch.finfo(p.dtype).eps for p in problem.parameters().values())
     if abs(first - second) > _REPEAT_TOLERANCE_EPS * eps * max(abs(first), abs(second)):
         raise ModelError(
             f"expected a loss that depends on the parameters alone; two calls gave {first!r} and "
-            f"{second!r}: switch off the random layer (model.eval()) or fix its mask"
+            f"{second!r}: have the model forget what it saw before"
         )
     return first
 

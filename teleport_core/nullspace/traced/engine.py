@@ -22,8 +22,10 @@ from teleport_core.layers import Layer, Layers, find_layers
 from teleport_core.layers.differentiable_twice import twice_differentiable
 from teleport_core.nullspace.bases.spaces import Space, spaces
 from teleport_core.nullspace.engine import Climb, EngineState
+from teleport_core.nullspace.traced.groups import GroupsUpdate
 from teleport_core.nullspace.traced.kept_pass import KeptPass, transpose
-from teleport_core.nullspace.traced.updates import Order, Update, cheapest, free_update
+from teleport_core.nullspace.traced.moving import Moving, MovingGroups, arranged, bound
+from teleport_core.nullspace.traced.updates import Update
 from teleport_core.phases import BACKWARD, CAPTURE, CHECK, PROJECTION, TANGENT, UPDATE
 from teleport_core.problem import Parameters, Problem
 from teleport_core.projection import is_rounding
@@ -36,34 +38,6 @@ from teleport_core.verification.derivatives import (
 
 
 @dataclass
-class Moving:
-    """A layer with something free and something beneath it that moves.
-
-    ``order`` is that of the products that give its update; ``tangents`` has for each use the place
-    of R{x} in what the tangent pass returns, or None.
-    """
-
-    layer: Layer
-    space: Space
-    order: Order
-    tangents: list[int | None]
-
-    def update(self, found: list[Tensor | None]) -> Update:
-        """The step's update."""
-        tangents = [None if i is None else found[i] for i in self.tangents]
-        return free_update(self.order, self.layer, self.space, tangents)
-
-    def size(self, found: list[Tensor | None]) -> Tensor:
-        """A bound of ||D R{X}^T||."""
-        sizes = [
-            torch.linalg.vector_norm(use.D) * torch.linalg.vector_norm(found[i])
-            for use, i in zip(self.layer.uses, self.tangents, strict=True)
-            if use.D is not None and i is not None and found[i] is not None
-        ]
-        return torch.stack(sizes).sum() if sizes else torch.zeros(())
-
-
-@dataclass
 class TracedState(EngineState):
     """The kept forward pass of one batch.
 
@@ -73,7 +47,7 @@ class TracedState(EngineState):
 
     layers: list[Layer]
     free: list[int]
-    moving: list[Moving]
+    moving: list[Moving | MovingGroups]
     kept: KeptPass
     limit: int
 
@@ -123,7 +97,7 @@ def prepare(problem: Problem, climb: Climb) -> TracedState:
         with TANGENT, derivatives_needed(problem):
             inputs, transposed = transpose(seen.tape, roots, others)
     require_differentiable(problem, [E for _, E in transposed])
-    moving = [Moving(x, of[id(x)], cheapest(x, of[id(x)]), places[id(x)]) for x in movers]
+    moving = arranged(movers, of, places)
     for use in (use for layer in movers for use in layer.uses):
         use.keeps = True
     seen.drop_graph()
@@ -194,10 +168,12 @@ def _named(state: TracedState, found: list[Tensor | None]) -> Iterator[tuple[str
                 yield each.layer.weight, tangent
 
 
-def _nothing_left(state: TracedState, updates: list[Update], found: list[Tensor | None]) -> bool:
+def _nothing_left(
+    state: TracedState, updates: list[Update | GroupsUpdate], found: list[Tensor | None]
+) -> bool:
     """Whether the projection leaves nothing but rounding anywhere."""
     return all(
-        is_rounding(update.matrix().norm(), each.size(found), update.right.dtype)
+        is_rounding(update.matrix().norm(), bound(each, found), update.right.dtype)
         for each, update in zip(state.moving, updates, strict=True)
     )
 

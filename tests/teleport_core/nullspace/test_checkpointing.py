@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from torch.utils import checkpoint as checkpointing
 from torch.utils.checkpoint import checkpoint, checkpoint_sequential
 
-from teleport_core import Guarantee, Problem, Status, teleport
+from teleport_core import Guarantee, ModelError, Problem, Status, teleport, torch_private
 from teleport_core.torch_private import without_checkpoints
 
 ENGINES: list[dict[str, Any]] = [
@@ -131,6 +131,42 @@ def test_of_transformers_too() -> None:
     assert norms[1] == pytest.approx(norms[0], rel=1e-12)
 
 
+class ByHand(torch.autograd.Function):
+    """Checkpointing as libraries have it that are older than torch's."""
+
+    @staticmethod
+    def forward(ctx: Any, module: nn.Module, x: Tensor) -> Tensor:
+        ctx.module, ctx.x = module, x.detach()
+        with torch.no_grad():
+            return module(x)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> Any:
+        x = ctx.x.requires_grad_(True)
+        with torch.enable_grad():
+            ctx.module(x).backward(gradients[0])
+        return None, x.grad
+
+
+@pytest.mark.parametrize("filled", [False, True])
+@pytest.mark.parametrize("options", [*ENGINES, {"method": "identity"}], ids=str)
+def test_by_hand_it_is_refused_and_no_gradient_is_left_behind(
+    filled: bool, options: dict[str, Any]
+) -> None:
+    torch.manual_seed(0)
+    model = Thrifty(ByHand.apply).double()
+    for parameter in model.parameters():
+        parameter.grad = torch.ones_like(parameter) if filled else None
+    before = [None if p.grad is None else p.grad.clone() for p in model.parameters()]
+
+    with pytest.raises(ModelError, match=r"own writes m\.0\.weight\.grad, as .*checkpointing by"):
+        teleport(model, F.cross_entropy, BATCH, **options)
+
+    grads = [p.grad for p in model.parameters()]
+    assert [g is None for g in grads] == [g is None for g in before]
+    assert all(torch.equal(g, b) for g, b in zip(grads, before, strict=True) if g is not None)
+
+
 def test_torch_computes_again_as_before_afterwards_also_where_a_call_fails() -> None:
     def fails(module: nn.Module, x: Tensor) -> Tensor:
         raise RuntimeError("out of memory, say")
@@ -147,6 +183,33 @@ def test_torch_computes_again_as_before_afterwards_also_where_a_call_fails() -> 
     F.cross_entropy(model(BATCH[0]), BATCH[1]).backward()
     assert len(calls) == 3
     assert not torch.equal(model.m[1].running_mean, before["m.1.running_mean"])
+
+
+def test_a_pass_that_an_interrupt_never_ended_ends_with_its_frame() -> None:
+    calls: list[int] = []
+    x = torch.ones(2, requires_grad=True)
+
+    def counted(x: Tensor) -> Tensor:
+        calls.append(1)
+        return x.sin()
+
+    def run_both() -> None:
+        for use_reentrant in (True, False):
+            checkpoint(counted, x, use_reentrant=use_reentrant).sum().backward()
+
+    own = (checkpointing.CheckpointFunction, checkpointing._checkpoint_hook)
+    held = torch_private._Pass()
+    torch_private._passes.add(held)
+    torch_private._set_checkpoints(torch_private._Reentrant, torch_private._hook_or_none)
+    run_both()
+    assert len(calls) == 2
+    del held
+    run_both()
+    assert len(calls) == 6
+    with without_checkpoints():
+        run_both()
+    assert len(calls) == 8
+    assert (checkpointing.CheckpointFunction, checkpointing._checkpoint_hook) == own
 
 
 def test_two_threads_leave_torch_as_it_was() -> None:

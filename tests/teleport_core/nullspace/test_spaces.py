@@ -83,13 +83,13 @@ def test_full_rank_is_proved_without_eigenvectors(monkeypatch: pytest.MonkeyPatc
 def test_the_bound_that_proves_full_rank_is_one() -> None:
     for smallest in (0.5, 1e-2, 1e-4, 1e-6):
         K = with_values(30, [1.0, 0.7, 0.3, smallest])
-        assert not surely_full(K.T @ K, 1.01 * smallest)
+        assert not surely_full((K.T @ K)[None], 1.01 * smallest)[0]
 
 
 def test_both_halves_of_a_space_project_alike() -> None:
     # In float64 zeros are left to the QR factorisation, which gives a span.
     X = with_values(40, [1.0, 0.5, 0.2, 0.0, 0.0])
-    space = module._of_gram(X.T @ X, 40, torch.float32)
+    space = module._of_grams((X.T @ X)[None], 40, torch.float32)[0]
     assert space is not None
     assert space.rest is not None
     span, _ = torch.linalg.qr(X.T)

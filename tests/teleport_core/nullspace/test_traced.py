@@ -16,7 +16,7 @@ from zoo_problem import noise
 import teleport_core
 from teleport_core import Guarantee, ModelError, Problem, Status, make
 from teleport_core.nullspace.engine import Climb
-from teleport_core.nullspace.traced import engine
+from teleport_core.nullspace.traced import engine, moving
 from teleport_core.objective import gradient_at
 
 
@@ -60,7 +60,7 @@ def test_an_exception_in_the_middle_of_the_steps_leaves_everything_as_it_was(
     problem = build("mlp-mixer")
     before, teleporter = snapshot(problem), make("nullspace", steps=8, lr=0.1)
     state = teleporter.prepare(problem)
-    taken, update = 0, engine.free_update
+    taken, update = 0, moving.free_update
 
     def fails_later(*arguments: Any) -> Any:
         nonlocal taken
@@ -70,7 +70,7 @@ def test_an_exception_in_the_middle_of_the_steps_leaves_everything_as_it_was(
             raise RuntimeError("out of memory, say")
         return update(*arguments)
 
-    monkeypatch.setattr(engine, "free_update", fails_later)
+    monkeypatch.setattr(moving, "free_update", fails_later)
     with pytest.raises(RuntimeError, match="out of memory"):
         teleporter.advance(problem, state)
     assert identical(problem, before)

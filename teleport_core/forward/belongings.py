@@ -1,0 +1,79 @@
+"""What a model owns, kept for the time of a call and put back after it."""
+
+from collections.abc import Iterable
+from itertools import chain
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from teleport_core.forward.substitution import Slots, slots_of
+
+
+class _Kept(NamedTuple):
+    """A tensor, the same memory by another name, and what was in its places, each once."""
+
+    tensor: Tensor
+    alias: Tensor
+    places: Tensor
+    values: Tensor
+
+
+class Belongings:
+    """What ``model`` has before a call: its tensors, gradients, and the modes of its modules."""
+
+    def __init__(self, model: nn.Module) -> None:
+        pairs = slots_of(model)
+        self._slots = [(slots, slots.copy()) for slots in chain.from_iterable(pairs)]
+        parameters = _tensors(slots for slots, _ in pairs)
+        self._parameters = [_keep(p) for p in parameters]
+        buffers = _tensors(slots for _, slots in pairs)
+        self._buffers = [_keep(b) for b in buffers if not b.is_inference()]
+        self._counts = [(p, p.requires_grad) for p in parameters]
+        self._gradients = [(p, p.grad) for p in parameters]
+        self._modes = [(module, module.training) for module in model.modules()]
+
+    def set_gradients_aside(self) -> None:
+        """What a forward pass accumulates is then added to no gradient of the caller's."""
+        for parameter, _ in self._gradients:
+            parameter.grad = None
+
+    def put_back(self) -> None:
+        """Put everything back but the values of parameters, bit for bit."""
+        for slots, before in self._slots:
+            slots.update(before)
+        for p, counts in self._counts:
+            if p.requires_grad is not counts:
+                p.requires_grad_(counts)
+        for p, gradient in self._gradients:
+            p.grad = gradient
+        for module, mode in self._modes:
+            module.training = mode
+        _put_back(self._buffers)
+
+    def put_all_back(self) -> None:
+        """Put everything back, bit for bit."""
+        self.put_back()
+        _put_back(self._parameters)
+
+
+def _tensors(places: Iterable[Slots]) -> list[Tensor]:
+    found = [tensor for slots in places for tensor in slots.values() if tensor is not None]
+    return list({id(tensor): tensor for tensor in found}.values())
+
+
+def _keep(tensor: Tensor) -> _Kept:
+    # Written past the version of the tensor, a graph that the caller has of it stays good.
+    alias = places = tensor.data
+    if alias.layout is torch.strided:
+        for dim, (size, stride) in enumerate(zip(alias.shape, alias.stride(), strict=True)):
+            if size > 1 and stride == 0:  # expanded: one place is many elements
+                places = places.narrow(dim, 0, 1)
+    return _Kept(tensor, alias, places, places.clone())
+
+
+def _put_back(kept: list[_Kept]) -> None:
+    for tensor, alias, places, values in kept:
+        if alias.layout is torch.strided and tensor.data_ptr() != alias.data_ptr():
+            tensor.data = alias  # the forward pass gave it memory of its own
+        places.copy_(values)
