@@ -190,3 +190,34 @@ def test_other_errors_are_left_alone() -> None:
 
     with pytest.raises(RuntimeError, match=r"^out of memory, say$"):
         run(problem_with(Broken.apply))
+
+
+class Overwritten(nn.Module):
+    """Changes its own weight, which the first use of two has kept for the backward pass."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for _ in range(2):
+            with torch.no_grad():
+                self.inner.weight.clamp_(-1, 1)
+            x = self.inner(x).tanh()
+        return x
+
+
+@pytest.mark.parametrize("options", ENGINES)
+def test_what_the_backward_pass_needs_is_overwritten(options: dict[str, Any]) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(5, 8), Overwritten(), nn.Linear(8, 3)).double()
+    batch = (torch.randn(4, 5, dtype=torch.float64), torch.tensor([0, 1, 2, 0]))
+    problem = Problem(model, F.cross_entropy, *batch)
+    before = snapshot(problem)
+
+    with pytest.raises(
+        ModelError, match=r"needs to be left alone; .*: use operations that are not"
+    ):
+        teleport(model, F.cross_entropy, batch, steps=2, **options)
+
+    assert identical(problem, before)
