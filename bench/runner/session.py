@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.errors import RunError
+from bench.machine.model_code import KEY, model_code
 from bench.measurements.units import make_units
 from bench.plan.points import Plan, make_plan
 from bench.plan.profiles import Detail, base_blocks, profile_units
@@ -107,6 +108,7 @@ def _carry_out(
     """From the worker's first word to its end."""
     try:
         device, environment = runner.environment(spec.device, spec.threads)
+        environment = environment | {KEY: model_code(spec.model)}
         plan = share(make_plan(spec.with_overrides(device=device)), part)
         listener.planned(plan)
         if not resume:
