@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.errors import RunError
-from bench.machine.model_code import KEY, model_code
 from bench.measurements.units import make_units
 from bench.plan.points import Plan, make_plan
 from bench.plan.profiles import Detail, base_blocks, profile_units
@@ -17,7 +16,13 @@ from bench.spec.spec import Spec
 from bench.storage.journal import Journal, load
 from bench.storage.lock import locked
 from bench.storage.records import CellRecord, Record, ReferenceRecord
-from bench.storage.run_directory import RunDirectory, check_environment, open_run, write_environment
+from bench.storage.run_directory import (
+    RunDirectory,
+    check_environment,
+    open_run,
+    with_model,
+    write_environment,
+)
 
 # What of a plan is still to be done, given the records that are there.
 Lacking = Callable[[Plan, list[Record]], list[Unit]]
@@ -108,7 +113,7 @@ def _carry_out(
     """From the worker's first word to its end."""
     try:
         device, environment = runner.environment(spec.device, spec.threads)
-        environment = environment | {KEY: model_code(spec.model)}
+        environment = with_model(environment, spec)
         plan = share(make_plan(spec.with_overrides(device=device)), part)
         listener.planned(plan)
         if not resume:

@@ -9,7 +9,7 @@ from typing import Any
 from bench.errors import JournalError, RunError, StorageError
 from bench.files import read_plain, remove_drafts, write_whole
 from bench.machine.comparable import COMPARABLE, comparable_key
-from bench.machine.model_code import changed_code
+from bench.machine.model_code import KEY, changed_code, model_code
 from bench.spec.checks import shown
 from bench.spec.spec import Spec
 from bench.storage import journal
@@ -106,6 +106,11 @@ def read_environment(run: RunDirectory) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise JournalError(f"expected {run.environment} to hold an object of names and values")
     return content
+
+
+def with_model(environment: Mapping[str, Any], spec: Spec) -> dict[str, Any]:
+    """What a run runs on, and which version of the user's own model."""
+    return {**environment, KEY: model_code(spec.model)}
 
 
 def check_environment(run: RunDirectory, now: dict[str, Any], *, measured: bool) -> None:
