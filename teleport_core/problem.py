@@ -7,14 +7,16 @@ representation matrices [features, columns] as in the null-space paper (Eq. 8-10
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from teleport_core.forward.arguments import arguments, copied, tensors_of
 from teleport_core.forward.substitution import substituted
 from teleport_core.phases import UPDATE
-from teleport_core.torch_private import fill_flat_weights, tree_leaves, without_checkpoints
+from teleport_core.torch_private import fill_flat_weights, without_checkpoints
 
 Parameters = dict[str, Tensor]
 LossFn = Callable[[Any, Any], Tensor]
@@ -27,7 +29,8 @@ class Problem:
     Attributes:
         model: any module; its buffers are never written by the methods below.
         loss_fn: ``loss_fn(model_output, targets)`` returns a scalar tensor.
-        inputs: a tensor, a tuple (positional arguments) or a dict (keyword arguments).
+        inputs: a tuple (positional arguments), a mapping (keyword arguments) or one argument: a
+            tensor, or whatever holds some. The model gets a copy.
         targets: passed on to ``loss_fn``.
     """
 
@@ -35,6 +38,10 @@ class Problem:
     loss_fn: LossFn
     inputs: Any
     targets: Any
+
+    def modules(self) -> list[nn.Module]:
+        """The model, and the loss where it is a module."""
+        return [one for one in (self.model, self.loss_fn) if isinstance(one, nn.Module)]
 
     def parameters(self) -> dict[str, nn.Parameter]:
         """All parameters by name, a shared one once."""
@@ -63,18 +70,33 @@ class Problem:
         own = self.parameters() if values else {}
         stays = nullcontext() if parameters is None else _weights_stay_in_place(self.model)
         with stays, without_checkpoints(), substituted(self.model, own, values):
-            if isinstance(self.inputs, Mapping):
-                return self.model(**self.inputs)
-            args = self.inputs if isinstance(self.inputs, tuple) else (self.inputs,)
-            return self.model(*args)
+            # Of a copy, as a model may write into its inputs.
+            args, keywords = arguments(self.inputs)
+            if len(args) == 1:
+                return self.model(copied(args[0]))
+            args, keywords = copied((args, keywords))
+            return self.model(*args, **keywords)
 
     def loss(self, parameters: Mapping[str, Tensor] | None = None) -> Tensor:
         """The scalar loss at ``parameters`` (default: the model's own)."""
-        return self.loss_fn(self.output(parameters), self.targets)
+        return self.loss_of(self.output(parameters))
+
+    def loss_of(self, output: Any) -> Tensor:
+        """The scalar loss of an output of the model; buffers of a loss end as they began."""
+        loss_fn = self.loss_fn
+        if not isinstance(loss_fn, nn.Module) or not self._loss_has_buffers:
+            return loss_fn(output, self.targets)
+        with substituted(loss_fn, {}, {}):
+            loss: Tensor = loss_fn(output, self.targets)
+            return loss
+
+    @cached_property
+    def _loss_has_buffers(self) -> bool:
+        return isinstance(self.loss_fn, nn.Module) and any(True for _ in self.loss_fn.buffers())
 
     def tensors(self) -> list[Tensor]:
         """Every tensor among the inputs."""
-        return [leaf for leaf in tree_leaves(self.inputs) if isinstance(leaf, Tensor)]
+        return tensors_of(self.inputs)
 
     def write(self, parameters: Mapping[str, Tensor]) -> None:
         """Copy values into the model's own ``nn.Parameter`` objects; they stay the same objects."""

@@ -7,13 +7,18 @@ import torch
 from torch import nn
 
 from teleport_core.errors import ProblemError
+from teleport_core.forward.arguments import tensors_of
 from teleport_core.forward.belongings import Belongings
 from teleport_core.interface import Seconds, State, Status, TeleportResult
 from teleport_core.problem import LossFn, Problem
 from teleport_core.registry import make
 from teleport_core.verification.guarantee import require_gradient, warn_of_change
 from teleport_core.verification.last_kept import Call, end_of, last_kept
-from teleport_core.verification.problem_checks import check_by_running, check_without_running
+from teleport_core.verification.problem_checks import (
+    check_by_running,
+    check_without_running,
+    require_finite,
+)
 from teleport_core.verification.randomness import generators_of
 from teleport_core.verification.reference import look
 from teleport_core.wall_clock import wall_clock
@@ -56,11 +61,12 @@ def teleport(
     problem = Problem(model, loss_fn, batch[0], batch[1])
     modes = (torch.is_grad_enabled(), torch.backends.mha.get_fastpath_enabled())
     check_without_running(problem)
-    own, generators = Belongings(model), generators_of(problem)
+    own, generators = Belongings(problem.modules(), tensors_of(batch[1])), generators_of(problem)
     try:
         own.set_gradients_aside()
-        check_by_running(problem)
+        check_by_running(problem, generators)
         before = look(problem)
+        require_finite(problem, before.grad_norm_sq)
         device = next(iter(problem.parameters().values())).device
         now = wall_clock(device)
         start = now()

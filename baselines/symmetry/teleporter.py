@@ -94,7 +94,7 @@ class SymmetryTeleporter(Teleporter):
         X = inputs.reshape(-1, inputs.shape[-1]).T  # columns are samples
 
         def loss_of(output: Tensor) -> Tensor:
-            return problem.loss_fn(output.reshape(*leading, output.shape[-1]), problem.targets)
+            return problem.loss_of(output.reshape(*leading, output.shape[-1]))
 
         state = SymmetryState(Batch(mlp, X, loss_of), self._columns_fit(mlp, X))
         matrices = list(mlp.read(problem.detached()).values())

@@ -2,7 +2,7 @@
 
 import gc
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -15,6 +15,7 @@ from bench.spec.sampling import Sampling
 from bench.timing.clock import Clock
 from bench.timing.stopping import Stopping, Warmup, warmed_up
 from teleport_core import Problem, Teleporter
+from teleport_core.forward.arguments import arguments
 from teleport_core.phases import BACKWARD, FORWARD, UPDATE
 
 # So small that no step is refused or changes what the next one computes.
@@ -91,10 +92,8 @@ def sgd_call(
 
 
 def _forward(problem: Problem) -> Any:
-    inputs = problem.inputs
-    if isinstance(inputs, Mapping):
-        return problem.model(**inputs)
-    return problem.model(*inputs) if isinstance(inputs, tuple) else problem.model(inputs)
+    args, keywords = arguments(problem.inputs)
+    return problem.model(*args, **keywords)
 
 
 def _samples(clocks: list[Clock], marks: list[list[Any]]) -> list[Sample]:
@@ -178,10 +177,3 @@ def settled() -> Iterator[None]:
         yield
     finally:
         gc.unfreeze()
-
-
-def restore(model: torch.nn.Module, start: dict[str, torch.Tensor]) -> None:
-    """Put parameters and buffers back to where every sample starts from."""
-    with torch.no_grad():
-        for name, value in model.state_dict().items():
-            value.copy_(start[name])

@@ -1,4 +1,4 @@
-"""What a model owns, kept for the time of a call and put back after it."""
+"""What a model and a loss own, kept for the time of a call and put back after it."""
 
 from collections.abc import Iterable
 from itertools import chain
@@ -20,18 +20,18 @@ class _Kept(NamedTuple):
 
 
 class Belongings:
-    """What ``model`` has before a call: its tensors, gradients, and the modes of its modules."""
+    """What a call is given: modules with their tensors, gradients and modes, and other tensors."""
 
-    def __init__(self, model: nn.Module) -> None:
-        pairs = slots_of(model)
+    def __init__(self, modules: list[nn.Module], others: Iterable[Tensor] = ()) -> None:
+        pairs = [pair for module in modules for pair in slots_of(module)]
         self._slots = [(slots, slots.copy()) for slots in chain.from_iterable(pairs)]
         parameters = _tensors(slots for slots, _ in pairs)
         self._parameters = [_keep(p) for p in parameters]
         buffers = _tensors(slots for _, slots in pairs)
-        self._buffers = [_keep(b) for b in buffers if not b.is_inference()]
+        self._buffers = [_keep(b) for b in (*buffers, *others) if not b.is_inference()]
         self._counts = [(p, p.requires_grad) for p in parameters]
         self._gradients = [(p, p.grad) for p in parameters]
-        self._modes = [(module, module.training) for module in model.modules()]
+        self._modes = [(module, module.training) for one in modules for module in one.modules()]
 
     def set_gradients_aside(self) -> None:
         """What a forward pass accumulates is then added to no gradient of the caller's."""

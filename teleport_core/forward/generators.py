@@ -1,5 +1,6 @@
 """The states of all that a forward pass may draw random numbers from."""
 
+import copy
 import pickle
 import random
 import sys
@@ -29,20 +30,23 @@ class Generators:
     """
 
     def __init__(self, modules: Iterable[nn.Module], devices: Iterable[torch.device]) -> None:
-        sources = [*_of_torch(devices), *_of_others()]
-        for module in modules:
-            for name, part in module.named_modules():
-                for attribute, value in vars(part).items():
-                    sources += _held(f"{name}.{attribute}".lstrip("."), value)
-        self._before = [(source, source.read()) for source in sources]
+        self._sources = [*_of_torch(devices), *_of_others(), *_held(modules)]
+        self._before = [source.read() for source in self._sources]
+
+    def now(self) -> "Generators":
+        """The same generators as they are now."""
+        found = copy.copy(self)
+        found._before = [source.read() for source in self._sources]
+        return found
 
     def moved(self) -> list[tuple[str, bool]]:
         """What was drawn from since: its name, and whether it is a generator of torch's."""
-        return [(s.name, s.of_torch) for s, state in self._before if not _same(s.read(), state)]
+        both = zip(self._sources, self._before, strict=True)
+        return [(s.name, s.of_torch) for s, state in both if not _same(s.read(), state)]
 
     def put_back(self) -> None:
         """Have every generator draw again what it drew since."""
-        for source, state in self._before:
+        for source, state in zip(self._sources, self._before, strict=True):
             source.write(state)
 
 
@@ -61,16 +65,23 @@ def _of_others() -> Iterator[_Source]:
         yield _Source("numpy.random", False, numpy.random.get_state, numpy.random.set_state)
 
 
-def _held(name: str, value: object) -> Iterator[_Source]:
-    """A generator that a module holds as an attribute."""
+def _held(modules: Iterable[nn.Module]) -> Iterator[_Source]:
+    """Generators that modules hold as attributes."""
     numpy: Any = sys.modules.get("numpy")
-    if isinstance(value, torch.Generator):
-        yield _Source(name, True, value.get_state, value.set_state)
-    elif isinstance(value, random.Random):
-        yield _Source(name, False, value.getstate, value.setstate)
-    elif numpy is not None and isinstance(value, numpy.random.Generator):
-        bits: Any = value.bit_generator
-        yield _Source(name, False, lambda: bits.state, partial(setattr, bits, "state"))
+    kinds = (torch.Generator, random.Random, *([numpy.random.Generator] if numpy else []))
+    for part in (part for module in modules for part in module.named_modules()):
+        for name in [n for n, value in vars(part[1]).items() if isinstance(value, kinds)]:
+            value: Any = vars(part[1])[name]
+            full = f"{part[0]}.{name}".lstrip(".")
+            if isinstance(value, torch.Generator):
+                yield _Source(full, True, value.get_state, value.set_state)
+            elif isinstance(value, random.Random):
+                yield _Source(full, False, value.getstate, value.setstate)
+            else:
+                bits = value.bit_generator
+                yield _Source(
+                    full, False, partial(getattr, bits, "state"), partial(setattr, bits, "state")
+                )
 
 
 def _same(one: object, other: object) -> bool:

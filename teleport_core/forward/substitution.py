@@ -20,20 +20,17 @@ def substituted(
     """
     # torch's functional_call swaps a place once for each of its names, and puts back the first
     # substitute where a module has two.
-    places = slots_of(module)
-    kept = [(slots, slots.copy()) for pair in places for slots in pair if slots]
+    pairs = slots_of(module)
+    kept = [(slots, slots.copy()) for pair in pairs for slots in pair if slots]
     stand_ins = {id(own[name]): value for name, value in values.items()}
-    known = {id(tensor) for slots, _ in places for tensor in slots.values()}
-    for _, buffers in places:
-        for tensor in buffers.values():
-            # Batch norm in train mode writes its running statistics: let it write into copies.
-            if tensor is not None and id(tensor) not in known:
-                known.add(id(tensor))
-                stand_ins[id(tensor)] = tensor.clone()
+    buffers = [b for _, slots in pairs if slots for b in slots.values() if b is not None]
+    if buffers:
+        known = {id(tensor) for slots, _ in pairs for tensor in slots.values()}
+        # Batch norm in train mode writes its running statistics: let it write into copies.
+        stand_ins |= {id(b): b.clone() for b in buffers if id(b) not in known}
     try:
         for slots, before in kept:
-            for name, tensor in before.items():
-                slots[name] = stand_ins.get(id(tensor), tensor)
+            slots.update({name: stand_ins.get(id(t), t) for name, t in before.items()})
         yield
     finally:
         for slots, before in kept:
@@ -41,11 +38,12 @@ def substituted(
 
 
 def slots_of(module: nn.Module) -> list[tuple[Slots, Slots]]:
-    """Where the parameters and the buffers are held, of every module once."""
+    """Where parameters and buffers are held, of every module that has some, once."""
     modules, left = {}, [module]
     while left:
         one = left.pop()
         if id(one) not in modules:
             modules[id(one)] = one
             left += [child for child in one._modules.values() if child is not None]
-    return [(one._parameters, one._buffers) for one in modules.values()]
+    owners = [one for one in modules.values() if one._parameters or one._buffers]
+    return [(one._parameters, one._buffers) for one in owners]

@@ -1,6 +1,7 @@
 """Parts of a parameter that a call is given: the whole of it, some of its rows, its transpose."""
 
 from dataclasses import dataclass, replace
+from math import prod
 
 from torch import Tensor
 
@@ -12,17 +13,19 @@ class View:
     Attributes:
         rows: (start, stop), or None for the parameter as it is.
         transposed: whether the rows are those of the transpose, or of each of its matrices.
-        matrix: which of the matrices in the last two axes alone; None for the whole parameter.
+        block: (start, *shape) where the matrix, or whatever it is, is a part that lies in one piece
+            from entry ``start`` on: one of several matrices, a part of a flat vector.
     """
 
     rows: tuple[int, int] | None = None
     transposed: bool = False
-    matrix: int | None = None
+    block: tuple[int, ...] | None = None
 
     def __call__(self, parameter: Tensor) -> Tensor:
         """The part, sharing the parameter's storage."""
-        if self.matrix is not None:
-            parameter = parameter.flatten(0, -3)[self.matrix]
+        if self.block is not None:
+            start, *shape = self.block
+            parameter = parameter.flatten()[start : start + prod(shape)].view(shape)
         if self.rows is None:
             return parameter.mT if self.transposed else parameter
         matrix = as_matrix(parameter)
@@ -39,17 +42,29 @@ def view_of(part: Tensor, parameter: Tensor) -> View | None:
     """Which view ``part`` is, for tensors that share storage; None if it is none of ours."""
     if _same(part, parameter):
         return View()
-    if not parameter.is_contiguous():
+    if not parameter.is_contiguous() or not part.numel():
         return None
+    found = _of_matrix(part, parameter)
+    if found is not None or part.dim() < 2:
+        return found
+    start = int(part.storage_offset() - parameter.storage_offset())
+    if parameter.dim() > 2:
+        shape = parameter.shape[-2:]
+        block = (start // prod(shape) * prod(shape), *shape)
+        inner = _of_matrix(part, View(block=block)(parameter))
+        if inner is not None:
+            whole = inner.rows == (0, shape[0]) and not inner.transposed
+            return replace(inner, rows=None if whole else inner.rows, block=block)
+    if part.is_contiguous():
+        return View(block=(start, *part.shape))
+    return View(transposed=True, block=(start, *part.mT.shape)) if part.mT.is_contiguous() else None
+
+
+def _of_matrix(part: Tensor, parameter: Tensor) -> View | None:
+    """The transpose, rows of the parameter read as a matrix, or of its transpose."""
     if parameter.dim() > 1 and _same(part, parameter.mT):
         return View(transposed=True)
-    found = _rows(part, parameter)
-    if found is None and part.dim() == 2 and parameter.dim() > 2 and parameter.numel():
-        matrices = parameter.flatten(0, -3)
-        index = (part.storage_offset() - parameter.storage_offset()) // matrices[0].numel()
-        inner = view_of(part, matrices[index])
-        found = None if inner is None else replace(inner, matrix=int(index))
-    return found
+    return _rows(part, parameter)
 
 
 def _rows(part: Tensor, parameter: Tensor) -> View | None:

@@ -28,6 +28,9 @@ ENGINES = ("auto", "half_hvp", "textbook")
 # The first that applies prepares and climbs; the last always does.
 _ORDER: tuple[Engine, ...] = (drift, textbook, half_hvp, traced)
 
+# Parameters that a refusal names; the others are counted.
+_NAMED = 3
+
 
 @dataclass(frozen=True, kw_only=True)
 class NullSpaceTeleporter(Teleporter):
@@ -106,7 +109,9 @@ class NullSpaceTeleporter(Teleporter):
         prepared = (engine.prepare(problem, climb) for engine in _ORDER)
         state = next(state for state in prepared if state is not None)
         if not state.layers:
-            reasons = "; ".join(f"{name} is {why}" for name, why in state.held.items())
+            reasons = "; ".join(f"{name} is {why}" for name, why in [*state.held.items()][:_NAMED])
+            more = len(state.held) - _NAMED
+            reasons += f"; and {more} more" if more > 0 else ""
             raise ModelError(
                 f"expected a weight that is linear in its input and nothing else; "
                 f"{type(problem.model).__name__} has none: {reasons}: "

@@ -17,12 +17,13 @@ from teleport_core.torch_private import TorchDispatchMode, tree_leaves
 _UNKNOWN = re.compile(r"derivative for '?(?:aten::)?_*(\w+?)(_backward\w*)?[:' ]")
 _OTHER_LAYOUT = re.compile(r"Could not run 'aten::_*(\w+?)(?:_backward\w*)' with arguments from")
 _NOWHERE = re.compile(r"The function '_*(\w+)' is not differentiable")
+_OVERWRITTEN = "has been modified by an inplace operation"
 _IN_LOSS = "loss_fn"
 
 
 @contextmanager
 def derivatives_needed(problem: Problem) -> Iterator[None]:
-    """Name the operation and its module where torch has no derivative of it.
+    """Name the operation and its module where torch has no derivative of it, or none any more.
 
     Raises:
         ModelError: instead of torch's own error.
@@ -30,6 +31,11 @@ def derivatives_needed(problem: Problem) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
+        if _OVERWRITTEN in str(error):
+            raise ModelError(
+                "expected what the backward pass needs to be left alone; the forward pass "
+                f"overwrites it after its use: use operations that are not in place ({error})"
+            ) from error
         found = _missing(problem, str(error))
         if found is None:
             raise

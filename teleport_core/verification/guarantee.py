@@ -138,7 +138,7 @@ def _error_of_loss(problem: Problem) -> float:
         output = tree_map(leaf, problem.output())
         try:
             with torch.enable_grad():
-                loss = problem.loss_fn(output, problem.targets)
+                loss = problem.loss_of(output)
             gradients = torch.autograd.grad(loss, leaves, allow_unused=True, materialize_grads=True)
         except (RuntimeError, ValueError):  # a loss for one dtype, outputs that nobody can read
             return 0.0

@@ -9,9 +9,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from teleport_core.errors import ModelError, ProblemError
+from teleport_core.forward.generators import Generators
 from teleport_core.problem import Problem
+from teleport_core.torch_private import tree_leaves
 from teleport_core.verification.model_checks import check_model, check_surroundings
 from teleport_core.verification.randomness import generators_of, refuse_randomness
+from teleport_core.verification.reference import is_number
 
 # Two evaluations of a deterministic loss differ by reduction order at most.
 _REPEAT_TOLERANCE_EPS = 64
@@ -23,11 +26,15 @@ def check_problem(problem: Problem) -> float:
     Raises:
         ModelError: no floating parameter to move, parameters that overlap, active dropout, a loss
             that changes between two calls, a call under autocast or inference mode.
-        ProblemError: an empty batch, non-finite inputs, shapes or labels that do not fit, a loss
-            that is not a finite scalar.
+        ProblemError: an empty output, shapes or labels that do not fit, a loss that is not a finite
+            scalar.
     """
     check_without_running(problem)
-    return check_by_running(problem)
+    generators = generators_of(problem)
+    try:
+        return check_by_running(problem, generators)
+    finally:
+        generators.put_back()
 
 
 def check_without_running(problem: Problem) -> None:
@@ -36,19 +43,15 @@ def check_without_running(problem: Problem) -> None:
     check_surroundings(problem)
 
 
-def check_by_running(problem: Problem) -> float:
+def check_by_running(problem: Problem, generators: Generators) -> float:
     """The part of ``check_problem`` that runs model and loss; returns the loss."""
     _check_inputs(problem)
-    generators = generators_of(problem)
-    try:
-        with torch.no_grad():
-            first = _evaluate(problem)
-            # A pass that seeds, or draws once and keeps what it drew, ends where this one did.
-            between = generators_of(problem)
-            second = _evaluate(problem)
-            refuse_randomness(problem, between)
-    finally:
-        generators.put_back()
+    with torch.no_grad():
+        first = _evaluate(problem)
+        # A pass that seeds, or draws once and keeps what it drew, ends where this one did.
+        between = generators.now()
+        second = _evaluate(problem)
+        refuse_randomness(problem, between)
     eps = max(torch.finfo(p.dtype).eps for p in problem.parameters().values())
     if abs(first - second) > _REPEAT_TOLERANCE_EPS * eps * max(abs(first), abs(second)):
         raise ModelError(
@@ -59,23 +62,46 @@ def check_by_running(problem: Problem) -> float:
 
 
 def _check_inputs(problem: Problem) -> None:
-    tensors = problem.tensors()
-    if not tensors:
+    if not problem.tensors():
         raise ProblemError(
             f"expected inputs to hold at least one tensor; got {type(problem.inputs).__name__}"
         )
-    for tensor in tensors:
-        if tensor.numel() == 0:
-            raise ProblemError(
-                f"expected at least one sample; got an empty input of shape {tuple(tensor.shape)}"
-            )
+
+
+def require_finite(problem: Problem, grad_norm_sq: float) -> None:
+    """Refuse a batch on which the model's gradient is not finite though its loss is.
+
+    Raises:
+        ProblemError: see there.
+    """
+    # A gradient that the model itself makes infinite is a status of the result.
+    if not math.isfinite(grad_norm_sq) and _not_finite(problem):
+        raise ProblemError(
+            f"expected a finite gradient on the teleport batch; got ||g||^2 = {grad_norm_sq}"
+            f"{_not_finite(problem)}"
+        )
+
+
+def _not_finite(problem: Problem) -> str:
+    """What to say of inputs that hold NaN or infinite values; "" where none do."""
+    for tensor in problem.tensors():
         finite = torch.isfinite(_entries(tensor))
-        if tensor.is_floating_point() and not finite.all():
+        if is_number(tensor) and not finite.all():
             bad = int((~finite).sum())
-            raise ProblemError(
-                f"expected finite inputs; got {bad} NaN or infinite values in an input of shape "
-                f"{tuple(tensor.shape)}: clean the batch"
+            return (
+                f"; {bad} values in an input of shape {tuple(tensor.shape)} are NaN or infinite: "
+                "clean the batch"
             )
+    return ""
+
+
+def _require_samples(output: Any) -> None:
+    numbers = [leaf for leaf in tree_leaves(output) if is_number(leaf)]
+    if numbers and not any(leaf.numel() for leaf in numbers):
+        raise ProblemError(
+            f"expected at least one sample; the model returns an empty output of shape "
+            f"{tuple(numbers[0].shape)}"
+        )
 
 
 def _entries(tensor: Tensor) -> Tensor:
@@ -93,11 +119,12 @@ def _evaluate(problem: Problem) -> float:
     except Exception as error:
         raise ProblemError(
             f"expected inputs that the model accepts; on inputs of shape {_shapes(problem)} it "
-            f"raised {type(error).__name__}: {error}"
+            f"raised {type(error).__name__}: {error}{_one_argument(problem.inputs)}"
         ) from error
+    _require_samples(output)
     _check_labels(problem, output)
     try:
-        loss = problem.loss_fn(output, problem.targets)
+        loss = problem.loss_of(output)
     except Exception as error:
         raise ProblemError(
             f"expected loss_fn(model_output, targets) to accept an output of shape "
@@ -116,8 +143,16 @@ def _evaluate(problem: Problem) -> float:
         )
     value = float(loss)
     if not math.isfinite(value):
-        raise ProblemError(f"expected a finite loss on the teleport batch; got {value}")
+        raise ProblemError(
+            f"expected a finite loss on the teleport batch; got {value}{_not_finite(problem)}"
+        )
     return value
+
+
+def _one_argument(inputs: Any) -> str:
+    if not isinstance(inputs, (list, tuple)) or type(inputs) is tuple:
+        return ""
+    return f"; a {type(inputs).__name__} is one argument: write tuple(inputs) for several"
 
 
 def _check_labels(problem: Problem, output: Any) -> None:

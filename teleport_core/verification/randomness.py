@@ -3,7 +3,7 @@
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from teleport_core.errors import ModelError
 from teleport_core.forward.generators import Generators
@@ -16,9 +16,8 @@ _FAR_OFF = 1e4
 
 def generators_of(problem: Problem) -> Generators:
     """What the model and the loss may draw from, as it is now."""
-    modules = [one for one in (problem.model, problem.loss_fn) if isinstance(one, nn.Module)]
     tensors = [*problem.tensors(), *problem.parameters().values()]
-    return Generators(modules, {tensor.device for tensor in tensors})
+    return Generators(problem.modules(), {tensor.device for tensor in tensors})
 
 
 def refuse_randomness(problem: Problem, generators: Generators) -> None:
@@ -44,7 +43,7 @@ def _reaches_nothing(problem: Problem) -> bool:
         try:
             with _Replaced(high=high) as mode:
                 output = problem.output()
-                loss = problem.loss_fn(output, problem.targets)
+                loss = problem.loss_of(output)
         except Exception:  # what breaks on other numbers is reached by them
             return False
         if mode.drew_whole_numbers:

@@ -42,7 +42,7 @@ def look(problem: Problem, parameters: Parameters | None = None) -> Look:
     with torch.enable_grad():
         output = problem.output(parameters)
         outputs = [leaf.detach().clone() for leaf in tree_leaves(output) if is_number(leaf)]
-        loss = problem.loss_fn(output, problem.targets)
+        loss = problem.loss_of(output)
         outputs = outputs or [loss.detach().clone()]
         if not loss.requires_grad:
             raise ProblemError(

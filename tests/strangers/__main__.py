@@ -44,7 +44,8 @@ def main() -> int:
             rows.append(asked.out, row)
             print(f"{library} {model}: {row.outcome} {row.sentence[:90]} {row.faults}", flush=True)
     if asked.page:
-        asked.page.write_text(page.markdown(rows.read(asked.out)), encoding="utf-8")
+        models = sum(len(table.cases(library)) for library in libraries)
+        asked.page.write_text(page.markdown(rows.read(asked.out), models), encoding="utf-8")
     return 0
 
 

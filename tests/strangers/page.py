@@ -41,8 +41,8 @@ all checks and {steps} steps.
 """
 
 
-def markdown(rows: list[Row]) -> str:
-    """The page, from all rows of the CSV file."""
+def markdown(rows: list[Row], known_models: int) -> str:
+    """The page, from all rows of the CSV file; the table may hold more models."""
     names = [name for name in MODULES if installed(name)]
     known = ", ".join(f"{name} {version(name)}" for name in ["torch", *names])
     head = HEAD.format(
@@ -54,17 +54,25 @@ def markdown(rows: list[Row]) -> str:
         seconds=SECONDS,
         not_ours=NOT_OURS,
     )
-    parts = [head, _counts(rows), _costs(rows), _failed(rows), _refused(rows), _all(rows)]
+    parts = [
+        head,
+        _counts(rows, known_models),
+        _costs(rows),
+        _failed(rows),
+        _refused(rows),
+        _all(rows),
+    ]
     return "\n".join(parts)
 
 
-def _counts(rows: list[Row]) -> str:
+def _counts(rows: list[Row], known_models: int) -> str:
     kinds = [*OUTCOMES, *FAILURES, NOT_OURS]
     lines = [[name] + [str(_of(rows, name)[kind]) for kind in kinds] for name in MODULES]
     total = Counter(row.outcome for row in rows)
     lines.append(["all", *(str(total[kind]) for kind in kinds)])
     traces = sum(bool(row.faults) for row in rows)
-    after = f"\n{len(rows)} rows; {traces} left a trace or broke their promise.\n"
+    after = f"\n{len(rows)} of {known_models} models were run; {traces} left a trace "
+    after += "or broke their promise.\n"
     return _table(["library", *kinds], lines) + after
 
 

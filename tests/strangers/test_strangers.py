@@ -120,10 +120,10 @@ def test_the_page_counts_every_row_and_shows_what_failed() -> None:
         Row("peft", "d", outcome="refused", sentence="expected a weight"),
     ]
 
-    page = markdown(rows)
+    page = markdown(rows, 7)
 
     assert "| timm | 1 | 0 | 0 | 0 | 0 | 0 | 1 | 0 | 0 | 0 | 0 |" in page
-    assert "3 rows; 1 left a trace or broke their promise." in page
+    assert "3 of 7 models were run; 1 left a trace or broke their promise." in page
     assert "| timm | b\\|c | raw | values | KeyError: &lt;x> |" in page
     assert "| step | 2 | 2 | 2 | timm a |" in page
     assert "| peft | d | refused | expected a weight |" in page

@@ -15,8 +15,10 @@ from teleport_core import Guarantee, Problem, Status, TeleportError, TeleportWar
 from teleport_core.torch_private import tree_leaves
 
 # Of the gradient: weights move by little, so that rounding is all there is to see.
-FACTOR = 1e-3
+FACTOR = 1e-6
 DRIFT = 1e-9
+# Where a part of the model works in float32.
+COARSE_DRIFT = 1e-6
 # Statuses under which nothing has moved.
 AT_REST = (Status.NO_NULL_SPACE, Status.NO_ASCENT_DIRECTION)
 
@@ -31,10 +33,15 @@ def outputs(problem: Problem) -> list[Tensor]:
 
 
 def gradient_norm(problem: Problem) -> float:
+    """0 for a model whose own backward pass raises."""
     wanted = [p for p in problem.parameters().values() if p.requires_grad]
     state = torch.get_rng_state()
-    found = torch.autograd.grad(problem.loss(), wanted, allow_unused=True)
-    torch.set_rng_state(state)
+    try:
+        found = torch.autograd.grad(problem.loss(), wanted, allow_unused=True)
+    except RuntimeError:
+        return 0.0
+    finally:
+        torch.set_rng_state(state)
     return float(sum(float(g.square().sum()) for g in found if g is not None) ** 0.5)
 
 
@@ -84,9 +91,10 @@ def check(program: Program) -> str:
     assert identical(problem, {k: v for k, v in saved.items() if k in buffers})
     if result.status in AT_REST:
         assert identical(problem, saved)
+    limit = COARSE_DRIFT if any(name == "half" for _, _, name in program.blocks) else DRIFT
     if result.guarantee is Guarantee.EXACT_ON_BATCH:
         for old, new in zip(before, outputs(problem), strict=True):
-            assert float((new - old).norm()) <= DRIFT * float(old.norm())
+            assert float((new - old).norm()) <= limit * float(old.norm())
     return result.status.name
 
 

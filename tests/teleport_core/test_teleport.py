@@ -164,11 +164,11 @@ BAD_INPUT: dict[str, tuple[Callable[[], nn.Module], object, object, object, type
     ),
     "NaN inputs": (
         lambda: mlp([6, 4, 3]), F.cross_entropy, NAN, Y, ProblemError,
-        r"expected finite inputs; got 1 NaN or infinite values in an input of shape \(5, 6\)",
+        r"; got nan; 1 values in an input of shape \(5, 6\) are NaN or infinite: clean",
     ),
     "empty batch": (
         lambda: mlp([6, 4, 3]), F.cross_entropy, X[:0], Y[:0], ProblemError,
-        r"expected at least one sample; got an empty input of shape \(0, 6\)",
+        r"expected at least one sample; the model returns an empty output of shape \(0, 3\)",
     ),
     "labels out of range": (
         lambda: mlp([6, 4, 3]), F.cross_entropy, X, Y + 7, ProblemError,

@@ -53,6 +53,7 @@ def gram_bases(inputs: Sequence[Tensor], *, ones: bool) -> list[GramBasis]:
     if sure:
         # L^{-1} X^T takes a quarter of the time of X L^{-T} where samples lie one after another.
         vectors = (_some(inverse, sure) @ _some(rows, sure)).mT
+        del inverse
         smallest, eps = min(lowest[place] for place in sure), torch.finfo(dtype).eps
         found |= zip(sure, _orthonormal(vectors, smallest, eps).to(dtype), strict=True)
     if len(sure) < len(X):
@@ -102,4 +103,5 @@ def _orthonormal(Q: Tensor, lowest: float, eps: float) -> Tensor:
     # The error is eps / lowest^2 in float64; one Newton-Schulz step makes 3/4 e^2 of an error e.
     if 0.1 * eps * lowest**2 > _EPS:
         return Q
-    return 1.5 * Q - 0.5 * (Q @ (Q.mT @ Q))
+    # In place: Q is as large as all inputs together.
+    return (Q @ (Q.mT @ Q)).mul_(-0.5).add_(Q, alpha=1.5)

@@ -79,7 +79,8 @@ def _of_groups(layer: Layer, limit: int) -> list[Space]:
         if columns > piece.shape[2]:
             break
     else:
-        X = torch.cat(few, 1)
+        X = torch.cat(few, 1) if len(few) > 1 else few[0]
+        few.clear()
         bases = gram_bases(list(X.mT), ones=False)
         return [_of_basis(each.vectors.contiguous()) for each in bases]
     gram, more = _gram(chain(few, pieces))
@@ -94,7 +95,7 @@ def _of_basis(Q: Tensor) -> Space:
 
 def _gram(pieces: Iterator[Tensor]) -> tuple[Tensor, int]:
     """K [groups, features, features] and the number of columns."""
-    gram, columns = torch.empty(0), 0
+    gram, columns, features = torch.empty(0), 0, 0
     for piece in pieces:
         X = piece.double()
         groups, size, features = X.shape
@@ -104,7 +105,9 @@ def _gram(pieces: Iterator[Tensor]) -> tuple[Tensor, int]:
         for a in range(0, features, _PANEL):
             b = a + _PANEL
             gram[:, a:b, :b].baddbmm_(X[..., a:b].mT, X[..., :b])
-    return gram.tril() + gram.tril(-1).mT, columns
+    for a in range(0, features, _PANEL):
+        gram[:, :a, a : a + _PANEL] = gram[:, a : a + _PANEL, :a].mT
+    return gram, columns
 
 
 def _of_grams(gram: Tensor, columns: int, dtype: torch.dtype) -> list[Space | None]:

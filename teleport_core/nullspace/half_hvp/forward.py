@@ -65,7 +65,7 @@ def _forward(problem: Problem, stack: Stack, values: dict[str, nn.Parameter]) ->
     z = z if columns else z.T.contiguous()  # as the model hands it to the loss
     output = z.reshape(*leading, z.shape[1]).requires_grad_(True)
     with torch.enable_grad():
-        loss = problem.loss_fn(output, problem.targets)
+        loss = problem.loss_of(output)
     along = [*map(torch.ones_like, ends), None]
     *slopes, top = torch.autograd.grad(
         [*ends, loss], [*leaves, output], along, allow_unused=True, materialize_grads=True

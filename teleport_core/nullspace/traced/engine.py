@@ -91,7 +91,7 @@ def prepare(problem: Problem, climb: Climb) -> TracedState:
     others = {name: seen.leaves[name] for name in names}
     with torch.enable_grad(), twice_differentiable():
         with CAPTURE:
-            loss = problem.loss_fn(seen.output, problem.targets)
+            loss = problem.loss_of(seen.output)
         movers = [layer for layer, n in zip(found.layers, free, strict=True) if n]
         roots, places = _roots(found, movers)
         with TANGENT, derivatives_needed(problem):

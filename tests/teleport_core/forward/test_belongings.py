@@ -115,7 +115,7 @@ def test_buffers_of_any_layout_are_kept(buffer: Tensor) -> None:
     model.register_buffer("table", buffer)
     before = buffer.clone()
 
-    own = Belongings(model)
+    own = Belongings([model])
     (buffer[:, :1] if buffer.layout is torch.strided and buffer.dim() > 1 else buffer).data.mul_(3)
     model.table = torch.zeros(7)
     own.put_back()

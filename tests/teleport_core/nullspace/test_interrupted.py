@@ -118,7 +118,7 @@ def interrupted(name: str, at: int | None) -> tuple[int, bool]:
 
 @pytest.mark.parametrize("name", list(CALLS))
 def test_at_lines_all_over_the_call(name: str) -> None:
-    check_lines(name, 61)
+    check_lines(name, 89)
 
 
 @pytest.mark.long

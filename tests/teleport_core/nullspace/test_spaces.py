@@ -127,3 +127,27 @@ def test_memory_is_bounded_by_the_size_of_a_piece() -> None:
     assert math.isclose(
         spaces([layer], 512)[0].free, spaces([layer], 10 * length)[0].free, abs_tol=0
     )
+
+
+def test_few_columns_cost_little_more_than_themselves_and_their_basis() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(3, 192, 3, padding=1), nn.Tanh(), nn.Conv2d(192, 4, 3, padding=1)
+    ).double()
+    inputs = torch.randn(2, 3, 24, 24, dtype=torch.float64)
+    problem = Problem(model, lambda z, _: z.square().mean(), inputs, None)
+    layer = linear_layers(problem)[1]
+    samples = layer.representation().nbytes
+
+    # The samples, the basis and its mended copy; Gram matrices are two thirds of one of them.
+    assert peak_bytes(lambda: spaces([layer], 4096)) < 4.4 * samples
+
+
+def test_a_gram_matrix_is_held_once() -> None:
+    X = torch.randn(1, 8, 1024, dtype=torch.float64)
+    held: list[Tensor] = []
+
+    peak = peak_bytes(lambda: held.append(module._gram(iter([X]))[0]))
+
+    assert peak < 1.3 * held[0].nbytes
+    torch.testing.assert_close(held[0], X.mT @ X)

@@ -11,6 +11,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from teleport_core import ModelError, Problem, TeleportResult, teleport
+from teleport_core.layers import register, registry
 
 ENGINES: list[dict[str, Any]] = [{}, {"engine": "textbook"}, {"tau": 0.9}, {"max_drift": 1e-3}]
 
@@ -92,6 +93,18 @@ def test_without_a_second_derivative(name: str, options: dict[str, Any]) -> None
         "teleport_core.layers.register"
     )
     assert identical(problem, before)
+
+
+@pytest.mark.parametrize("options", ENGINES[:2], ids=str)
+def test_the_advice_helps(options: dict[str, Any]) -> None:
+    register(torch.cdist, lambda a, b, **_: (a[:, None] - b[None]).square().sum(-1).sqrt())
+    try:
+        result = run(problem_with(TWICE["cdist"]), lr=1e-4, **options)
+    finally:
+        del registry._ADAPTERS[torch.cdist]
+        registry.ONCE_DIFFERENTIABLE.discard(torch.cdist)
+
+    assert result.grad_norm_sq[-1] > result.grad_norm_sq[0]
 
 
 @pytest.mark.parametrize("options", ENGINES, ids=str)
@@ -177,3 +190,34 @@ def test_other_errors_are_left_alone() -> None:
 
     with pytest.raises(RuntimeError, match=r"^out of memory, say$"):
         run(problem_with(Broken.apply))
+
+
+class Overwritten(nn.Module):
+    """Changes its own weight, which the first use of two has kept for the backward pass."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for _ in range(2):
+            with torch.no_grad():
+                self.inner.weight.clamp_(-1, 1)
+            x = self.inner(x).tanh()
+        return x
+
+
+@pytest.mark.parametrize("options", ENGINES)
+def test_what_the_backward_pass_needs_is_overwritten(options: dict[str, Any]) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(5, 8), Overwritten(), nn.Linear(8, 3)).double()
+    batch = (torch.randn(4, 5, dtype=torch.float64), torch.tensor([0, 1, 2, 0]))
+    problem = Problem(model, F.cross_entropy, *batch)
+    before = snapshot(problem)
+
+    with pytest.raises(
+        ModelError, match=r"needs to be left alone; .*: use operations that are not"
+    ):
+        teleport(model, F.cross_entropy, batch, steps=2, **options)
+
+    assert identical(problem, before)
