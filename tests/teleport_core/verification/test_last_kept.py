@@ -2,6 +2,7 @@
 
 import importlib
 import math
+import warnings
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -137,6 +138,22 @@ def test_who_said_how_much_may_change_is_told_and_keeps_the_steps() -> None:
     assert result.guarantee is Guarantee.APPROXIMATE
     assert result.steps_done
     assert not identical(problem, before)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("lr", [0.3, 1.0])
+def test_few_digits_are_no_excuse(lr: float, dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    body = [nn.Linear(48, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 5)]
+    model, inputs = nn.Sequential(*body).to(dtype), torch.randn(2, 48).to(dtype)
+    problem = Problem(model, F.cross_entropy, inputs, torch.tensor([1, 2]))
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TeleportWarning)
+        result = run(problem, lr=lr, steps=6)
+
+    assert result.status in (Status.OUTPUTS_CHANGED, Status.NON_FINITE)
+    assert result.output_change < torch.finfo(dtype).eps ** 0.25
 
 
 @dataclass(frozen=True, kw_only=True)
