@@ -161,7 +161,10 @@ class Teleporter(ABC):
 
     @abstractmethod
     def advance(self, problem: Problem, state: Any) -> TeleportResult:
-        """Do all steps and write the parameters; after an exception they are as before."""
+        """Do all steps and write the parameters; after an exception they are as before.
+
+        Asked again at the start, with the same state and fewer steps, it takes those steps again.
+        """
 
     @property
     def chooses_threshold(self) -> bool:

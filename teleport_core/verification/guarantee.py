@@ -62,7 +62,9 @@ def verified_guarantee(
     eps, root = _eps(problem), _eps(problem) ** 0.5
     allowed = min(_ROUNDING_EPS * eps, root) + min(root * movement(problem, state), eps**0.25)
     change = output_change(before, after)
-    if not exact or not change > allowed or change <= 100 * _unsure(problem, state, before):
+    # A hundred times a change of a few eps is no measure where eps is a hundredth.
+    margin = min(100.0, eps**-0.25)
+    if not exact or not change > allowed or change <= margin * _unsure(problem, state, before):
         return guarantee
     return Guarantee.APPROXIMATE
 

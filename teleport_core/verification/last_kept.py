@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from teleport_core.interface import Guarantee, State, Status, Teleporter, TeleportResult
 from teleport_core.problem import Problem
@@ -11,10 +11,17 @@ from teleport_core.verification.reference import Look, look, output_change
 
 
 class Call(NamedTuple):
-    """What does not change while the points of one call are looked at."""
+    """What does not change while the points of one call are looked at.
+
+    Attributes:
+        prepared: what the method found out about the batch.
+        state: the same where it is a State; else one that holds all parameters.
+        before: the model at the start.
+    """
 
     problem: Problem
     teleporter: Teleporter
+    prepared: Any
     state: State
     before: Look
 
@@ -41,7 +48,7 @@ class End(NamedTuple):
 
 def end_of(call: Call, result: TeleportResult) -> End:
     """Look at the model where it is now."""
-    problem, teleporter, state, before = call
+    problem, teleporter, _, state, before = call
     seen = look(problem)
     guarantee, refused = result.guarantee, None
     if not seen.finite:
@@ -81,7 +88,7 @@ def last_kept(call: Call, end: End) -> tuple[End, End]:
 def _replayed(call: Call, steps: int) -> TeleportResult:
     """The first ``steps`` steps, taken again from the start: the same to the last bit."""
     call.state.restore(call.problem)
-    return replace(call.teleporter, steps=steps).advance(call.problem, call.state)
+    return replace(call.teleporter, steps=steps).advance(call.problem, call.prepared)
 
 
 def _start(result: TeleportResult) -> TeleportResult:

@@ -1,7 +1,10 @@
 """A wrecked model is never handed back: a call ends at the last point that keeps its promise."""
 
+import importlib
 import math
-from typing import Any
+import warnings
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -11,7 +14,15 @@ from small_problems import CASES, classification, regression
 from torch import nn
 from torch.nn import functional as F
 
-from teleport_core import Guarantee, Problem, Status, TeleportResult, TeleportWarning, teleport
+from teleport_core import (
+    Guarantee,
+    Problem,
+    Status,
+    Teleporter,
+    TeleportResult,
+    TeleportWarning,
+    teleport,
+)
 
 
 def run(problem: Problem, **options: Any) -> TeleportResult:
@@ -127,3 +138,51 @@ def test_who_said_how_much_may_change_is_told_and_keeps_the_steps() -> None:
     assert result.guarantee is Guarantee.APPROXIMATE
     assert result.steps_done
     assert not identical(problem, before)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("lr", [0.3, 1.0])
+def test_few_digits_are_no_excuse(lr: float, dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    body = [nn.Linear(48, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 5)]
+    model, inputs = nn.Sequential(*body).to(dtype), torch.randn(2, 48).to(dtype)
+    problem = Problem(model, F.cross_entropy, inputs, torch.tensor([1, 2]))
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TeleportWarning)
+        result = run(problem, lr=lr, steps=6)
+
+    assert result.status in (Status.OUTPUTS_CHANGED, Status.NON_FINITE)
+    assert result.output_change < torch.finfo(dtype).eps ** 0.25
+
+
+@dataclass(frozen=True, kw_only=True)
+class Doubling(Teleporter):
+    """Doubles a weight a step, keeps nothing and promises everything."""
+
+    name: ClassVar[str] = "doubling"
+
+    def prepare(self, problem: Problem) -> None:
+        del problem
+
+    def advance(self, problem: Problem, state: None) -> TeleportResult:
+        del state
+        (name, weight), *_ = problem.copy().items()
+        problem.write({name: weight * 2.0**self.steps})
+        unknown = [math.nan] * (self.steps + 1)
+        return TeleportResult(
+            Status.DONE, self.steps, unknown, [*unknown], {}, Guarantee.EXACT_EVERYWHERE
+        )
+
+
+def test_a_method_that_keeps_no_start_is_taken_back_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = importlib.import_module("teleport_core.teleport")
+    monkeypatch.setattr(module, "make", lambda _, **options: Doubling(**options))
+    problem = relu()
+    before = snapshot(problem)
+
+    with pytest.warns(TeleportWarning, match="taken back, 0 of 3 are kept"):
+        result = run(problem, steps=3)
+
+    assert (result.status, result.steps_done) == (Status.OUTPUTS_CHANGED, 0)
+    assert identical(problem, before)
