@@ -12,6 +12,9 @@ from math import isfinite
 from statistics import fmean, median, quantiles, stdev
 from typing import Any
 
+import msgspec
+from msgspec import Struct
+
 from bench.comparison.judgement import WALL, Measured, Sides
 from bench.comparison.verdicts import Side
 from bench.errors import SpecError
@@ -21,49 +24,87 @@ OURS = "teleport_bench"
 
 # What does not change by itself: neither the present frequency nor the host's name.
 _MACHINE = ("processor", "machine", "python_implementation", "python_version", "system")
-_CPU = ("brand_raw", "vendor_id_raw", "count")
+# Of these the kernel, its load or cpuinfo itself decide, not the processor.
+_PASSING = ("hz_", "flags", "cpuinfo_version", "python_version")
+# Any of these tells one processor from another; ``brand`` is how cpuinfo said it before 2020.
+_NAMES = ("brand_raw", "brand", "hardware_raw", "hardware", "model")
 _VERSION = "5.1.0"  # whose layout this is
+
+
+class _Ours(Struct):
+    environment: str
+    benchmark: str
+
+
+class _Machine(Struct, rename={"ours": OURS}):
+    cpu: dict[str, Any] | None = None
+    ours: _Ours | None = None
+
+
+class _Statistics(Struct):
+    data: list[float] | None = None
+
+
+class _Benchmark(Struct):
+    name: str
+    fullname: str
+    stats: _Statistics
+
+
+class _Document(Struct):
+    benchmarks: list[_Benchmark]
+    machine_info: _Machine
 
 
 def loads(text: str, name: str) -> Measured:
     """The tests of a pytest-benchmark file as cells, by their full names.
 
-    An error calls the document ``name``.
+    An error calls the document ``name``. Where nothing in it names the processor, its cells are
+    comparable with those of the very same document alone.
 
     Raises:
         SpecError: no such document, or one without raw samples.
     """
     try:
-        document = json.loads(text)
-        found = document["benchmarks"], document["machine_info"]
-    except (ValueError, KeyError, TypeError):
+        raw = json.loads(text)
+        document = msgspec.convert(raw, _Document)
+    except (ValueError, OverflowError, RecursionError) as error:
         raise SpecError(
-            f"expected the JSON of pytest-benchmark in {name}; it is not: write it with "
+            f"expected the JSON of pytest-benchmark in {name}; it is not ({error}): write it with "
             "'pytest --benchmark-json=FILE'"
         ) from None
-    benchmarks, machine = found
-    environment, benchmark = _keys(machine)
-    return {WALL: {b["fullname"]: _side(b, environment, benchmark, name) for b in benchmarks}}
+    ours = document.machine_info.ours
+    if ours is None:
+        environment = _processor(raw["machine_info"], document.machine_info.cpu or {}, text)
+        ours = _Ours(environment, "")
+    return {WALL: {b.fullname: _side(b, ours, name) for b in document.benchmarks}}
 
 
-def _keys(machine: Mapping[str, Any]) -> tuple[str, str]:
-    """Keys of machine and measuring code; our own where our suite wrote them."""
-    ours = machine.get(OURS)
-    if ours:
-        return ours["environment"], ours["benchmark"]
-    cpu = machine.get("cpu") or {}
-    facts = [machine.get(name) for name in _MACHINE] + [cpu.get(name) for name in _CPU]
-    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16], ""
+def _processor(machine: Mapping[str, Any], cpu: Mapping[str, Any], text: str) -> str:
+    """The key of the machine in a file that our suite has not written."""
+    if not any(cpu.get(name) not in (None, "") for name in _NAMES):
+        return f"processor not named, file {_digest(text)}"
+    lasting = {name: cpu[name] for name in sorted(cpu) if not name.startswith(_PASSING)}
+    return _digest(json.dumps([[machine.get(name) for name in _MACHINE], lasting]))
 
 
-def _side(benchmark: Mapping[str, Any], environment: str, key: str, name: str) -> Side:
-    samples = benchmark["stats"].get("data")
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def _side(benchmark: _Benchmark, ours: _Ours, name: str) -> Side:
+    samples = benchmark.stats.data
     if not samples:
         raise SpecError(
-            f"expected the raw samples of {benchmark['fullname']} in {name}; there are none: write "
+            f"expected the raw samples of {benchmark.fullname} in {name}; there are none: write "
             "it with --benchmark-json, or with --benchmark-save-data beside --benchmark-save"
         )
-    return Side(label=benchmark["name"], seconds=samples, environment=environment, benchmark=key)
+    return Side(
+        label=benchmark.name,
+        seconds=samples,
+        environment=ours.environment,
+        benchmark=ours.benchmark,
+    )
 
 
 def dumps(sides: Sides, commit: str, when: float) -> str:
