@@ -44,9 +44,9 @@ def _check_parameters(parameters: dict[str, nn.Parameter]) -> None:
                 f"expected parameters with values; {name} has none yet: run a lazy model once, or "
                 "move it off the device 'meta' with model.to_empty(...) and initialise it"
             )
-        if not parameter.dtype.is_floating_point:
+        if not (parameter.is_floating_point() or parameter.is_complex()):
             raise ModelError(
-                f"expected floating-point parameters; {name} is {parameter.dtype}: "
+                f"expected floating-point or complex parameters; {name} is {parameter.dtype}: "
                 "convert the model with model.float(), or keep integer tensors as buffers"
             )
         if not torch.isfinite(parameter).all():
