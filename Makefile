@@ -4,6 +4,7 @@
 # make cuda              what only a machine with a GPU can tell, into results/<its name>
 # make wheels            into .wheels what make cuda needs on a machine without a registry
 # make fuzz              coverage-guided fuzzing of every reader of foreign input, ten minutes
+# make strangers         models of six other libraries, one call each, into docs/strangers.md
 # NO_INSTALL=1           use PYTHON as it is and install nothing
 
 PYTHON ?= python3
@@ -19,7 +20,7 @@ RUN := $(VENV)/bin/python
 READY := $(VENV)/.installed
 endif
 
-.PHONY: report test lint verify cuda wheels fuzz clean
+.PHONY: report test lint verify cuda wheels fuzz strangers clean
 
 report: $(READY)
 	$(RUN) -m bench run --preset $(PRESET) --device $(DEVICE)
@@ -47,6 +48,13 @@ ifndef NO_INSTALL
 	$(RUN) -m pip install --quiet --constraint constraints.txt --editable ".[test,fuzz]"
 endif
 	$(RUN) tests/fuzz/fuzz_parsers.py
+
+# Goes on where it was ended; runs/strangers.csv holds what is done. Then make verify runs some, too.
+strangers: $(READY)
+ifndef NO_INSTALL
+	$(RUN) -m pip install --quiet --constraint constraints.txt --editable ".[strangers]"
+endif
+	$(RUN) tests/strangers --page docs/strangers.md
 
 lint: $(READY)
 	$(RUN) -m ruff check .

@@ -30,6 +30,11 @@ class Status(Enum):
         "the loss or its gradient became infinite or NaN, and the parameters were put back to the "
         "last step where both were finite; use a smaller lr or a cap"
     )
+    OUTPUTS_CHANGED = (
+        "outputs that were to stay changed, and the parameters were put back to the last step that "
+        "kept them, or to the start; use a smaller lr, a cap or float64; where not even one small "
+        "step keeps them, a parameter is used where nobody can see it"
+    )
     DRIFTED = (
         "every further step would have changed the loss by more than max_drift allows, or lowered "
         "the gradient norm, so the remaining steps were not taken"
@@ -139,9 +144,16 @@ class Teleporter(ABC):
 
     def __post_init__(self) -> None:
         """Refuse values outside their range."""
-        require_int("steps", self.steps, at_least=1)
-        require_positive("lr", self.lr)
-        require_positive("cap", self.cap)
+        self._keep(
+            steps=require_int("steps", self.steps, at_least=1),
+            lr=require_positive("lr", self.lr),
+            cap=require_positive("cap", self.cap),
+        )
+
+    def _keep(self, **options: object) -> None:
+        """Hold options as they were read, in ``__post_init__``."""
+        for name, value in options.items():
+            object.__setattr__(self, name, value)
 
     @abstractmethod
     def prepare(self, problem: Problem) -> Any:
@@ -149,7 +161,10 @@ class Teleporter(ABC):
 
     @abstractmethod
     def advance(self, problem: Problem, state: Any) -> TeleportResult:
-        """Do all steps and write the parameters; after an exception they are as before."""
+        """Do all steps and write the parameters; after an exception they are as before.
+
+        Asked again at the start, with the same state and fewer steps, it takes those steps again.
+        """
 
     @property
     def chooses_threshold(self) -> bool:

@@ -3,7 +3,6 @@
 import torch
 from torch import Tensor
 
-from teleport_core.errors import ModelError
 from teleport_core.norms import squared_norm
 from teleport_core.phases import BACKWARD, DOUBLE_BACKWARD, FORWARD
 from teleport_core.problem import Parameters, Problem
@@ -34,24 +33,12 @@ def gradient_of(
 
 
 def objective_gradient(leaves: Parameters, gradient: Parameters, wanted: list[str]) -> Parameters:
-    """The gradient of 1/2 ||g||^2, which is H g, by double backward; one entry per ``wanted``.
-
-    Raises:
-        ModelError: something in the model has no second derivative in torch.
-    """
+    """The gradient of 1/2 ||g||^2, which is H g, by double backward; one entry per ``wanted``."""
     with DOUBLE_BACKWARD:
         half = 0.5 * squared_norm(gradient.values())
         if not half.requires_grad:
             return {name: torch.zeros_like(leaves[name]) for name in wanted}
-        try:
-            values = torch.autograd.grad(
-                half, [leaves[name] for name in wanted], allow_unused=True, materialize_grads=True
-            )
-        except RuntimeError as error:
-            if "is not implemented" not in str(error) and "differentiate twice" not in str(error):
-                raise
-            raise ModelError(
-                f"expected a model that torch can differentiate twice; it says: {error}: use "
-                "engine='auto' at tau=1, which differentiates once"
-            ) from error
+        values = torch.autograd.grad(
+            half, [leaves[name] for name in wanted], allow_unused=True, materialize_grads=True
+        )
     return dict(zip(wanted, values, strict=True))

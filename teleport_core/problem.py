@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from teleport_core.forward.arguments import arguments, copied, tensors_of
 from teleport_core.forward.substitution import substituted
 from teleport_core.phases import UPDATE
-from teleport_core.torch_private import fill_flat_weights
+from teleport_core.torch_private import fill_flat_weights, without_checkpoints
 
 Parameters = dict[str, Tensor]
 LossFn = Callable[[Any, Any], Tensor]
@@ -69,7 +69,7 @@ class Problem:
         values = parameters if parameters is not None else {}
         own = self.parameters() if values else {}
         stays = nullcontext() if parameters is None else _weights_stay_in_place(self.model)
-        with stays, substituted(self.model, own, values):
+        with stays, without_checkpoints(), substituted(self.model, own, values):
             # Of a copy, as a model may write into its inputs.
             args, keywords = arguments(self.inputs)
             if len(args) == 1:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from teleport_core.errors import OptionError
-from teleport_core.option_checks import require_choice
+from teleport_core.option_checks import as_float, require_choice
 
 # Directions of float32 data below 3e-6 sigma_1 cannot be told from its rounding (25 eps).
 _NOISE = {torch.float32: 3e-6, torch.bfloat16: 7.8e-3, torch.float16: 9.8e-4}
@@ -81,19 +81,30 @@ RULES: dict[str, RankRule] = {
 }
 
 
+def require_tau(tau: object) -> float:
+    """The share of energy as a float.
+
+    Raises:
+        OptionError: it is no number in (0, 1].
+    """
+    share = as_float(tau)
+    if share is None or not 0.0 < share <= 1.0:
+        raise OptionError(
+            f"expected tau in (0, 1]; got {tau!r}: 1 is the exact null space, smaller frees more"
+        )
+    return share
+
+
 def resolve_rule(rank_rule: str | None, tau: float) -> str:
     """The rule's name: by default numerical rank at tau = 1, energy (Eq. 3) below.
 
     Raises:
         OptionError: tau outside (0, 1], an unknown rule, or numerical rank with tau < 1.
     """
-    if isinstance(tau, bool) or not isinstance(tau, (int, float)) or not 0.0 < tau <= 1.0:
-        raise OptionError(
-            f"expected tau in (0, 1]; got {tau!r}: 1 is the exact null space, smaller frees more"
-        )
+    tau = require_tau(tau)
     if rank_rule is None:
         return "numerical" if tau == 1.0 else "energy"
-    require_choice("rank_rule", rank_rule, tuple(RULES))
+    rank_rule = require_choice("rank_rule", rank_rule, tuple(RULES))
     if rank_rule == "numerical" and tau < 1.0:
         raise OptionError(
             f"expected tau=1 with rank_rule='numerical'; got tau={tau}: write rank_rule='energy'"

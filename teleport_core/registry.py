@@ -59,6 +59,8 @@ def make(method: str, **options: Any) -> Teleporter:
     Raises:
         OptionError: unknown method or option, or a value outside its range.
     """
+    if not isinstance(method, str):
+        raise OptionError(f"expected method to be one of {', '.join(available())}; got {method!r}")
     if method not in _addresses():
         raise unknown_name("method", method, available())
     module, _, attribute = _addresses()[method].partition(":")

@@ -12,18 +12,15 @@ from teleport_core.forward.belongings import Belongings
 from teleport_core.interface import Seconds, State, Status, TeleportResult
 from teleport_core.problem import LossFn, Problem
 from teleport_core.registry import make
-from teleport_core.verification.guarantee import (
-    require_gradient,
-    verified_guarantee,
-    warn_of_change,
-)
+from teleport_core.verification.guarantee import require_gradient, warn_of_change
+from teleport_core.verification.last_kept import Call, end_of, last_kept
 from teleport_core.verification.problem_checks import (
     check_by_running,
     check_without_running,
     require_finite,
 )
 from teleport_core.verification.randomness import generators_of
-from teleport_core.verification.reference import Look, look, output_change
+from teleport_core.verification.reference import look
 from teleport_core.wall_clock import wall_clock
 
 
@@ -54,8 +51,9 @@ def teleport(
             they are after an interrupt.
 
     Warns:
-        TeleportWarning: the outputs changed although the method promises that they do not; the
-            guarantee of the result is then APPROXIMATE.
+        TeleportWarning: the outputs changed although the method promises that they do not: the
+            steps that changed them were taken back, see ``Status.OUTPUTS_CHANGED``. With
+            ``max_drift`` they stay, and the guarantee of the result is APPROXIMATE.
     """
     teleporter = make(method, **options)
     if not isinstance(batch, (tuple, list)) or len(batch) != 2:
@@ -63,7 +61,7 @@ def teleport(
     problem = Problem(model, loss_fn, batch[0], batch[1])
     modes = (torch.is_grad_enabled(), torch.backends.mha.get_fastpath_enabled())
     check_without_running(problem)
-    state = None
+    held: State | None = None
     own, generators = Belongings(problem.modules(), tensors_of(batch[1])), generators_of(problem)
     try:
         own.set_gradients_aside()
@@ -75,16 +73,19 @@ def teleport(
         now = wall_clock(device)
         start = now()
         state = teleporter.prepare(problem)
-        prepared = now()
+        prepared = now() - start
+        held = state if isinstance(state, State) else State(before=problem.copy())
+        call = Call(problem, teleporter, state, held, before)
+        start = now()
         result = teleporter.advance(problem, state)
-        seconds = Seconds(prepared - start, now() - prepared)
-        result = _complete(problem, state, before, replace(result, seconds=seconds))
+        seconds = Seconds(prepared, now() - start)
+        result = _complete(call, replace(result, seconds=seconds))
         own.put_back()
         generators.put_back()
         return result  # noqa: TRY300  an interrupt may come here as well
     except BaseException:
-        if isinstance(state, State):
-            state.restore(problem)
+        if held is not None:
+            held.restore(problem)
         own.put_all_back()
         generators.put_back()
         # An interrupt may have come just when these were about to be put back.
@@ -93,31 +94,25 @@ def teleport(
         raise
 
 
-def _complete(problem: Problem, state: Any, before: Look, result: TeleportResult) -> TeleportResult:
+def _complete(call: Call, result: TeleportResult) -> TeleportResult:
     """Hold the result to the model: both ends of its lists, its gradient and its guarantee."""
-    require_gradient(problem, before, result.grad_norm_sq[0])
-    state = state if isinstance(state, State) else State()
-    status, steps_done = result.status, result.steps_done
-    after = look(problem)
-    while not after.finite and steps_done:
-        status = Status.NON_FINITE
-        if state.step_back(problem):
-            steps_done -= 1
-        else:
-            state.restore(problem)
-            steps_done = 0
-        after = look(problem)
-    loss, norms = result.loss[: steps_done + 1], result.grad_norm_sq[: steps_done + 1]
-    loss[0], loss[-1], norms[-1] = before.loss, after.loss, after.grad_norm_sq
-    guarantee = verified_guarantee(problem, state, before, after, result.guarantee)
-    if guarantee is not result.guarantee:
-        warn_of_change(problem, state, before, after)
+    require_gradient(call.problem, call.before, result.grad_norm_sq[0])
+    end = refused = end_of(call, result)
+    if refused.refused and result.steps_done:
+        end, refused = last_kept(call, refused)
+    if end.guarantee is not end.result.guarantee or refused.refused is Status.OUTPUTS_CHANGED:
+        outcome = "the result is marked APPROXIMATE"
+        if refused is not end:
+            kept = f"{end.result.steps_done} of {result.steps_done}"
+            outcome = f"that step was taken back, {kept} are kept"
+        warn_of_change(call.problem, refused.change, refused.movement, outcome)
+    loss, norms = [*end.result.loss], [*end.result.grad_norm_sq]
+    loss[0], loss[-1], norms[-1] = call.before.loss, end.seen.loss, end.seen.grad_norm_sq
     return replace(
-        result,
-        status=status,
-        steps_done=steps_done,
+        end.result,
+        seconds=result.seconds,
         loss=loss,
         grad_norm_sq=norms,
-        guarantee=guarantee,
-        output_change=output_change(before, after),
+        guarantee=end.guarantee,
+        output_change=end.change,
     )

@@ -3,16 +3,21 @@
 Beside the names below these attributes are read where they are needed: ``_version``, ``_base``,
 ``_is_view`` and ``_backward_hooks`` of tensors; ``_modules``, ``_forward_hooks``,
 ``_forward_pre_hooks`` and ``_backward_hooks`` of modules; their ``_parameters`` and ``_buffers``,
-which are written as well; ``_orig_mod`` of compiled ones.
+which are written as well; ``_orig_mod`` and ``_compiled_call_impl`` of compiled ones;
+``_torchdynamo_orig_callable`` and ``_torchdynamo_disable`` of compiled functions.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from types import FunctionType
 from typing import Any
+from weakref import WeakSet
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.dropout import _DropoutNd as DropoutNd
+from torch.utils import checkpoint as checkpointing
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
@@ -49,6 +54,11 @@ def without_base(view: Tensor) -> Tensor:
     return found
 
 
+def has_gradient(x: Tensor) -> bool:
+    """Whether a gradient can arrive at ``x``; a view taken under no_grad claims so and is wrong."""
+    return x.requires_grad and (x.grad_fn is not None or not x._is_view())
+
+
 def fill_flat_weights(module: nn.RNNBase) -> None:
     """Have a recurrent layer look up its weights by name again."""
     module._init_flat_weights()
@@ -69,3 +79,51 @@ _attention_body = FunctionType(
 def multi_head_attention(*args: Any, **kwargs: Any) -> Any:
     """``F.multi_head_attention_forward``, packed or not, with its projections made visible."""
     return _attention_body(*args, **kwargs)
+
+
+class _Pass:
+    """One pass without checkpoints; an interrupt, wherever it comes, ends it with its frame."""
+
+
+_passes: WeakSet[_Pass] = WeakSet()
+_reentrant, _hook = checkpointing.CheckpointFunction, checkpointing._checkpoint_hook
+
+
+class _Reentrant:
+    """In the place of the function behind reentrant checkpoints."""
+
+    @staticmethod
+    def apply(function: Any, preserve: bool, *args: Any) -> Any:
+        if _passes:
+            return function(*args)
+        return _reentrant.apply(function, preserve, *args)  # type: ignore[no-untyped-call]
+
+
+def _hook_or_none(frame: Any) -> Any:
+    return nullcontext() if _passes else _hook(frame)
+
+
+def _set_checkpoints(reentrant: Any, hook: Any) -> None:
+    # What checkpoint() calls is exchanged, as many a library has imported checkpoint by its name.
+    setattr(checkpointing, "CheckpointFunction", reentrant)  # noqa: B010  (of torch's own module)
+    setattr(checkpointing, "_checkpoint_hook", hook)  # noqa: B010
+
+
+@contextmanager
+def without_checkpoints() -> Iterator[None]:
+    """Have ``torch.utils.checkpoint`` keep what it would compute again, in all threads.
+
+    Computed again in a backward pass, a module runs with its own parameters and buffers and not
+    with those of the forward pass.
+    """
+    mine = _Pass()
+    _passes.add(mine)
+    _set_checkpoints(_Reentrant, _hook_or_none)
+    try:
+        yield
+    finally:
+        _passes.discard(mine)
+        if not _passes:
+            _set_checkpoints(_reentrant, _hook)
+        if _passes:  # one that another thread began meanwhile
+            _set_checkpoints(_Reentrant, _hook_or_none)

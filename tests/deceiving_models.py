@@ -1,10 +1,14 @@
 """Modules that keep a use of a weight, or what comes of it, from being seen."""
 
+import math
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from teleport_core import Problem, teleport
 
 
 class Net(nn.Module):
@@ -76,3 +80,27 @@ class Forces(Net):
             energy = super().forward(x)
             (force,) = torch.autograd.grad(energy.sum(), x, create_graph=True)
         return torch.cat([energy, force], 1)
+
+
+def overflowing(problem: Problem, finite: int, **options: Any) -> Problem:
+    """The same problem, its loss infinite after more than so many steps; outputs stay."""
+    start = {name: p.detach().clone() for name, p in problem.parameters().items()}
+
+    def moved() -> float:
+        now = problem.parameters().items()
+        return max(float((p.detach() - start[name]).norm()) for name, p in now)
+
+    lengths = []
+    for steps in (finite, finite + 1):
+        if steps:
+            batch = (problem.inputs, problem.targets)
+            teleport(problem.model, problem.loss_fn, batch, steps=steps, **options)
+        lengths.append(moved())
+        problem.write(start)
+    limit = sum(lengths) / 2
+    assert lengths[0] < limit < lengths[1]
+
+    def loss(output: Any, targets: Any) -> Tensor:
+        return problem.loss_fn(output, targets) + (math.inf if moved() > limit else 0.0)
+
+    return replace(problem, loss_fn=loss)

@@ -15,10 +15,10 @@ from baselines.symmetry.operations import symmetry_operations
 from baselines.symmetry.search import Batch
 from baselines.symmetry.steps import Visit, exact_visit, published_2022_visit, published_2023_visit
 from teleport_core.ascent import Ascent, ascend, nowhere
-from teleport_core.errors import ModelError, OptionError
+from teleport_core.errors import ModelError
 from teleport_core.interface import Guarantee, State, Status, Teleporter, TeleportResult
 from teleport_core.operations import Phases
-from teleport_core.option_checks import require_choice
+from teleport_core.option_checks import require_bool, require_choice
 from teleport_core.phases import CAPTURE
 from teleport_core.problem import Problem
 
@@ -74,9 +74,10 @@ class SymmetryTeleporter(Teleporter):
     def __post_init__(self) -> None:
         """Refuse values outside their range."""
         super().__post_init__()
-        require_choice("acts_on", self.acts_on, ACTIONS)
-        if not isinstance(self.published, bool):
-            raise OptionError(f"expected published to be True or False; got {self.published!r}")
+        self._keep(
+            acts_on=require_choice("acts_on", self.acts_on, ACTIONS),
+            published=require_bool("published", self.published),
+        )
 
     def prepare(self, problem: Problem) -> SymmetryState:
         """Extract the MLP and invert what stays the same over all steps.

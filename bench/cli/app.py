@@ -2,8 +2,10 @@
 
 import contextlib
 import sys
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 from bench.cli import data
 from bench.cli.env import env
@@ -17,7 +19,23 @@ from bench.cli.run import run
 from bench.errors import BenchError
 from bench.plain_text import plain_lines
 
+
+class CommandFaultError(Exception):
+    """An exception to which typer would give the exit code of a regression; its cause says more."""
+
+
+class _Commands(TyperGroup):
+    """Keeps from typer what it would end with exit code 1: any end of file, any broken pipe."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (EOFError, BrokenPipeError) as error:
+            raise CommandFaultError(f"{type(error).__name__}: {error}") from error
+
+
 app = typer.Typer(
+    cls=_Commands,
     name="teleport-bench",
     help="What teleporting a network's weights costs and does.",
     no_args_is_help=True,

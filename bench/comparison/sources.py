@@ -1,7 +1,9 @@
 """What ``compare`` compares: a run directory, or a file of pytest-benchmark."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from bench.comparison.exports import pytest_benchmark
 from bench.comparison.judgement import Measured, measured
@@ -23,6 +25,7 @@ class Source:
     environment: str
     benchmark: str
     looks: int
+    facts: Mapping[str, Any] = field(default_factory=dict)  # of the environment, of a run
 
 
 def read_source(path: Path) -> Source:
@@ -55,4 +58,4 @@ def _run(run: RunDirectory) -> Source:
     looks = max((record.looks or 1 for record in cells_of(records)), default=1)
     # Cold and hot times are never put beside each other.
     measured_as = f"{benchmark} {read_spec(run).sampling.cache}"
-    return Source(measured(records, key, measured_as), key, benchmark, looks)
+    return Source(measured(records, key, measured_as), key, benchmark, looks, environment)

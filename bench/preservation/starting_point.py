@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from bench.problems.build import Built
-from bench.timing.rounds import restore
+from bench.timing.start import copy_of, restore
 from teleport_core import Problem, Teleporter, TeleportResult
 from teleport_core.nullspace.bases.bounds import LayerInputs, layer_inputs
 from teleport_core.verification.problem_checks import check_problem
@@ -48,8 +48,7 @@ def subject(built: Built, start: str) -> Subject:
     check_problem(problem)
     if start == "trained":
         _train(built)
-    values = {name: v.detach().clone() for name, v in built.model.state_dict().items()}
-    return Subject(problem, built, values)
+    return Subject(problem, built, copy_of(built.model))
 
 
 def _train(built: Built) -> None:

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from bench.preservation.starting_point import Subject, at_threshold, walk
+from bench.timing.start import restore, values_of
 from teleport_core import Problem, State, Teleporter, TeleportResult
 from teleport_core.nullspace.bases.bounds import (
     LayerInputs,
@@ -70,7 +71,7 @@ def _observer(
     def observe(result: TeleportResult | None) -> dict[str, Any]:
         inputs = bounded(result)
         batch = (problem.inputs, problem.targets)
-        double.load_state_dict(problem.model.state_dict())
+        restore(double, values_of(problem.model))
         now = problem.detached()
         before = {name: where.start[name] for name in now}
         return {

@@ -1,6 +1,6 @@
 """From a point of the plan to a model, a loss and batches."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,7 @@ def build(
     else:
         refuse_swept(point.model, swept)
         built = _by_name(point, seed, bias=bias, data_dir=data_dir)
-    model = built.model.to(device=point.device, dtype=dtype)
+    model = _converted(built.model, point.device, dtype)
     batches = [_move(batch, point.device, dtype) for batch in built.batches]
     heldout = None if built.heldout is None else _move(built.heldout, point.device, dtype)
     return replace(built, model=model, batches=batches, heldout=heldout)
@@ -90,11 +90,32 @@ def next_token_loss(scores: torch.Tensor, targets: torch.Tensor) -> torch.Tensor
     return F.cross_entropy(scores.flatten(0, 1), targets.flatten())
 
 
+def _converted(model: nn.Module, device: str, dtype: torch.dtype) -> nn.Module:
+    """The model in ``dtype``; what is complex stays so, which ``nn.Module.to`` does not see to."""
+    if not any(tensor.is_complex() for tensor in [*model.parameters(), *model.buffers()]):
+        return model.to(device=device, dtype=dtype)
+    model = model.to(device=device)
+    for tensor in [*model.parameters(), *model.buffers()]:
+        tensor.data = tensor.data.to(_kept_kind(tensor, dtype))
+    return model
+
+
+def _kept_kind(tensor: torch.Tensor, dtype: torch.dtype) -> torch.dtype:
+    """``dtype``, its complex counterpart, or whole numbers as they are."""
+    if tensor.is_complex():
+        return dtype.to_complex()
+    return dtype if tensor.is_floating_point() else tensor.dtype
+
+
 def _move(batch: Batch, device: str, dtype: torch.dtype) -> Batch:
     def one(value: Any) -> Any:
         if not isinstance(value, torch.Tensor):
             return value
-        return value.to(device=device, dtype=dtype if value.is_floating_point() else None)
+        return value.to(device=device, dtype=_kept_kind(value, dtype))
+
+    def every(value: Any) -> Any:
+        # Mappings are keywords of the model, whether torch takes them for a tree or not.
+        return tree_map(one, dict(value) if isinstance(value, Mapping) else value)
 
     inputs, targets = batch
-    return tree_map(one, inputs), tree_map(one, targets)
+    return every(inputs), every(targets)

@@ -1,12 +1,8 @@
 """A model of the user's: a function found by its address, asked what it takes, and called."""
 
-import importlib
-import importlib.util
 import inspect
-import sys
 from collections.abc import Callable, Sequence
 from itertools import cycle, islice
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,6 +10,7 @@ from torch import nn
 
 from bench.errors import SpecError
 from bench.plan.points import Point
+from bench.problems.user_code import called, imported
 from bench.seeds import seed_for
 from bench.spec.axes import AXES
 
@@ -42,18 +39,18 @@ def call_factory(
     }
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_for(seed, "factory", point.d, point.n, point.l))
-        made = factory(**{name: values[name] for name in names})
+        made = called(factory, point.model, {name: values[name] for name in names})
     if not isinstance(made, tuple) or len(made) != 3 or not isinstance(made[0], torch.nn.Module):
         raise SpecError(
             f"expected {point.model} to return (model, loss_fn, batches); got {_returned(made)}"
         )
     model, loss_fn, given = made
-    batches = list(given)
+    batches = list(islice(given, point.b + 1))  # there may be no end of them
     if not batches or not all(
         isinstance(item, (tuple, list)) and len(item) == 2 for item in batches
     ):
         raise SpecError(
-            f"expected batches of {point.model} to be a non-empty list of (inputs, targets) pairs"
+            f"expected batches of {point.model} to be at least one of (inputs, targets) pairs"
         )
     heldout = batches[point.b] if len(batches) > point.b else None
     return model, loss_fn, list(islice(cycle(batches), point.b)), heldout
@@ -68,35 +65,11 @@ def load_factory(address: str) -> Callable[..., Any]:
     module_name, _, function = address.rpartition(":")
     if not module_name or not function:
         raise SpecError(f"expected a model to be a name or 'pkg.module:factory'; got {address!r}")
-    if str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
-    try:
-        module = _import(module_name)
-    except Exception as error:
-        raise SpecError(
-            f"expected to import {module_name!r} for the model {address!r}; it raised "
-            f"{type(error).__name__}: {error}"
-        ) from error
-    factory = getattr(module, function, None)
+    factory = getattr(imported(module_name, address), function, None)
     if not callable(factory):
         raise SpecError(f"expected {module_name!r} to define a function {function!r}; it does not")
     found: Callable[..., Any] = factory
     return found
-
-
-def _import(name: str) -> Any:
-    path = Path(name)
-    if path.suffix != ".py":
-        return importlib.import_module(name)
-    if not path.is_file():
-        raise FileNotFoundError(f"no file {name}")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"{name} is not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 def factory_arguments(address: str, factory: Callable[..., Any], swept: Sequence[str]) -> list[str]:

@@ -83,8 +83,9 @@ class Runner:
             for message in self._worker.ask(command):
                 if message["event"] == "refused":
                     refusal = message["reason"]
-        except WorkerGoneError:
-            return
+        except WorkerGoneError as gone:
+            if ":" in spec.model:  # a function of the user's is imported here, and no more
+                refusal = f"expected to import the model {spec.model!r}; {gone.reason}"
         if refusal:
             raise RunError(refusal)
 

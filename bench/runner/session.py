@@ -16,7 +16,13 @@ from bench.spec.spec import Spec
 from bench.storage.journal import Journal, load
 from bench.storage.lock import locked
 from bench.storage.records import CellRecord, Record, ReferenceRecord
-from bench.storage.run_directory import RunDirectory, check_environment, open_run, write_environment
+from bench.storage.run_directory import (
+    RunDirectory,
+    check_environment,
+    open_run,
+    with_model,
+    write_environment,
+)
 
 # What of a plan is still to be done, given the records that are there.
 Lacking = Callable[[Plan, list[Record]], list[Unit]]
@@ -107,6 +113,7 @@ def _carry_out(
     """From the worker's first word to its end."""
     try:
         device, environment = runner.environment(spec.device, spec.threads)
+        environment = with_model(environment, spec)
         plan = share(make_plan(spec.with_overrides(device=device)), part)
         listener.planned(plan)
         if not resume:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from bench.errors import JournalError, RunError
 from bench.files import write_whole
 from bench.machine.comparable import comparable_key
+from bench.machine.model_code import changed_code
 from bench.spec.spec import Spec
 from bench.storage.journal import lines, load
 from bench.storage.lock import locked
@@ -75,6 +76,12 @@ def _check_same(parts: Sequence[Part]) -> None:
                 f"expected parts of one sweep; {first.run.path} has the spec "
                 f"{first.spec.digest()} and {part.run.path} {part.spec.digest()}: merge what one "
                 "command line with --shard 1/N ... N/N has made"
+            )
+        changed = changed_code(first.environment, part.environment)
+        if changed:
+            raise JournalError(
+                f"expected parts that measured one model; {', '.join(changed)} changed between "
+                f"{first.run.path} and {part.run.path}: measure one of them again"
             )
         if comparable_key(part.environment) != comparable_key(first.environment):
             differing = "; ".join(differences(first.environment, part.environment))

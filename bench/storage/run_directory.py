@@ -9,6 +9,7 @@ from typing import Any
 from bench.errors import JournalError, RunError, StorageError
 from bench.files import read_plain, remove_drafts, write_whole
 from bench.machine.comparable import COMPARABLE, comparable_key
+from bench.machine.model_code import KEY, changed_code, model_code
 from bench.spec.checks import shown
 from bench.spec.spec import Spec
 from bench.storage import journal
@@ -107,15 +108,28 @@ def read_environment(run: RunDirectory) -> dict[str, Any]:
     return content
 
 
+def with_model(environment: Mapping[str, Any], spec: Spec) -> dict[str, Any]:
+    """What a run runs on, and which version of the user's own model."""
+    return {**environment, KEY: model_code(spec.model)}
+
+
 def check_environment(run: RunDirectory, now: dict[str, Any], *, measured: bool) -> None:
     """Refuse to go on with a run on a machine whose times may not stand beside those it holds.
 
     Raises:
-        JournalError: another environment, or nothing that tells which it was.
+        JournalError: another environment, another version of the user's model, or nothing that
+            tells which it was.
     """
     if not measured:
         return
-    differing = differences(read_environment(run), now)
+    before = read_environment(run)
+    changed = changed_code(before, now)
+    if changed:
+        raise JournalError(
+            f"expected the model that {run.path} was begun with; {', '.join(changed)} changed "
+            "since: put it back, or choose another --out"
+        )
+    differing = differences(before, now)
     if differing:
         raise JournalError(
             f"expected the machine and software that {run.path} was begun on; "

@@ -177,10 +177,3 @@ def settled() -> Iterator[None]:
         yield
     finally:
         gc.unfreeze()
-
-
-def restore(model: torch.nn.Module, start: dict[str, torch.Tensor]) -> None:
-    """Put parameters and buffers back to where every sample starts from."""
-    with torch.no_grad():
-        for name, value in model.state_dict().items():
-            value.copy_(start[name])

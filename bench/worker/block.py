@@ -23,11 +23,11 @@ from bench.timing.rounds import (
     Rounds,
     Sample,
     quiet_collector,
-    restore,
     settled,
     sgd_call,
     teleport_call,
 )
+from bench.timing.start import copy_of, restore
 from bench.worker.failures import Emit, fail
 from bench.worker.gradient_check import look_at_start, misread
 from bench.worker.memory_and_operations import counting_pass, memory_pass
@@ -117,8 +117,7 @@ def problems_and_start(built: Built) -> tuple[list[Problem], dict[str, Tensor]]:
     problems = [Problem(built.model, built.loss_fn, *batch) for batch in built.batches]
     for problem in problems:
         check_problem(problem)
-    values = built.model.state_dict()
-    return problems, {name: value.detach().clone() for name, value in values.items()}
+    return problems, copy_of(built.model)
 
 
 def entrant_of(cell: Message, point: Point, problems: list[Problem], clocks: Any) -> Entrant:

@@ -17,7 +17,8 @@ import torch
 from bench.process.protocol import Message
 from bench.timing.clock import Clock, clocks_for
 from bench.timing.processor_clock import ProcessorClock
-from bench.timing.rounds import Entrant, quiet_collector, restore
+from bench.timing.rounds import Entrant, quiet_collector
+from bench.timing.start import restore
 from bench.worker.block import built_point, entrant_of, problems_and_start
 from bench.worker.failures import Emit, fail
 from teleport_core.errors import ProblemError

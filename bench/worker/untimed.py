@@ -12,7 +12,7 @@ from bench.preservation.trajectory import trajectory
 from bench.process.protocol import Message
 from bench.profiling.cells import profile_cell
 from bench.spec.variants import Variant, parse_variant
-from bench.timing.rounds import restore
+from bench.timing.start import restore
 from bench.worker.block import built_point, problems_and_start
 from bench.worker.failures import Emit, reason_of, status_of
 from teleport_core import Teleporter, make

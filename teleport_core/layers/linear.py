@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from teleport_core import products
+from teleport_core.layers.contraction import bmm
 from teleport_core.layers.operator import Operator, is_weight, use
 
 
@@ -71,14 +72,25 @@ def addmm(
 
 
 def matmul(input: Tensor, other: Tensor) -> Tensor:
-    """``torch.matmul`` and the operator @: x W, or W x."""
+    """``torch.matmul`` and the operator @: x W, or W x, with one matrix or one for each x."""
     if is_weight(other) and other.dim() == 2:
         return use(LINEAR, input, other.t(), None)
     if is_weight(input) and input.dim() == 2:
         if other.dim() == 1:
             return use(LINEAR, other, input, None)
         return use(LINEAR, other.mT, input, None).mT
+    shapes = (input.shape, other.shape)
+    if sorted(map(len, shapes)) in ([2, 3], [3, 3]):
+        batch = max(shape[0] for shape in shapes if len(shape) == 3)
+        return bmm(_of_batch(input, batch), _of_batch(other, batch))
     return torch.matmul(input, other)
+
+
+def _of_batch(matrices: Tensor, batch: int) -> Tensor:
+    """[batch, ., .], the same matrix for all where there is only one."""
+    if matrices.dim() == 3 and len(matrices) == batch:
+        return matrices
+    return matrices.expand(batch, -1, -1)
 
 
 def reversed_matmul(input: Tensor, other: Tensor) -> Tensor:

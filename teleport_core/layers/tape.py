@@ -116,11 +116,13 @@ class Use:
         """What reaches x when D reaches z."""
         return self.operator.input_gradient(D, self.x, self.part(self.tape.parameters))
 
-    def tangent(self, x_dot: Tensor | None) -> Tensor:
-        """R{z}, from R{x} and the gradients."""
+    def tangent(self, x_dot: Tensor | None) -> Tensor | None:
+        """R{z}, from R{x} and the gradients; None where nothing moves it."""
         w = self.part(self.tape.parameters)
-        if self.gram is not None:
-            assert self.D_gram is not None
+        if self.D_gram is None and self.weight[0] not in self.tape.gradients:
+            # The loss does not read this branch: its weights have no gradient to move along.
+            return None if x_dot is None else self.operator.apply(x_dot, w)
+        if self.D_gram is not None:
             z_dot = self.D_gram.view(*self.x.shape[:-1], -1)
             return z_dot if x_dot is None else z_dot + self.operator.apply(x_dot, w)
         gradients = self.tape.gradients

@@ -22,7 +22,12 @@ from teleport_core.layers.registry import ONCE_DIFFERENTIABLE, Adapter, adapter_
 from teleport_core.layers.tape import Kept, Tape, Use
 from teleport_core.layers.view import View, view_of
 from teleport_core.problem import Parameters, Problem
-from teleport_core.torch_private import tensor_property, transform_level, tree_leaves
+from teleport_core.torch_private import (
+    has_gradient,
+    tensor_property,
+    transform_level,
+    tree_leaves,
+)
 from teleport_core.verification.model_checks import refuse_autocast
 
 _VIEWS = {
@@ -93,16 +98,18 @@ class _Watch(TorchFunctionMode):
         if transform_level() is not None:
             self._hold_all(names, "torch.func or torch.vmap")
             names = set()
-        if not names:
+        once = func in ONCE_DIFFERENTIABLE
+        if not names and not once:
             return func(*args, **given)
         if func is F.embedding and self._look_up(*args, **given):
             return func(*args, **given)
         adapter = adapter_of(func)
         if adapter is not None and func not in self._inside:
-            self.seen.fused |= func in ONCE_DIFFERENTIABLE
+            self.seen.fused |= once
             return self._apart(func, adapter, args, given)
         result = func(*args, **given)
-        self._note(func, result, names)
+        if names:
+            self._note(func, result, names)
         return result
 
     def _apart(self, func: Any, adapter: Adapter, args: Any, given: Any) -> Any:
@@ -119,7 +126,7 @@ class _Watch(TorchFunctionMode):
 
     def _note(self, func: Callable[..., Any], result: Any, names: set[str]) -> None:
         """Reading a shape or taking a view is no use; reading values or making a tensor is."""
-        if func in _READS:
+        if func in _READS or result is None:  # an assignment answers with None
             self._others(func, names)
         for made in tree_leaves(result):
             if not isinstance(made, Tensor) or id(made) in self._tracked:
@@ -141,15 +148,22 @@ class _Watch(TorchFunctionMode):
         self, operator: Operator, x: Tensor, weight: Tensor, bias: Tensor | None = None
     ) -> Tensor:
         refuse_autocast(x.device.type)
-        found = self._part(weight)
+        if x.is_nested:
+            raise ModelError(
+                "expected padded or sparse inputs of layers; one is a nested tensor, of which "
+                "torch has no second derivative: pad it with torch.nested.to_padded_tensor"
+            )
+        dense = x.layout is torch.strided
+        found = self._part(weight) if dense else None
         self._hold((x,), "as an input")
         if found is None:
-            self._hold((weight, bias), type(operator).__name__.lower())
+            why = type(operator).__name__.lower() if dense else "a product with a sparse input"
+            self._hold((weight, bias), why)
             return operator.forward(x, weight, bias)
         tape = self.seen.tape
         of_bias = self._part(bias)
         one = Use(
-            operator, found, of_bias, x.detach(), not x.requires_grad, tape, version=x._version
+            operator, found, of_bias, x.detach(), not has_gradient(x), tape, version=x._version
         )
         self.seen.uses.append(one)
         self.seen.inputs.append(x)

@@ -14,14 +14,22 @@ from teleport_core.nullspace.engine import Climb, Engine, EngineState
 from teleport_core.nullspace.half_hvp import engine as half_hvp
 from teleport_core.nullspace.traced import engine as traced
 from teleport_core.operations import Phases
-from teleport_core.option_checks import require_choice, require_int, require_positive
+from teleport_core.option_checks import (
+    require_bool,
+    require_choice,
+    require_int,
+    require_positive,
+)
 from teleport_core.problem import Problem
-from teleport_core.rank import resolve_rule
+from teleport_core.rank import require_tau, resolve_rule
 
 ENGINES = ("auto", "half_hvp", "textbook")
 
 # The first that applies prepares and climbs; the last always does.
 _ORDER: tuple[Engine, ...] = (drift, textbook, half_hvp, traced)
+
+# Parameters that a refusal names; the others are counted.
+_NAMED = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,31 +64,33 @@ class NullSpaceTeleporter(Teleporter):
     def __post_init__(self) -> None:
         """Refuse values outside their range."""
         super().__post_init__()
-        require_choice("engine", self.engine, ENGINES)
-        require_int("chunk_columns", self.chunk_columns, at_least=1)
-        if not isinstance(self.overshoot, bool):
-            raise OptionError(f"expected overshoot to be True or False; got {self.overshoot!r}")
+        self._keep(
+            engine=require_choice("engine", self.engine, ENGINES),
+            chunk_columns=require_int("chunk_columns", self.chunk_columns, at_least=1),
+            overshoot=require_bool("overshoot", self.overshoot),
+            tau=require_tau(self.tau),
+        )
         if self.max_drift is not None:
-            self._check_max_drift(self.max_drift)
-        rule = self.rule  # refuses a tau or a rule that is none
+            self._keep(max_drift=require_positive("max_drift", self.max_drift))
+            self._refuse_beside_max_drift()
+        rule = self.rule  # refuses one that is none
         if self.engine == "half_hvp" and rule != "numerical":
             raise OptionError(
                 f"expected tau=1 with numerical rank for engine='half_hvp'; got tau={self.tau} "
                 f"with rank_rule={rule!r}: use engine='auto'"
             )
 
-    def _check_max_drift(self, max_drift: float) -> None:
+    def _refuse_beside_max_drift(self) -> None:
         """It chooses the space, so nothing else may."""
-        require_positive("max_drift", max_drift)
         if self.tau != 1.0 or self.rank_rule is not None:
             raise OptionError(
                 f"expected max_drift without tau and rank_rule, which it takes the place of; got "
-                f"max_drift={max_drift} with tau={self.tau} and rank_rule={self.rank_rule!r}: "
+                f"max_drift={self.max_drift} with tau={self.tau} and rank_rule={self.rank_rule!r}: "
                 "write max_drift alone"
             )
         if self.engine == "half_hvp":
             raise OptionError(
-                f"expected engine='auto' or 'textbook' with max_drift={max_drift}; got "
+                f"expected engine='auto' or 'textbook' with max_drift={self.max_drift}; got "
                 "engine='half_hvp', which steps in the exact null space only: leave engine out"
             )
 
@@ -99,7 +109,9 @@ class NullSpaceTeleporter(Teleporter):
         prepared = (engine.prepare(problem, climb) for engine in _ORDER)
         state = next(state for state in prepared if state is not None)
         if not state.layers:
-            reasons = "; ".join(f"{name} is {why}" for name, why in state.held.items())
+            reasons = "; ".join(f"{name} is {why}" for name, why in [*state.held.items()][:_NAMED])
+            more = len(state.held) - _NAMED
+            reasons += f"; and {more} more" if more > 0 else ""
             raise ModelError(
                 f"expected a weight that is linear in its input and nothing else; "
                 f"{type(problem.model).__name__} has none: {reasons}: "

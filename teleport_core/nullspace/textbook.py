@@ -19,6 +19,11 @@ from teleport_core.objective import gradient_at, objective_gradient
 from teleport_core.phases import BACKWARD, BASIS, CAPTURE, PROJECTION, UPDATE
 from teleport_core.problem import Parameters, Problem
 from teleport_core.projection import Basis, basis_of_pieces, is_rounding, project
+from teleport_core.verification.derivatives import (
+    derivatives_needed,
+    require_differentiable,
+    require_numbers,
+)
 
 
 @dataclass
@@ -70,14 +75,22 @@ def climbed(problem: Problem, state: TextbookState, climb: Climb) -> Ascent:
 
     def visit(parameters: Parameters) -> Point:
         leaves = problem.leaves(parameters)
-        loss, gradient = gradient_at(problem, leaves, problem.counted(), differentiable=True)
+        with derivatives_needed(problem):
+            loss, gradient = gradient_at(problem, leaves, problem.counted(), differentiable=True)
         with BACKWARD:
             norm_sq = squared_norm(gradient.values())
 
         def move() -> Parameters | None:
-            updates = projected_objective_gradient(state, leaves, gradient)
+            if parameters is start:
+                require_differentiable(problem, gradient.values())
+            with derivatives_needed(problem):
+                updates = projected_objective_gradient(state, leaves, gradient)
             if not updates:
                 return None
+            if parameters is start:
+                require_numbers(
+                    updates.items(), "use engine='auto' at tau=1, which needs fewer of them"
+                )
             with UPDATE:
                 moved = {
                     name: parameters[name] + climb.lr * updates.pop(name) for name in [*updates]

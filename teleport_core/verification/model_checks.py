@@ -1,5 +1,7 @@
 """Refuse a model, or the surroundings of a call, that no method could work on exactly."""
 
+from typing import Any
+
 import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
@@ -8,6 +10,9 @@ from teleport_core.errors import ModelError
 from teleport_core.problem import Problem
 from teleport_core.torch_private import DropoutNd
 from teleport_core.verification.overlap import overlapping
+
+# By name, as to import the second takes longer than torch itself.
+_REPLICAS = ("DistributedDataParallel", "FullyShardedDataParallel")
 
 
 def check_model(model: nn.Module) -> None:
@@ -20,6 +25,7 @@ def check_model(model: nn.Module) -> None:
         raise ModelError(f"expected model to be a torch.nn.Module; got {type(model).__name__}")
     for name, module in model.named_modules():
         _refuse_sealed(name or "the model", module)
+        _refuse_rank(name or "the model", module)
         _refuse_replicas(name or "the model", module)
     _check_parameters(dict(model.named_parameters()))
     for name, module in model.named_modules():
@@ -43,6 +49,12 @@ def _check_parameters(parameters: dict[str, nn.Parameter]) -> None:
             raise ModelError(
                 f"expected parameters with values; {name} has none yet: run a lazy model once, or "
                 "move it off the device 'meta' with model.to_empty(...) and initialise it"
+            )
+        if hasattr(parameter, "device_mesh"):
+            raise ModelError(
+                f"expected parameters that are ordinary tensors; {name} is a "
+                f"{type(parameter.data).__name__}, spread over processes: teleport the model "
+                "before fully_shard or distribute_module, on the same batch in every rank"
             )
         if not (parameter.is_floating_point() or parameter.is_complex()):
             raise ModelError(
@@ -93,6 +105,17 @@ def _refuse_sealed(name: str, module: nn.Module) -> None:
             f"expected a model in plain Python; {name} is compiled: teleport its _orig_mod, which "
             "shares its parameters"
         )
+    if any(map(_is_compiled, (module.forward, module._compiled_call_impl))):
+        raise ModelError(
+            f"expected a model in plain Python; {name} is compiled: teleport it without "
+            "torch.compile, or before it is compiled"
+        )
+
+
+def _is_compiled(function: object) -> bool:
+    """Whether torch.compile made it, and has not been told to leave it alone."""
+    made = hasattr(function, "_torchdynamo_orig_callable")
+    return made and not getattr(function, "_torchdynamo_disable", False)
 
 
 def _refuse_replicas(name: str, module: nn.Module) -> None:
@@ -105,11 +128,29 @@ def _refuse_replicas(name: str, module: nn.Module) -> None:
         )
 
 
+def _refuse_rank(name: str, module: nn.Module) -> None:
+    """What moves one of several replicas is not passed on to the others, and is never repaired."""
+    if not any(kind.__name__ in _REPLICAS for kind in type(module).__mro__):
+        return
+    group: Any = module.process_group
+    processes = group.size()
+    if processes > 1:
+        model = "model" if name == "the model" else name
+        raise ModelError(
+            f"expected a model of this process alone; {name} ({type(module).__name__}) is one of "
+            f"{processes} replicas, and each would move by its own batch: teleport {model}.module, "
+            "on the same batch in every rank"
+        )
+
+
 def _active_dropout(module: nn.Module) -> float:
     if not module.training:
         return 0.0
     if isinstance(module, DropoutNd):
         return float(module.p)
-    if isinstance(module, (nn.MultiheadAttention, nn.RNNBase)):
+    if isinstance(module, nn.RNNBase):
+        # It drops between its layers only.
+        return float(module.dropout) if module.num_layers > 1 else 0.0
+    if isinstance(module, nn.MultiheadAttention):
         return float(module.dropout)
     return 0.0

@@ -85,8 +85,9 @@ def require_finite(problem: Problem, grad_norm_sq: float) -> None:
 def _not_finite(problem: Problem) -> str:
     """What to say of inputs that hold NaN or infinite values; "" where none do."""
     for tensor in problem.tensors():
-        if is_number(tensor) and not torch.isfinite(tensor).all():
-            bad = int((~torch.isfinite(tensor)).sum())
+        finite = torch.isfinite(_entries(tensor))
+        if is_number(tensor) and not finite.all():
+            bad = int((~finite).sum())
             return (
                 f"; {bad} values in an input of shape {tuple(tensor.shape)} are NaN or infinite: "
                 "clean the batch"
@@ -101,6 +102,15 @@ def _require_samples(output: Any) -> None:
             f"expected at least one sample; the model returns an empty output of shape "
             f"{tuple(numbers[0].shape)}"
         )
+
+
+def _entries(tensor: Tensor) -> Tensor:
+    """Those that are stored: all, but for a sparse or nested tensor."""
+    if tensor.is_nested and tensor.layout is torch.strided:
+        return torch.cat([each.flatten() for each in tensor.unbind()])
+    if tensor.is_nested or tensor.layout is not torch.strided:
+        return tensor.coalesce().values() if tensor.is_sparse else tensor.values()
+    return tensor
 
 
 def _evaluate(problem: Problem) -> float:

@@ -9,7 +9,9 @@ from torch import Tensor
 from teleport_core.errors import ProblemError
 from teleport_core.problem import Parameters, Problem
 from teleport_core.torch_private import tree_leaves
+from teleport_core.verification.derivatives import derivatives_needed
 from teleport_core.verification.gradient_norm import gradient_norm_sq
+from teleport_core.verification.written_gradients import gradients_left_alone
 
 
 class Look(NamedTuple):
@@ -30,6 +32,7 @@ def look(problem: Problem, parameters: Parameters | None = None) -> Look:
 
     Raises:
         ProblemError: the loss has no gradient.
+        ModelError: an operation has none, or the backward pass writes ``.grad``.
     """
     if parameters is None and any(p._backward_hooks for p in problem.parameters().values()):
         # A hook changes what arrives, not what the gradient is.
@@ -46,21 +49,32 @@ def look(problem: Problem, parameters: Parameters | None = None) -> Look:
                 "expected a loss that depends on the parameters; it has no gradient: leave out "
                 ".detach() and torch.no_grad() in the model and in loss_fn"
             )
-        norm_sq = gradient_norm_sq(loss, wanted)
+        with gradients_left_alone(problem), derivatives_needed(problem):
+            norm_sq = gradient_norm_sq(loss, wanted)
     return Look(float(loss.detach()), float(norm_sq), outputs)
 
 
 def output_change(before: Look, after: Look) -> float:
-    """||o' - o|| / ||o||, of several outputs the largest; NaN for a model without any."""
+    """||o' - o|| / ||o||, of several outputs the largest; NaN for a model without any.
+
+    Norms are of the finite entries; one that became finite, or ceased to be, is a change without
+    end.
+    """
     if [o.shape for o in before.outputs] != [o.shape for o in after.outputs]:
         return math.inf
     changes = []
-    for old, new in zip(before.outputs, after.outputs, strict=True):
-        # Masked scores are minus infinity before and after.
-        off = float(torch.where(old == new, torch.zeros_like(old), new - old).norm())
+    for old, new in zip(map(_precise, before.outputs), map(_precise, after.outputs), strict=True):
+        # Masked scores are minus infinity before and after, padding is NaN in some models.
+        same = (old == new) | (old.isnan() & new.isnan())
+        off = float(torch.where(same, torch.zeros_like(old), new - old).norm())
         size = float(torch.where(torch.isfinite(old), old, torch.zeros_like(old)).norm())
         changes.append(off / size if size and not math.isnan(off) else math.inf if off else 0.0)
     return max(changes, default=math.nan)
+
+
+def _precise(output: Tensor) -> Tensor:
+    """In half precision a norm may be infinite where no entry is."""
+    return output.to(torch.complex128 if output.is_complex() else torch.float64)
 
 
 def is_number(leaf: object) -> bool:

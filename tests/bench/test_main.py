@@ -43,3 +43,29 @@ def test_two_packages_with_one_name_are_one_sentence(tmp_path, monkeypatch):
     assert done.returncode == 2
     assert done.stderr.startswith("teleport-bench: expected one entry 'digits' in")
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("error", ["ValueError", "OSError", "EOFError", "KeyError", "MemoryError"])
+def test_a_fault_of_ours_never_has_the_code_of_a_regression(error):
+    done = with_env_that_raises(error)
+    assert done.returncode == 70
+    assert "Traceback" in done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("teleport-bench: a fault of teleport-bench")
+
+
+def test_output_that_nobody_reads_ends_as_the_signal_would():
+    assert with_env_that_raises("BrokenPipeError").returncode == 141
+
+
+def with_env_that_raises(error):
+    code = (
+        "import bench.cli.env as env, sys\n"
+        f"def broken(): raise {error}('planted')\n"
+        "broken.__name__ = 'env'; env.env = broken\n"
+        "sys.argv[1:] = ['env']\n"
+        "from bench.__main__ import main; main()"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", code], check=False, cwd=ROOT, capture_output=True, text=True
+    )

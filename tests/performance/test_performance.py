@@ -9,7 +9,8 @@ from performance_points import CELLS, DEVICE, NAMES, SPEC
 
 from bench.problems.build import build
 from bench.timing.device_timer import timer_for
-from bench.timing.rounds import TIMING_LR, restore
+from bench.timing.rounds import TIMING_LR
+from bench.timing.start import restore
 from teleport_core import Problem, make
 
 ROUNDS = 30

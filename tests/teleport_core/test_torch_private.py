@@ -54,6 +54,7 @@ def test_the_attributes_that_are_read_are_there() -> None:
     for name in ("_modules", "_parameters", *hooks):
         assert isinstance(getattr(module, name), dict), name
     assert tensor[:1]._base is tensor
+    assert module._compiled_call_impl is None
 
 
 def test_dropout_has_one_parent_with_a_rate() -> None:

@@ -3,12 +3,15 @@
 import time
 from pathlib import Path
 
+import typer
+
 from bench.cli.command import command
 from bench.cli.judging.verdicts import min_effects
 from bench.comparison.judgement import judge
 from bench.comparison.outcome import Outcome
 from bench.comparison.sources import read_source
 from bench.gate.files import write_exports
+from bench.machine.model_code import changed_code
 
 
 def compare_finished(
@@ -25,6 +28,9 @@ def compare_finished(
     Every export goes into ``out``, if it is given.
     """
     ours, theirs = read_source(base), read_source(head)
+    changed = changed_code(ours.facts, theirs.facts)
+    if changed:
+        typer.echo(f"of the model {', '.join(changed)} changed between the two", err=True)
     judgements = judge(
         ours.measured,
         theirs.measured,

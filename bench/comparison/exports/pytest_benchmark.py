@@ -6,11 +6,14 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from math import isfinite
 from statistics import fmean, median, quantiles, stdev
 from typing import Any
+
+from msgspec import Struct, ValidationError, convert
 
 from bench.comparison.judgement import WALL, Measured, Sides
 from bench.comparison.verdicts import Side
@@ -21,7 +24,9 @@ OURS = "teleport_bench"
 
 # What does not change by itself: neither the present frequency nor the host's name.
 _MACHINE = ("processor", "machine", "python_implementation", "python_version", "system")
-_CPU = ("brand_raw", "vendor_id_raw", "count")
+_CHANGING = re.compile(r"hz_|flags|python_version|cpuinfo_version")
+# By any of these one processor is told from another; older files lack "_raw".
+_TELLING = ("brand", "hardware", "model")
 _VERSION = "5.1.0"  # whose layout this is
 
 
@@ -34,36 +39,74 @@ def loads(text: str, name: str) -> Measured:
         SpecError: no such document, or one without raw samples.
     """
     try:
-        document = json.loads(text)
-        found = document["benchmarks"], document["machine_info"]
-    except (ValueError, KeyError, TypeError):
+        # Its own writer writes NaN, which is no JSON.
+        document = convert(json.loads(text), _File)
+    except (ValueError, RecursionError) as error:
+        why = f" ({error})" if isinstance(error, ValidationError) else ""
         raise SpecError(
-            f"expected the JSON of pytest-benchmark in {name}; it is not: write it with "
+            f"expected the JSON of pytest-benchmark in {name}; it is not{why}: write it with "
             "'pytest --benchmark-json=FILE'"
         ) from None
-    benchmarks, machine = found
-    environment, benchmark = _keys(machine)
-    return {WALL: {b["fullname"]: _side(b, environment, benchmark, name) for b in benchmarks}}
+    environment, benchmark = _keys(document.machine_info, text)
+    sides = {b.fullname: _side(b, environment, benchmark, name) for b in document.benchmarks}
+    return {WALL: sides}
 
 
-def _keys(machine: Mapping[str, Any]) -> tuple[str, str]:
+class _Stats(Struct):
+    data: list[float] | None = None
+
+
+class _Benchmark(Struct):
+    name: str
+    fullname: str
+    stats: _Stats
+
+
+class _Ours(Struct):
+    environment: str
+    benchmark: str
+
+
+class _Machine(Struct, rename={"ours": OURS}):
+    processor: Any = None
+    machine: Any = None
+    python_implementation: Any = None
+    python_version: Any = None
+    system: Any = None
+    cpu: dict[str, Any] | None = None
+    ours: _Ours | None = None
+
+
+class _File(Struct):
+    benchmarks: list[_Benchmark]
+    machine_info: _Machine
+
+
+def _keys(machine: _Machine, text: str) -> tuple[str, str]:
     """Keys of machine and measuring code; our own where our suite wrote them."""
-    ours = machine.get(OURS)
-    if ours:
-        return ours["environment"], ours["benchmark"]
-    cpu = machine.get("cpu") or {}
-    facts = [machine.get(name) for name in _MACHINE] + [cpu.get(name) for name in _CPU]
+    if machine.ours is not None:
+        return machine.ours.environment, machine.ours.benchmark
+    cpu = {
+        name.removesuffix("_raw"): value
+        for name, value in (machine.cpu or {}).items()
+        if not _CHANGING.match(name)
+    }
+    facts: list[Any] = [getattr(machine, name) for name in _MACHINE] + [
+        sorted(cpu.items(), key=str)
+    ]
+    if not any(cpu.get(name) not in (None, "") for name in _TELLING):
+        facts.append(text)  # it may be any machine's: like no other file's
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16], ""
 
 
-def _side(benchmark: Mapping[str, Any], environment: str, key: str, name: str) -> Side:
-    samples = benchmark["stats"].get("data")
+def _side(benchmark: _Benchmark, environment: str, key: str, name: str) -> Side:
+    samples = benchmark.stats.data
     if not samples:
         raise SpecError(
-            f"expected the raw samples of {benchmark['fullname']} in {name}; there are none: write "
+            f"expected the raw samples of {benchmark.fullname} in {name}; there are none: write "
             "it with --benchmark-json, or with --benchmark-save-data beside --benchmark-save"
         )
-    return Side(label=benchmark["name"], seconds=samples, environment=environment, benchmark=key)
+    return Side(label=benchmark.name, seconds=samples, environment=environment, benchmark=key)
 
 
 def dumps(sides: Sides, commit: str, when: float) -> str:

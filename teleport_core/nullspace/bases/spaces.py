@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from teleport_core.layers import Layer
-from teleport_core.nullspace.bases.gram import gram_basis
+from teleport_core.nullspace.bases.gram import gram_bases
 from teleport_core.nullspace.bases.resolution import SURE, sigma_of, surely_full, undecided
 from teleport_core.phases import BASIS
 from teleport_core.products import product
@@ -79,13 +79,13 @@ def _of_groups(layer: Layer, limit: int) -> list[Space]:
         if columns > piece.shape[2]:
             break
     else:
-        X = torch.cat(few, 1)
-        return [_of_basis(gram_basis(one.T, ones=False)) for one in X]
+        X = torch.cat(few, 1) if len(few) > 1 else few[0]
+        few.clear()
+        bases = gram_bases(list(X.mT), ones=False)
+        return [_of_basis(each.vectors.contiguous()) for each in bases]
     gram, more = _gram(chain(few, pieces))
-    dtype = layer.uses[0].x.dtype
-    return [
-        _of_gram(one, more, dtype) or _by_qr(layer, group, limit) for group, one in enumerate(gram)
-    ]
+    found = _of_grams(gram, more, layer.uses[0].x.dtype)
+    return [one or _by_qr(layer, group, limit) for group, one in enumerate(found)]
 
 
 def _of_basis(Q: Tensor) -> Space:
@@ -95,7 +95,7 @@ def _of_basis(Q: Tensor) -> Space:
 
 def _gram(pieces: Iterator[Tensor]) -> tuple[Tensor, int]:
     """K [groups, features, features] and the number of columns."""
-    gram, columns = torch.empty(0), 0
+    gram, columns, features = torch.empty(0), 0, 0
     for piece in pieces:
         X = piece.double()
         groups, size, features = X.shape
@@ -105,22 +105,33 @@ def _gram(pieces: Iterator[Tensor]) -> tuple[Tensor, int]:
         for a in range(0, features, _PANEL):
             b = a + _PANEL
             gram[:, a:b, :b].baddbmm_(X[..., a:b].mT, X[..., :b])
-    return gram.tril() + gram.tril(-1).mT, columns
+    for a in range(0, features, _PANEL):
+        gram[:, :a, a : a + _PANEL] = gram[:, a : a + _PANEL, :a].mT
+    return gram, columns
 
 
-def _of_gram(gram: Tensor, columns: int, dtype: torch.dtype) -> Space | None:
-    """The space by its Gram matrix, or None where that cannot tell."""
-    features = len(gram)
+def _of_grams(gram: Tensor, columns: int, dtype: torch.dtype) -> list[Space | None]:
+    """The space of every group by its Gram matrix, or None where that cannot tell."""
+    features = gram.shape[1]
     cut = numerical_cut((features, columns), dtype)
-    if surely_full(gram, max(cut, SURE)):
-        return Space(features, 0)
-    require_finite(gram)
-    values, vectors = torch.linalg.eigh(gram)
-    _, share = sigma_of(values)
-    if undecided(share, cut):
-        return None
-    free = int((share <= cut).sum())
-    basis = vectors.to(dtype)
+    found: list[Space | None] = [Space(features, 0)] * len(gram)
+    full = surely_full(gram, max(cut, SURE))
+    doubtful = [group for group, sure in enumerate(full) if not sure]
+    if not doubtful:
+        return found
+    some = gram if len(doubtful) == len(gram) else gram[doubtful]
+    require_finite(some)
+    values, vectors = torch.linalg.eigh(some)
+    _, shares = sigma_of(values)
+    for group, share, basis in zip(doubtful, shares, vectors.to(dtype), strict=True):
+        free = sum(each <= cut for each in share)
+        found[group] = None if undecided(share, cut) else _of_eigenvectors(basis, free)
+    return found
+
+
+def _of_eigenvectors(basis: Tensor, free: int) -> Space:
+    """The first ``free`` eigenvectors, of the smallest eigenvalues, span what is free."""
+    features = len(basis)
     if free == 0:
         return Space(features, 0)
     if 2 * free <= features:

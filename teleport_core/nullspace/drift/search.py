@@ -29,6 +29,11 @@ from teleport_core.nullspace.textbook import TextbookState, free_part, moving_na
 from teleport_core.objective import gradient_at, objective_gradient
 from teleport_core.phases import UPDATE
 from teleport_core.problem import Parameters, Problem
+from teleport_core.verification.derivatives import (
+    derivatives_needed,
+    require_differentiable,
+    require_numbers,
+)
 
 # A step shorter than 2^-10 of the one asked for is not worth a double backward.
 _HALVINGS = 10
@@ -147,7 +152,7 @@ class _Search:
 
     def _onward(self, place: Place, ceilings: list[int]) -> tuple[list[Branch], Status | None]:
         """The next places with the ceilings that lead there; why a ceiling led nowhere."""
-        full = self._objective_gradient(place.parameters)
+        full = self._objective_gradient(place)
         tried: dict[Move, Place | Status] = {}
         branches: dict[Move, Branch] = {}
         stopped = None
@@ -213,14 +218,21 @@ class _Search:
             (*place.lengths, move[1]),
         )
 
-    def _objective_gradient(self, parameters: Parameters) -> Parameters:
+    def _objective_gradient(self, place: Place) -> Parameters:
         """H g of everything that may move."""
         state = self._levels[0][1]
         counted = self._problem.counted()
         with torch.enable_grad(), twice_differentiable(fused=state.fused):
-            leaves = self._problem.leaves(parameters)
-            _, gradient = gradient_at(self._problem, leaves, counted, differentiable=True)
-            return objective_gradient(leaves, gradient, moving_names(state.layers))
+            leaves = self._problem.leaves(place.parameters)
+            with derivatives_needed(self._problem):
+                _, gradient = gradient_at(self._problem, leaves, counted, differentiable=True)
+                full = objective_gradient(leaves, gradient, moving_names(state.layers))
+            if not place.steps:
+                require_differentiable(self._problem, gradient.values())
+                require_numbers(
+                    full.items(), "use engine='auto' at tau=1, which needs fewer of them"
+                )
+        return full
 
 
 def _as_high(place: Place, best: Place) -> bool:

@@ -22,39 +22,19 @@ from teleport_core.layers import Layer, Layers, find_layers
 from teleport_core.layers.differentiable_twice import twice_differentiable
 from teleport_core.nullspace.bases.spaces import Space, spaces
 from teleport_core.nullspace.engine import Climb, EngineState
+from teleport_core.nullspace.traced.groups import GroupsUpdate
 from teleport_core.nullspace.traced.kept_pass import KeptPass, transpose
-from teleport_core.nullspace.traced.updates import Order, Update, cheapest, free_update
+from teleport_core.nullspace.traced.moving import Moving, MovingGroups, arranged, bound
+from teleport_core.nullspace.traced.updates import Update
 from teleport_core.phases import BACKWARD, CAPTURE, CHECK, PROJECTION, TANGENT, UPDATE
 from teleport_core.problem import Parameters, Problem
 from teleport_core.projection import is_rounding
-
-
-@dataclass
-class Moving:
-    """A layer with something free and something beneath it that moves.
-
-    ``order`` is that of the products that give its update; ``tangents`` has for each use the place
-    of R{x} in what the tangent pass returns, or None.
-    """
-
-    layer: Layer
-    space: Space
-    order: Order
-    tangents: list[int | None]
-
-    def update(self, found: list[Tensor | None]) -> Update:
-        """The step's update."""
-        tangents = [None if i is None else found[i] for i in self.tangents]
-        return free_update(self.order, self.layer, self.space, tangents)
-
-    def size(self, found: list[Tensor | None]) -> Tensor:
-        """A bound of ||D R{X}^T||."""
-        sizes = [
-            torch.linalg.vector_norm(use.D) * torch.linalg.vector_norm(found[i])
-            for use, i in zip(self.layer.uses, self.tangents, strict=True)
-            if use.D is not None and i is not None and found[i] is not None
-        ]
-        return torch.stack(sizes).sum() if sizes else torch.zeros(())
+from teleport_core.torch_private import has_gradient
+from teleport_core.verification.derivatives import (
+    derivatives_needed,
+    require_differentiable,
+    require_numbers,
+)
 
 
 @dataclass
@@ -67,7 +47,7 @@ class TracedState(EngineState):
 
     layers: list[Layer]
     free: list[int]
-    moving: list[Moving]
+    moving: list[Moving | MovingGroups]
     kept: KeptPass
     limit: int
 
@@ -114,9 +94,10 @@ def prepare(problem: Problem, climb: Climb) -> TracedState:
             loss = problem.loss_of(seen.output)
         movers = [layer for layer, n in zip(found.layers, free, strict=True) if n]
         roots, places = _roots(found, movers)
-        with TANGENT:
+        with TANGENT, derivatives_needed(problem):
             inputs, transposed = transpose(seen.tape, roots, others)
-    moving = [Moving(x, of[id(x)], cheapest(x, of[id(x)]), places[id(x)]) for x in movers]
+    require_differentiable(problem, [E for _, E in transposed])
+    moving = arranged(movers, of, places)
     for use in (use for layer in movers for use in layer.uses):
         use.keeps = True
     seen.drop_graph()
@@ -137,7 +118,7 @@ def _roots(found: Layers, movers: list[Layer]) -> tuple[list[Tensor], dict[int, 
     place: dict[int, int] = {}
     for use in (use for layer in movers for use in layer.uses):
         x = inputs[id(use)]
-        if x.requires_grad and id(x) not in place:
+        if has_gradient(x) and id(x) not in place:
             place[id(x)] = len(roots)
             roots.append(x)
     return roots, {
@@ -159,11 +140,13 @@ def _advance(problem: Problem, state: TracedState, climb: Climb) -> Ascent:
         if norm_sq >= climb.cap:
             status = Status.CAPPED
             break
-        with TANGENT:
+        with TANGENT, derivatives_needed(problem):
             found = state.kept.tangents()
         with PROJECTION:
             updates = [each.update(found) for each in state.moving]
         with CHECK:
+            if step == 0:
+                require_numbers(_named(state, found), "use another operation there")
             nothing_left = step == 0 and _nothing_left(state, updates, found)
         if nothing_left:
             status = Status.NO_ASCENT_DIRECTION
@@ -176,10 +159,21 @@ def _advance(problem: Problem, state: TracedState, climb: Climb) -> Ascent:
     return written(status, taken, state.kept.loss, norms)
 
 
-def _nothing_left(state: TracedState, updates: list[Update], found: list[Tensor | None]) -> bool:
+def _named(state: TracedState, found: list[Tensor | None]) -> Iterator[tuple[str, Tensor]]:
+    """The tangents by the weights that see them."""
+    for each in state.moving:
+        for place in each.tangents:
+            tangent = None if place is None else found[place]
+            if tangent is not None:
+                yield each.layer.weight, tangent
+
+
+def _nothing_left(
+    state: TracedState, updates: list[Update | GroupsUpdate], found: list[Tensor | None]
+) -> bool:
     """Whether the projection leaves nothing but rounding anywhere."""
     return all(
-        is_rounding(update.matrix().norm(), each.size(found), update.right.dtype)
+        is_rounding(update.matrix().norm(), bound(each, found), update.right.dtype)
         for each, update in zip(state.moving, updates, strict=True)
     )
 

@@ -64,6 +64,13 @@ def free_update(order: Order, layer: Layer, space: Space, tangents: Tangents) ->
 
 def by_weight(layer: Layer, space: Space, tangents: Tangents) -> Update:
     """D R{X}^T, then the projection."""
+    total = of_part(layer, tangents)
+    matrix = _zeros(layer) if total is None else layer.as_rows(total)
+    return Update(None, space.project(with_ones(matrix, layer)))
+
+
+def of_part(layer: Layer, tangents: Tangents) -> Tensor | None:
+    """D R{X}^T shaped like the layer's part of the weight, all groups of it; None where it is 0."""
     total: Tensor | None = None
     name = layer.weight
     for use, x_dot in zip(layer.uses, tangents, strict=True):
@@ -77,8 +84,7 @@ def by_weight(layer: Layer, space: Space, tangents: Tangents) -> Update:
             whole = torch.zeros_like(use.tape.parameters[name])
             use.weight[1](whole).copy_(gradient)
             total = layer.part(whole) if total is None else total + layer.part(whole)
-    matrix = _zeros(layer) if total is None else layer.as_rows(total)
-    return Update(None, space.project(_with_ones(matrix, layer)))
+    return total
 
 
 def by_rest(layer: Layer, space: Space, tangents: Tangents) -> Update:
@@ -95,7 +101,7 @@ def by_rest(layer: Layer, space: Space, tangents: Tangents) -> Update:
         left = _paired(use.D, along, use.operator.channel)
         total = left if total is None else total + left
     if total is None:
-        return Update(None, _with_ones(_zeros(layer), layer))
+        return Update(None, with_ones(_zeros(layer), layer))
     return Update(total, space.rest.T)
 
 
@@ -105,12 +111,12 @@ def by_columns(layer: Layer, space: Space, tangents: Tangents) -> Update:
     given = [(u.D, x) for u, x in zip(layer.uses, tangents, strict=True) if x is not None]
     rows = [(flat(D), flat(x)) for D, x in given if D is not None]
     if not rows:
-        return Update(None, _with_ones(_zeros(layer), layer))
+        return Update(None, with_ones(_zeros(layer), layer))
     D = torch.cat([d for d, _ in rows]) if len(rows) > 1 else rows[0][0]
     x_dot = torch.cat([x for _, x in rows]) if len(rows) > 1 else rows[0][1]
     Q = space.span
     along = product(x_dot, Q[: x_dot.shape[1]])
-    free = _with_ones(x_dot, layer) - product(along, Q.T)
+    free = with_ones(x_dot, layer) - product(along, Q.T)
     return Update(D.T, free)
 
 
@@ -138,11 +144,11 @@ def _paired(D: Tensor, along: Tensor, channel: int) -> Tensor:
     return torch.bmm(D.flatten(2), along.flatten(2).mT).sum(0)
 
 
-def _with_ones(matrix: Tensor, layer: Layer) -> Tensor:
-    """The tangent of the column of ones is zero."""
+def with_ones(matrix: Tensor, layer: Layer) -> Tensor:
+    """[..., rows, features] with a feature for the bias: the tangent of the ones is zero."""
     if layer.bias is None:
         return matrix
-    return torch.cat([matrix, matrix.new_zeros(len(matrix), 1)], dim=1)
+    return torch.cat([matrix, matrix.new_zeros(*matrix.shape[:-1], 1)], dim=-1)
 
 
 def _zeros(layer: Layer) -> Tensor:

@@ -148,8 +148,8 @@ def test_too_few_batches_are_used_again(folder: Path) -> None:
     ("model", "text"),
     [
         ("{}/own_models.py:wrong", r"to return \(model, loss_fn, batches\); got str"),
-        ("{}/own_models.py:empty", "to be a non-empty list of"),
-        ("{}/own_models.py:no_pairs", "to be a non-empty list of"),
+        ("{}/own_models.py:empty", "to be at least one of"),
+        ("{}/own_models.py:no_pairs", "to be at least one of"),
         ("{}/own_models.py:needs_more", "to take any of t, d, n, l, b, .*; it needs 'kernel'"),
         ("{}/own_models.py:absent", "to define a function 'absent'; it does not"),
         ("{}/own_models.py:number", "to define a function 'number'; it does not"),

@@ -13,11 +13,11 @@ from bench.timing.rounds import (
     Entrant,
     Rounds,
     quiet_collector,
-    restore,
     settled,
     sgd_call,
     teleport_call,
 )
+from bench.timing.start import copy_of, restore
 from teleport_core import Guarantee, Status, TeleportResult
 
 
@@ -190,9 +190,36 @@ def test_rounds_end_when_nobody_is_left(last: int) -> None:
     assert seen == [-1, 0][: last + 2]
 
 
+class Exported(torch.nn.BatchNorm1d):
+    """Hands out copies as its state and leaves some out; has a buffer that is not saved."""
+
+    def __init__(self) -> None:
+        super().__init__(3)
+        self.register_buffer("passing", torch.zeros(3), persistent=False)
+        self.register_state_dict_post_hook(self.offload)
+
+    @staticmethod
+    def offload(module: Any, values: Any, *_: Any) -> None:
+        del module
+        for name in list(values)[1:]:
+            values[name] = values[name].clone()
+        del values[next(iter(values))]
+
+    def get_extra_state(self) -> dict[str, int]:
+        return {"scale": 2}
+
+    def set_extra_state(self, state: Any) -> None:
+        del state
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.passing += 1
+        return super().forward(x)
+
+
 def test_restore_puts_parameters_and_buffers_back_into_the_same_objects() -> None:
-    model = torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.BatchNorm1d(3))
-    start = {name: value.clone() for name, value in model.state_dict().items()}
+    model = torch.nn.Sequential(torch.nn.Linear(3, 3), Exported())
+    start = copy_of(model)
+    assert set(start) == {*dict(model.named_parameters()), *dict(model.named_buffers())}
     objects = list(model.parameters())
     model(torch.randn(4, 3)).sum().backward()
     with torch.no_grad():
@@ -200,7 +227,8 @@ def test_restore_puts_parameters_and_buffers_back_into_the_same_objects() -> Non
 
     restore(model, start)
 
-    assert all(torch.equal(value, start[name]) for name, value in model.state_dict().items())
+    assert model[1].passing.tolist() == [0, 0, 0]
+    assert all(torch.equal(value, start[name]) for name, value in copy_of(model).items())
     assert all(a is b for a, b in zip(objects, model.parameters(), strict=True))
 
 

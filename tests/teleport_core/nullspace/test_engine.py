@@ -4,9 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pytest
+import torch
 from small_problems import classification
+from torch import nn
+from torch.nn import functional as F
 
-from teleport_core import Problem, Status, make
+from teleport_core import ModelError, Problem, Status, make
 from teleport_core.ascent import Ascent
 from teleport_core.nullspace import teleporter
 from teleport_core.nullspace.engine import Climb, EngineState
@@ -55,3 +58,11 @@ def test_an_engine_of_its_own_is_asked_in_its_turn(monkeypatch: pytest.MonkeyPat
 
 def test_what_is_asked_by_default_is_what_the_method_asks_by_default() -> None:
     assert make("nullspace")._climb() == Climb()  # type: ignore[attr-defined]
+
+
+def test_a_refusal_names_three_parameters_and_counts_the_others() -> None:
+    model = nn.Sequential(*(nn.LayerNorm(6) for _ in range(4)))
+    problem = Problem(model, F.cross_entropy, torch.randn(4, 6), torch.tensor([0, 1, 2, 0]))
+
+    with pytest.raises(ModelError, match=r"; 1.weight is used in layer_norm; and 5 more: see tele"):
+        make("nullspace").prepare(problem)

@@ -76,6 +76,6 @@ def test_where_cholesky_breaks_down_nothing_is_proved() -> None:
     assert int(info) > 0
     assert torch.isfinite(factor).all()
 
-    assert independent(indefinite[None])[1] == 0.0
-    assert not surely_full(indefinite, 1e-3)
-    assert surely_full(torch.eye(2, dtype=torch.float64), 1e-3)
+    assert independent(indefinite[None])[1] == [0.0]
+    assert surely_full(indefinite[None], 1e-3) == [False]
+    assert surely_full(torch.eye(2, dtype=torch.float64)[None], 1e-3) == [True]

@@ -81,7 +81,8 @@ def test_a_teleport_that_is_held_to_the_model_adds_its_largest_gradient(name: st
     call = peak_bytes(lambda: teleport(problem.model, problem.loss_fn, batch, lr=1e-6))
 
     pieces = 2 * 2**20  # differences and squares of a part of the weights
-    assert weights + call <= weights + sgd + thin + largest + pieces
+    # Another copy of the weights is what an error puts back, whatever the model did to them.
+    assert call <= weights + sgd + thin + largest + pieces
 
 
 class _NewStorage(TorchDispatchMode):

@@ -83,13 +83,13 @@ def test_full_rank_is_proved_without_eigenvectors(monkeypatch: pytest.MonkeyPatc
 def test_the_bound_that_proves_full_rank_is_one() -> None:
     for smallest in (0.5, 1e-2, 1e-4, 1e-6):
         K = with_values(30, [1.0, 0.7, 0.3, smallest])
-        assert not surely_full(K.T @ K, 1.01 * smallest)
+        assert not surely_full((K.T @ K)[None], 1.01 * smallest)[0]
 
 
 def test_both_halves_of_a_space_project_alike() -> None:
     # In float64 zeros are left to the QR factorisation, which gives a span.
     X = with_values(40, [1.0, 0.5, 0.2, 0.0, 0.0])
-    space = module._of_gram(X.T @ X, 40, torch.float32)
+    space = module._of_grams((X.T @ X)[None], 40, torch.float32)[0]
     assert space is not None
     assert space.rest is not None
     span, _ = torch.linalg.qr(X.T)
@@ -127,3 +127,27 @@ def test_memory_is_bounded_by_the_size_of_a_piece() -> None:
     assert math.isclose(
         spaces([layer], 512)[0].free, spaces([layer], 10 * length)[0].free, abs_tol=0
     )
+
+
+def test_few_columns_cost_little_more_than_themselves_and_their_basis() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(3, 192, 3, padding=1), nn.Tanh(), nn.Conv2d(192, 4, 3, padding=1)
+    ).double()
+    inputs = torch.randn(2, 3, 24, 24, dtype=torch.float64)
+    problem = Problem(model, lambda z, _: z.square().mean(), inputs, None)
+    layer = linear_layers(problem)[1]
+    samples = layer.representation().nbytes
+
+    # The samples, the basis and its mended copy; Gram matrices are two thirds of one of them.
+    assert peak_bytes(lambda: spaces([layer], 4096)) < 4.4 * samples
+
+
+def test_a_gram_matrix_is_held_once() -> None:
+    X = torch.randn(1, 8, 1024, dtype=torch.float64)
+    held: list[Tensor] = []
+
+    peak = peak_bytes(lambda: held.append(module._gram(iter([X]))[0]))
+
+    assert peak < 1.3 * held[0].nbytes
+    torch.testing.assert_close(held[0], X.mT @ X)

@@ -7,15 +7,16 @@ from typing import Any
 import pytest
 import torch
 from memory_counting import peak_bytes
-from oracles import identical, snapshot
+from oracles import identical, output_change, snapshot
 from torch import Tensor, nn
 from torch.nn import functional as F
 from zoo import GroupedResidual, build, images
+from zoo_problem import noise
 
 import teleport_core
 from teleport_core import Guarantee, ModelError, Problem, Status, make
 from teleport_core.nullspace.engine import Climb
-from teleport_core.nullspace.traced import engine
+from teleport_core.nullspace.traced import engine, moving
 from teleport_core.objective import gradient_at
 
 
@@ -59,7 +60,7 @@ def test_an_exception_in_the_middle_of_the_steps_leaves_everything_as_it_was(
     problem = build("mlp-mixer")
     before, teleporter = snapshot(problem), make("nullspace", steps=8, lr=0.1)
     state = teleporter.prepare(problem)
-    taken, update = 0, engine.free_update
+    taken, update = 0, moving.free_update
 
     def fails_later(*arguments: Any) -> Any:
         nonlocal taken
@@ -69,7 +70,7 @@ def test_an_exception_in_the_middle_of_the_steps_leaves_everything_as_it_was(
             raise RuntimeError("out of memory, say")
         return update(*arguments)
 
-    monkeypatch.setattr(engine, "free_update", fails_later)
+    monkeypatch.setattr(moving, "free_update", fails_later)
     with pytest.raises(RuntimeError, match="out of memory"):
         teleporter.advance(problem, state)
     assert identical(problem, before)
@@ -145,12 +146,33 @@ def compiled(model: nn.Module) -> nn.Module:
     return torch.compile(model, backend="eager")
 
 
+def in_place(model: nn.Module, part: nn.Module) -> nn.Module:
+    part.compile(backend="eager")
+    return model
+
+
+def by_forward(model: nn.Module, part: nn.Module) -> nn.Module:
+    part.forward = torch.compile(part.forward, backend="eager")
+    return model
+
+
+class Decorated(nn.Sequential):
+    @torch.compile(backend="eager")
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x)
+
+
 SEALED = {
     "scripted": (scripted, "the model is scripted or traced by torch.jit: teleport the model that"),
     "compiled": (compiled, "the model is compiled: teleport its _orig_mod"),
     "compiled part": (
         lambda model: nn.Sequential(compiled(model[0]), *model[1:]), "0 is compiled",
     ),
+    "compiled in place": (lambda m: in_place(m, m), "the model is compiled: teleport it without"),
+    "part compiled in place": (lambda m: in_place(m, m[2]), "; 2 is compiled: teleport it without"),
+    "forward compiled": (lambda m: by_forward(m, m), "the model is compiled: teleport it without"),
+    "part's forward compiled": (lambda m: by_forward(m, m[0]), "; 0 is compiled: teleport it"),
+    "forward compiled in its class": (lambda m: Decorated(*m), "the model is compiled: teleport"),
 }  # fmt: skip
 
 
@@ -165,6 +187,22 @@ def test_models_that_cannot_be_watched_are_refused(name: str) -> None:
             model, F.cross_entropy, (torch.randn(4, 5), torch.tensor([0, 1, 2, 0]))
         )
     assert all(torch.equal(v, before[k]) for k, v in plain.state_dict().items())
+
+
+class Undisturbed(nn.Sequential):
+    @torch.compiler.disable
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x)
+
+
+def test_what_torch_compile_leaves_alone_is_watched() -> None:
+    torch.manual_seed(0)
+    plain = nn.Sequential(nn.Linear(5, 9), nn.Tanh(), nn.Linear(9, 3))
+    model = Undisturbed(*copy.deepcopy(plain))
+    model.compile(disable=True)
+    batch = (torch.randn(4, 5), torch.tensor([0, 1, 2, 0]))
+    norms = [teleport_core.teleport(m, F.cross_entropy, batch).grad_norm_sq for m in (model, plain)]
+    assert norms[0] == pytest.approx(norms[1], rel=1e-4)
 
 
 class Autocast(nn.Module):
@@ -199,3 +237,31 @@ def test_a_sparse_embedding_counts_as_a_dense_one_does() -> None:
     for weight, norms in found[1:]:
         torch.testing.assert_close(weight, found[0][0], rtol=1e-9, atol=1e-9)
         assert norms == pytest.approx(found[0][1], rel=1e-9)
+
+
+class Aside(nn.Module):
+    """What ``inner`` makes without a gradient goes on beside what has one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.enter, self.inner, self.leave = nn.Linear(5, 32), nn.Linear(8, 8), nn.Linear(32, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.enter(x).tanh()
+        with torch.no_grad():
+            fixed = self.inner(h.view(len(h), 4, 8)).flatten(1)
+        return self.leave(h + fixed)
+
+
+def test_a_view_taken_without_a_gradient_has_none() -> None:
+    """It says that it requires one; asked for it, autograd raised."""
+    torch.manual_seed(0)
+    problem = Problem(Aside().double(), F.cross_entropy, noise(3, 5), torch.tensor([0, 1, 2]))
+    before = problem.output().detach()
+
+    batch = (problem.inputs, problem.targets)
+    result = teleport_core.teleport(problem.model, problem.loss_fn, batch, lr=0.1, steps=3)
+
+    assert result.guarantee is Guarantee.EXACT_ON_BATCH
+    assert result.steps_done == 3
+    assert output_change(problem, before) < 1e-12

@@ -1,0 +1,1 @@
+"""Calls that torch differentiates only once, made of calls that it differentiates twice."""

@@ -1,0 +1,96 @@
+"""Where a call ends: at the last of its points that is finite and keeps what was promised."""
+
+import math
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from teleport_core.interface import Guarantee, State, Status, Teleporter, TeleportResult
+from teleport_core.problem import Problem
+from teleport_core.verification.guarantee import movement, verified_guarantee
+from teleport_core.verification.reference import Look, look, output_change
+
+
+class Call(NamedTuple):
+    """What does not change while the points of one call are looked at.
+
+    Attributes:
+        prepared: what the method found out about the batch.
+        state: the same where it is a State; else one that holds all parameters.
+        before: the model at the start.
+    """
+
+    problem: Problem
+    teleporter: Teleporter
+    prepared: Any
+    state: State
+    before: Look
+
+
+class End(NamedTuple):
+    """A point of a call, as the model's own outputs and gradients show it.
+
+    Attributes:
+        result: what the method says of the steps that lead there.
+        guarantee: what is left of its guarantee.
+        change: of the outputs, ``output_change``.
+        movement: ||W' - W|| / ||W||, of all weights the largest; NaN where nothing is taken back
+            of the guarantee.
+        refused: why a call may not end there; None where it may.
+    """
+
+    result: TeleportResult
+    seen: Look
+    guarantee: Guarantee
+    change: float
+    movement: float
+    refused: Status | None
+
+
+def end_of(call: Call, result: TeleportResult) -> End:
+    """Look at the model where it is now."""
+    problem, teleporter, _, state, before = call
+    seen = look(problem)
+    guarantee, refused = result.guarantee, None
+    if not seen.finite:
+        refused = Status.NON_FINITE
+    else:
+        guarantee = verified_guarantee(problem, state, before, seen, guarantee)
+        # A method that chooses its thresholds was told what may change.
+        if guarantee is not result.guarantee and not teleporter.chooses_threshold:
+            refused = Status.OUTPUTS_CHANGED
+    moved = math.nan if guarantee is result.guarantee else movement(problem, state)
+    return End(result, seen, guarantee, output_change(before, seen), moved, refused)
+
+
+def last_kept(call: Call, end: End) -> tuple[End, End]:
+    """Go back from ``end`` to the last point at which the call may end; the start is one.
+
+    The steps in between are halved, so that log2 of them are taken again: errors grow from step
+    to step. Second comes the point after it, as it was refused; the status says why.
+    """
+    low, last = 0, end.result.steps_done
+    good, refused = _start(end.result), end
+    while refused.result.steps_done - low > 1:
+        last = (low + refused.result.steps_done) // 2
+        tried = end_of(call, _replayed(call, last))
+        if tried.refused is None:
+            low, good = last, tried.result
+        else:
+            refused = tried
+    if not low:
+        call.state.restore(call.problem)
+    elif last != low:
+        good = _replayed(call, low)
+    assert refused.refused is not None
+    return end_of(call, replace(good, status=refused.refused)), refused
+
+
+def _replayed(call: Call, steps: int) -> TeleportResult:
+    """The first ``steps`` steps, taken again from the start: the same to the last bit."""
+    call.state.restore(call.problem)
+    return replace(call.teleporter, steps=steps).advance(call.problem, call.prepared)
+
+
+def _start(result: TeleportResult) -> TeleportResult:
+    loss, norms = result.loss[:1], result.grad_norm_sq[:1]
+    return replace(result, steps_done=0, loss=loss, grad_norm_sq=norms, taus=[], lengths=[])
