@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from teleport_core.interface import Guarantee, Status, TeleportResult
+from teleport_core.norms import real_view
 from teleport_core.phases import CHECK, UPDATE
 from teleport_core.problem import Parameters
 
@@ -140,5 +141,6 @@ def all_finite(parameters: Parameters) -> bool:
     """Whether no value is infinite or NaN."""
     with CHECK:
         # The extremes are finite, and no NaN, if all are: seven times as fast as asking each.
-        ends = [end for value in parameters.values() if value.numel() for end in value.aminmax()]
+        filled = [real_view(value) for value in parameters.values() if value.numel()]
+        ends = [end for value in filled for end in value.aminmax()]
         return bool(torch.isfinite(torch.stack(ends)).all()) if ends else True

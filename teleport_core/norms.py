@@ -15,13 +15,14 @@ _PIECE = 2**17
 
 def squared_norm(tensors: Iterable[Tensor]) -> Tensor:
     """||g||^2 of a gradient in parts, as a scalar tensor that can be differentiated."""
-    return torch.stack([part.square().sum() for part in tensors]).sum()
+    return torch.stack([real_view(part).square().sum() for part in tensors]).sum()
 
 
 def square_sum(values: Tensor) -> Tensor:
     """The sum of squares, some rows at a time, so that next to no memory is taken."""
     if values.is_sparse:
         values = values.coalesce().values()
+    values = real_view(values)
     if values.numel() <= _PIECE:
         return values.square().sum()
     return torch.stack([piece.square().sum() for piece in _pieces(values)]).sum()
@@ -33,6 +34,11 @@ def distance(a: Tensor, b: Tensor) -> float:
         return float((a - b).norm())
     pairs = zip(_pieces(a), _pieces(b), strict=True)
     return float(torch.stack([(x - y).norm() for x, y in pairs]).norm())
+
+
+def real_view(values: Tensor) -> Tensor:
+    """Complex numbers as pairs of real ones."""
+    return torch.view_as_real(values.resolve_conj()) if values.is_complex() else values
 
 
 def _pieces(values: Tensor) -> Sequence[Tensor]:

@@ -92,6 +92,8 @@ def read_stack(problem: Problem) -> Stack | Refusal:
         return Refusal("the model takes more than one input tensor")
     if len({(p.dtype, p.device) for p in [*problem.model.parameters(), *inputs]}) != 1:
         return Refusal("inputs and layers differ in dtype or device")
+    if inputs[0].is_complex():
+        return Refusal("inputs and layers are of complex numbers")
     return stack
 
 

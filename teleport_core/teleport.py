@@ -61,12 +61,14 @@ def teleport(
     problem = Problem(model, loss_fn, batch[0], batch[1])
     modes = (torch.is_grad_enabled(), torch.backends.mha.get_fastpath_enabled())
     check_without_running(problem)
+    held: State | None = None
     own, generators = Belongings(problem.modules(), tensors_of(batch[1])), generators_of(problem)
     try:
         own.set_gradients_aside()
         check_by_running(problem, generators)
         before = look(problem)
         require_finite(problem, before.grad_norm_sq)
+        own.forget_unwritten()
         device = next(iter(problem.parameters().values())).device
         now = wall_clock(device)
         start = now()
@@ -82,6 +84,8 @@ def teleport(
         generators.put_back()
         return result  # noqa: TRY300  an interrupt may come here as well
     except BaseException:
+        if held is not None:
+            held.restore(problem)
         own.put_all_back()
         generators.put_back()
         # An interrupt may have come just when these were about to be put back.

@@ -38,6 +38,11 @@ def extract(problem: Problem) -> tuple[MLP, Tensor]:
 def _check_parameters(problem: Problem, stack: Stack) -> None:
     """Refuse parameters that cannot be inverted or moved."""
     for name, parameter in problem.parameters().items():
+        if parameter.is_complex():
+            raise ModelError(
+                f"expected real parameters; {name} is {parameter.dtype}: use method='nullspace', "
+                "which moves the real parameters and holds complex ones"
+            )
         if parameter.dtype not in _DTYPES:
             raise ModelError(
                 "expected float32 or float64 parameters, because torch has no pseudo-inverse "

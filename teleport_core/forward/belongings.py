@@ -9,6 +9,9 @@ from torch import Tensor, nn
 
 from teleport_core.forward.substitution import Slots, slots_of
 
+# Whole numbers of as many bytes, of which each bit counts: 0.0 is equal to -0.0.
+_WHOLE = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+
 
 class _Kept(NamedTuple):
     """A tensor, the same memory by another name, and what was in its places, each once."""
@@ -17,6 +20,7 @@ class _Kept(NamedTuple):
     alias: Tensor
     places: Tensor
     values: Tensor
+    version: int
 
 
 class Belongings:
@@ -38,6 +42,10 @@ class Belongings:
         for parameter, _ in self._gradients:
             parameter.grad = None
 
+    def forget_unwritten(self) -> None:
+        """Keep, from now on, only those parameters that the forward pass has been seen to write."""
+        self._parameters = [kept for kept in self._parameters if _changed(kept)]
+
     def put_back(self) -> None:
         """Put everything back but the values of parameters, bit for bit."""
         for slots, before in self._slots:
@@ -52,7 +60,7 @@ class Belongings:
         _put_back(self._buffers)
 
     def put_all_back(self) -> None:
-        """Put everything back, bit for bit."""
+        """Put everything back, bit for bit; of parameters those that are kept."""
         self.put_back()
         _put_back(self._parameters)
 
@@ -69,11 +77,24 @@ def _keep(tensor: Tensor) -> _Kept:
         for dim, (size, stride) in enumerate(zip(alias.shape, alias.stride(), strict=True)):
             if size > 1 and stride == 0:  # expanded: one place is many elements
                 places = places.narrow(dim, 0, 1)
-    return _Kept(tensor, alias, places, places.clone())
+    return _Kept(tensor, alias, places, places.clone(), tensor._version)
+
+
+def _changed(kept: _Kept) -> bool:
+    """Whether a tensor has been written; by ``.data``, too, unless the sum of its bits stays."""
+    tensor, alias = kept.tensor, kept.alias
+    whole = _WHOLE.get(alias.element_size())
+    if tensor._version != kept.version or whole is None or alias.layout is not torch.strided:
+        return True
+    if tensor.data_ptr() != alias.data_ptr():
+        return True
+    # Comparing element by element takes ten times as long.
+    now, then = (t.view(whole).sum(dtype=whole) for t in (kept.places, kept.values))
+    return bool(now != then)
 
 
 def _put_back(kept: list[_Kept]) -> None:
-    for tensor, alias, places, values in kept:
+    for tensor, alias, places, values, _ in kept:
         if alias.layout is torch.strided and tensor.data_ptr() != alias.data_ptr():
             tensor.data = alias  # the forward pass gave it memory of its own
         places.copy_(values)

@@ -178,6 +178,9 @@ class _Watch(TorchFunctionMode):
         name = self._name(tensor)
         if name is None or tensor is None or not self.seen.leaves[name].requires_grad:
             return None
+        if tensor.is_complex():  # updates and null spaces are of real numbers
+            self._hold((tensor,), "complex arithmetic")
+            return None
         view = view_of(tensor, self.seen.leaves[name])
         return None if view is None else (name, view)
 

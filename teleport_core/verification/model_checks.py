@@ -56,9 +56,9 @@ def _check_parameters(parameters: dict[str, nn.Parameter]) -> None:
                 f"{type(parameter.data).__name__}, spread over processes: teleport the model "
                 "before fully_shard or distribute_module, on the same batch in every rank"
             )
-        if not parameter.dtype.is_floating_point:
+        if not (parameter.is_floating_point() or parameter.is_complex()):
             raise ModelError(
-                f"expected floating-point parameters; {name} is {parameter.dtype}: "
+                f"expected floating-point or complex parameters; {name} is {parameter.dtype}: "
                 "convert the model with model.float(), or keep integer tensors as buffers"
             )
         if not torch.isfinite(parameter).all():

@@ -192,7 +192,7 @@ BAD_INPUT: dict[str, tuple[Callable[[], nn.Module], object, object, object, type
     ),
     "integer weights": (
         integer_weights, F.cross_entropy, X, Y, ModelError,
-        r"expected floating-point parameters; 0.weight is torch.int32: convert the model with",
+        r"expected floating-point or complex parameters; 0.weight is torch.int32: convert the",
     ),
     "NaN weights": (
         nan_weights, F.cross_entropy, X, Y, ModelError,

@@ -44,6 +44,10 @@ def writes_data(model: Writes) -> None:
     model.h.weight.data.mul_(0.5)
 
 
+def sets_data(model: Writes) -> None:
+    model.h.weight.data.clamp_(-0.01, 0.01)
+
+
 def averages(model: Writes) -> None:
     model.average.add_(0.0)  # -0.0 becomes 0.0
 
@@ -122,3 +126,37 @@ def test_buffers_of_any_layout_are_kept(buffer: Tensor) -> None:
 
     assert model.table is buffer
     assert torch.equal(buffer.to_dense(), before.to_dense())
+
+
+@pytest.mark.parametrize("write", [clamps, sets_data, averages])
+def test_a_refusal_after_all_looks_leaves_no_trace_either(
+    write: Callable[[Writes], object],
+) -> None:
+    """Once a pass has been seen to write nothing, no copy is held; what it wrote is held on."""
+    torch.manual_seed(0)
+    model = Writes(write)
+    before = {n: p.detach().clone() for n, p in model.named_parameters()}
+    loss_calls = 0
+
+    def loss_fn(output: Tensor, targets: Tensor) -> Tensor:
+        nonlocal loss_calls
+        loss_calls += 1
+        if loss_calls == 4:  # two passes and a look are over
+            raise KeyboardInterrupt
+        return F.cross_entropy(output, targets)
+
+    with pytest.raises(KeyboardInterrupt):
+        teleport_core.teleport(model, loss_fn, (torch.arange(4), torch.tensor([0, 1, 2, 0])))
+
+    for name, p in model.named_parameters():
+        assert p.detach().numpy().tobytes() == before[name].numpy().tobytes()
+
+
+def test_parameters_that_nobody_writes_are_forgotten() -> None:
+    model = Writes(writes_data)
+    own = Belongings([model])
+
+    model(torch.arange(4))
+    own.forget_unwritten()
+
+    assert [kept.tensor is model.h.weight for kept in own._parameters] == [True]
