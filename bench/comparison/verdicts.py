@@ -21,6 +21,7 @@ differences from mattering that two processes running the same code show, too.
 """
 
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -45,6 +46,7 @@ __all__ = ["CellComparison", "Side", "Verdict", "compare_cells"]
 MIN_EFFECT = 0.05  # ours: what two processes running the same code differ by stays below it
 FALSE_ALARMS = 0.02  # two-sided: 1 % of suites of identical code show any SLOWER, 1 % any FASTER
 
+_LARGEST = math.log(sys.float_info.max)
 _NO_RATIO = Estimate(math.nan, math.nan, math.nan, 0)
 
 
@@ -112,7 +114,7 @@ def compare_cells(
         shifts.update(zip(cells, zip(*(n.tolist() for n in found_here), strict=True), strict=True))
     adjusted = holm(np.array([shifts[cell][3] for cell in tested]))
     for cell, p_value in zip(tested, adjusted.tolist(), strict=True):
-        low, value, high = (math.exp(shifts[cell][i]) for i in (1, 0, 2))
+        low, value, high = (_ratio(shifts[cell][i]) for i in (1, 0, 2))
         effect = _effect(min_effects, cell)
         count = min(map(len, numbers[cell]))
         judged = replace(
@@ -120,6 +122,11 @@ def compare_cells(
         )
         found[cell] = _judge(judged, false_alarms, len(tested))
     return list(found.values())
+
+
+def _ratio(shift: float) -> float:
+    """What is beyond all floats, which only damaged times are, is the largest of them."""
+    return math.exp(min(shift, _LARGEST))
 
 
 def _untested(cell: str, base: Side | None, head: Side | None) -> CellComparison:

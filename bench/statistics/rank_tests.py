@@ -15,6 +15,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.statistics.order_statistics import of_differences, of_means
+
 Array = NDArray[np.float64]
 
 _EXACT_PAIRS = 50  # from here on scipy takes the normal approximation
@@ -36,14 +38,20 @@ def paired_shift(differences: Array, level: float) -> Shift:
     The p-values are two-sided, of the Wilcoxon signed-rank test against a centre of 0.
     """
     count = differences.shape[1]
-    first, second = np.triu_indices(count)
     mean = count * (count + 1) / 4
     drop = _drop(mean, math.sqrt(mean * (2 * count + 1) / 6), level)
-    means = [
-        _quantiles((rows[:, first] + rows[:, second]) / 2, drop)
-        for rows in _chunks(differences, len(first))
-    ]
-    value, low, high = np.concatenate(means, axis=1)
+    means = count * (count + 1) // 2
+    if means > _CHUNK:
+        ranks = _ranks(means, drop)
+        found = np.array([of_means(row, ranks) for row in differences])
+        value, low, high = _estimates(found, drop)
+    else:
+        first, second = np.triu_indices(count)
+        parts = [
+            _quantiles((rows[:, first] + rows[:, second]) / 2, drop)
+            for rows in _chunks(differences, means)
+        ]
+        value, low, high = np.concatenate(parts, axis=1)
     return Shift(value, low, high, _signed_rank(differences))
 
 
@@ -57,12 +65,18 @@ def independent_shift(base: Array, head: Array, level: float) -> Shift:
     ours, theirs = base.shape[1], head.shape[1]
     mean = ours * theirs / 2
     drop = _drop(mean, math.sqrt(mean * (ours + theirs + 1) / 6), level)
-    both = np.concatenate([base, head], axis=1)
-    shifts = [
-        _quantiles((rows[:, None, ours:] - rows[:, :ours, None]).reshape(len(rows), -1), drop)
-        for rows in _chunks(both, ours * theirs)
-    ]
-    value, low, high = np.concatenate(shifts, axis=1)
+    if ours * theirs > _CHUNK:
+        ranks = _ranks(ours * theirs, drop)
+        pairs = zip(base, head, strict=True)
+        found = np.array([of_differences(*pair, ranks) for pair in pairs])
+        value, low, high = _estimates(found, drop)
+    else:
+        both = np.concatenate([base, head], axis=1)
+        shifts = [
+            _quantiles((rows[:, None, ours:] - rows[:, :ours, None]).reshape(len(rows), -1), drop)
+            for rows in _chunks(both, ours * theirs)
+        ]
+        value, low, high = np.concatenate(shifts, axis=1)
     p_value = np.asarray(mannwhitneyu(base, head, axis=1).pvalue, dtype=float)
     return Shift(value, low, high, p_value)
 
@@ -101,14 +115,22 @@ def _drop(mean: float, deviation: float, level: float) -> int:
     return max(0, math.floor(mean + 0.5 - float(ndtri((1 + level) / 2)) * deviation))
 
 
+def _ranks(count: int, drop: int) -> list[int]:
+    """Which of ``count`` sorted candidates are asked for: two in the middle, one at either end."""
+    ends = [drop - 1, count - drop] if drop else [0, count - 1]
+    return [(count - 1) // 2, count // 2, *ends]
+
+
 def _quantiles(candidates: Array, drop: int) -> Array:
     """Median and the ``drop``-th from either end, array [3, cells]."""
-    count = candidates.shape[1]
-    ends = [drop - 1, count - drop] if drop else [0, count - 1]
-    middle = [(count - 1) // 2, count // 2]
-    ordered = np.partition(candidates, sorted({*ends, *middle}), axis=1)
-    low, high = (ordered[:, end] if drop else np.full(len(ordered), np.nan) for end in ends)
-    return np.stack([ordered[:, middle].mean(axis=1), low, high])
+    ranks = _ranks(candidates.shape[1], drop)
+    return _estimates(np.partition(candidates, sorted(set(ranks)), axis=1)[:, ranks], drop)
+
+
+def _estimates(ranked: Array, drop: int) -> Array:
+    """The same from what ``_ranks`` asks for, [cells, 4]."""
+    low, high = (ranked[:, end] if drop else np.full(len(ranked), np.nan) for end in (2, 3))
+    return np.stack([ranked[:, :2].mean(axis=1), low, high])
 
 
 def _signed_rank(differences: Array) -> Array:
@@ -127,4 +149,5 @@ def _signed_rank(differences: Array) -> Array:
 
 
 def _chunks(rows: Array, per_row: int) -> list[Array]:
-    return np.array_split(rows, max(1, len(rows) * per_row // _CHUNK))
+    """Never more parts than rows: an empty part has no quantiles."""
+    return np.array_split(rows, min(len(rows), len(rows) * per_row // _CHUNK + 1))

@@ -6,14 +6,14 @@
 
 import hashlib
 import json
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from math import isfinite
 from statistics import fmean, median, quantiles, stdev
 from typing import Any
 
-from msgspec import Struct, ValidationError, convert
+import msgspec
+from msgspec import Struct
 
 from bench.comparison.judgement import WALL, Measured, Sides
 from bench.comparison.verdicts import Side
@@ -24,42 +24,11 @@ OURS = "teleport_bench"
 
 # What does not change by itself: neither the present frequency nor the host's name.
 _MACHINE = ("processor", "machine", "python_implementation", "python_version", "system")
-_CHANGING = re.compile(r"hz_|flags|python_version|cpuinfo_version")
-# By any of these one processor is told from another; older files lack "_raw".
-_TELLING = ("brand", "hardware", "model")
+# Of these the kernel, its load or cpuinfo itself decide, not the processor.
+_PASSING = ("hz_", "flags", "cpuinfo_version", "python_version")
+# Any of these tells one processor from another; before 2020 cpuinfo wrote them without "_raw".
+_NAMES = ("brand", "hardware", "model")
 _VERSION = "5.1.0"  # whose layout this is
-
-
-def loads(text: str, name: str) -> Measured:
-    """The tests of a pytest-benchmark file as cells, by their full names.
-
-    An error calls the document ``name``.
-
-    Raises:
-        SpecError: no such document, or one without raw samples.
-    """
-    try:
-        # Its own writer writes NaN, which is no JSON.
-        document = convert(json.loads(text), _File)
-    except (ValueError, RecursionError) as error:
-        why = f" ({error})" if isinstance(error, ValidationError) else ""
-        raise SpecError(
-            f"expected the JSON of pytest-benchmark in {name}; it is not{why}: write it with "
-            "'pytest --benchmark-json=FILE'"
-        ) from None
-    environment, benchmark = _keys(document.machine_info, text)
-    sides = {b.fullname: _side(b, environment, benchmark, name) for b in document.benchmarks}
-    return {WALL: sides}
-
-
-class _Stats(Struct):
-    data: list[float] | None = None
-
-
-class _Benchmark(Struct):
-    name: str
-    fullname: str
-    stats: _Stats
 
 
 class _Ours(Struct):
@@ -68,45 +37,78 @@ class _Ours(Struct):
 
 
 class _Machine(Struct, rename={"ours": OURS}):
-    processor: Any = None
-    machine: Any = None
-    python_implementation: Any = None
-    python_version: Any = None
-    system: Any = None
     cpu: dict[str, Any] | None = None
     ours: _Ours | None = None
 
 
-class _File(Struct):
+class _Statistics(Struct):
+    data: list[float] | None = None
+
+
+class _Benchmark(Struct):
+    name: str
+    fullname: str
+    stats: _Statistics
+
+
+class _Document(Struct):
     benchmarks: list[_Benchmark]
     machine_info: _Machine
 
 
-def _keys(machine: _Machine, text: str) -> tuple[str, str]:
-    """Keys of machine and measuring code; our own where our suite wrote them."""
-    if machine.ours is not None:
-        return machine.ours.environment, machine.ours.benchmark
-    cpu = {
-        name.removesuffix("_raw"): value
-        for name, value in (machine.cpu or {}).items()
-        if not _CHANGING.match(name)
+def loads(text: str, name: str) -> Measured:
+    """The tests of a pytest-benchmark file as cells, by their full names.
+
+    An error calls the document ``name``. Where nothing in it names the processor, its cells are
+    comparable with those of the very same document alone.
+
+    Raises:
+        SpecError: no such document, or one without raw samples.
+    """
+    try:
+        raw = json.loads(text)
+        document = msgspec.convert(raw, _Document)
+    except (ValueError, OverflowError, RecursionError) as error:
+        raise SpecError(
+            f"expected the JSON of pytest-benchmark in {name}; it is not ({error}): write it with "
+            "'pytest --benchmark-json=FILE'"
+        ) from None
+    ours = document.machine_info.ours
+    if ours is None:
+        environment = _processor(raw["machine_info"], document.machine_info.cpu or {}, text)
+        ours = _Ours(environment, "")
+    return {WALL: {b.fullname: _side(b, ours, name) for b in document.benchmarks}}
+
+
+def _processor(machine: Mapping[str, Any], cpu: Mapping[str, Any], text: str) -> str:
+    """The key of the machine in a file that our suite has not written."""
+    lasting = {
+        name.removesuffix("_raw"): cpu[name]
+        for name in sorted(cpu)
+        if not name.startswith(_PASSING)
     }
-    facts: list[Any] = [getattr(machine, name) for name in _MACHINE] + [
-        sorted(cpu.items(), key=str)
-    ]
-    if not any(cpu.get(name) not in (None, "") for name in _TELLING):
-        facts.append(text)  # it may be any machine's: like no other file's
-    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16], ""
+    if not any(lasting.get(name) not in (None, "") for name in _NAMES):
+        return f"processor not named, file {_digest(text)}"
+    return _digest(json.dumps([[machine.get(name) for name in _MACHINE], lasting]))
 
 
-def _side(benchmark: _Benchmark, environment: str, key: str, name: str) -> Side:
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def _side(benchmark: _Benchmark, ours: _Ours, name: str) -> Side:
     samples = benchmark.stats.data
     if not samples:
         raise SpecError(
             f"expected the raw samples of {benchmark.fullname} in {name}; there are none: write "
             "it with --benchmark-json, or with --benchmark-save-data beside --benchmark-save"
         )
-    return Side(label=benchmark.name, seconds=samples, environment=environment, benchmark=key)
+    return Side(
+        label=benchmark.name,
+        seconds=samples,
+        environment=ours.environment,
+        benchmark=ours.benchmark,
+    )
 
 
 def dumps(sides: Sides, commit: str, when: float) -> str:
