@@ -35,11 +35,12 @@ def teleport(
     """Move ``model`` in place to a point of nearly equal loss and larger gradient.
 
     Args:
-        model: any module; its ``nn.Parameter`` objects stay the same, its buffers end as they
-            began, an optimizer made before goes on working.
+        model: any module; its ``nn.Parameter`` objects stay the same, an optimizer made before
+            goes on working. Buffers, gradients, modes and the states of random generators end as
+            they began.
         loss_fn: ``loss_fn(model_output, targets)`` returns a scalar tensor.
-        batch: ``(inputs, targets)``; inputs are a tensor, a tuple (positional) or a dict
-            (keywords).
+        batch: ``(inputs, targets)``; inputs are a tuple (positional), a mapping (keywords) or one
+            argument: a tensor, or whatever holds some. Each pass gets a copy.
         method: one of ``available()``.
         **options: the method's options, for example ``steps=8, lr=0.01, cap=5.0, tau=1.0``.
 

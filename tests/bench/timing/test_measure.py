@@ -1,5 +1,6 @@
 """The measuring loop on a clock that only moves when told to."""
 
+from collections import UserDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from small_problems import classification
+from torch import Tensor, nn
 
 from bench.spec.sampling import Sampling
 from bench.timing.rounds import (
@@ -18,7 +20,7 @@ from bench.timing.rounds import (
     teleport_call,
 )
 from bench.timing.start import copy_of, restore
-from teleport_core import Guarantee, Status, TeleportResult
+from teleport_core import Guarantee, Problem, Status, TeleportResult
 
 
 @dataclass
@@ -252,3 +254,18 @@ def test_what_lives_is_out_of_the_collectors_sight_while_a_block_is_measured() -
     with pytest.raises(ZeroDivisionError):
         fail()
     assert gc.get_freeze_count() == 0
+
+
+def test_an_sgd_step_hands_inputs_over_as_a_teleport_does() -> None:
+    class Named(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(4, 3)
+
+        def forward(self, x: Tensor, scale: Tensor) -> Tensor:
+            return self.linear(x) * scale
+
+    inputs = UserDict(x=torch.randn(5, 4), scale=torch.ones(()))
+    problem = Problem(Named(), nn.functional.cross_entropy, inputs, torch.zeros(5).long())
+
+    assert sgd_call([problem], 1, [])[1] == 1
