@@ -7,6 +7,7 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from teleport_core.errors import ModelError
+from teleport_core.norms import is_finite
 from teleport_core.problem import Problem
 from teleport_core.torch_private import DropoutNd
 from teleport_core.verification.overlap import overlapping
@@ -61,7 +62,7 @@ def _check_parameters(parameters: dict[str, nn.Parameter]) -> None:
                 f"expected floating-point or complex parameters; {name} is {parameter.dtype}: "
                 "convert the model with model.float(), or keep integer tensors as buffers"
             )
-        if not torch.isfinite(parameter).all():
+        if not is_finite(parameter.detach()):
             raise ModelError(f"expected finite parameters; {name} holds NaN or infinity")
     shared = overlapping(parameters)
     if shared:
