@@ -50,7 +50,7 @@ LINEAR = Linear()
 
 def flat(x: Tensor) -> Tensor:
     """[..., features] as [columns, features]."""
-    return x.reshape(-1, x.shape[-1])
+    return x.reshape(x.shape[:-1].numel(), x.shape[-1])
 
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

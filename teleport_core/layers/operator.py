@@ -39,7 +39,7 @@ class Operator(ABC):
 
     def places(self, z: Tensor) -> int:
         """Columns that z has."""
-        return z.numel() // z.shape[self.channel]
+        return z.numel() // max(1, z.shape[self.channel])
 
     def rows(self, w: Tensor) -> Tensor:
         """A view of w as [groups, rows, ...], the axes behind the rows in the order of features."""

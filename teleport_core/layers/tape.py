@@ -103,7 +103,7 @@ class Use:
         if self.keeps:
             self.D = D
         if self.gram is not None:
-            rows = D.reshape(-1, D.shape[-1])
+            rows = D.reshape(D.shape[:-1].numel(), D.shape[-1])
             self.D_gram = product(self.gram, rows)
             self.tape.norm_sq.append((rows * self.D_gram).sum())
             return

@@ -83,6 +83,7 @@ def ratios(records):
     return [math.exp(sum(values) / len(values)) for values in logs.values()]
 
 
+@pytest.mark.long
 def test_a_process_of_its_own_changes_nothing_but_the_times(tmp_path):
     sampling = Sampling(warmup=1, max_warmup=1, min_samples=3, max_samples=3, block_seconds=0.1)
     _, records = in_turn(tmp_path, blocks_of("smoke", sampling, None)[:2])

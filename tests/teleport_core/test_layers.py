@@ -144,3 +144,30 @@ def test_what_torch_func_transforms_is_held_and_the_rest_moves(
     assert torch.equal(model.part[0].weight, kept)
     assert not torch.equal(model(x), before)
     torch.testing.assert_close(model(x), before, rtol=1e-12, atol=1e-12)
+
+
+class WithoutSome(nn.Module):
+    """A layer without outputs, a parameter without entries, and one that is a single number."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lower, self.upper, self.none = nn.Linear(5, 20), nn.Linear(20, 3), nn.Linear(5, 0)
+        self.empty = nn.Parameter(torch.zeros(0))
+        self.scale = nn.Parameter(torch.tensor(1.5))
+
+    def forward(self, x: Tensor) -> Tensor:
+        nothing = self.none(x).sum() + self.empty.sum()
+        return self.upper(torch.tanh(self.lower(x))) * self.scale + nothing
+
+
+@pytest.mark.parametrize("engine", ["auto", "textbook"])
+@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
+def test_parameters_without_entries_are_no_hindrance(engine: str) -> None:
+    torch.manual_seed(0)
+    model = WithoutSome().double()
+    x, y = torch.randn(4, 5, dtype=torch.float64), torch.tensor([0, 1, 2, 0])
+
+    result = teleport(model, F.cross_entropy, (x, y), lr=0.1, steps=3, engine=engine)
+
+    assert result.guarantee is Guarantee.EXACT_ON_BATCH
+    assert result.grad_norm_sq[-1] > 1.01 * result.grad_norm_sq[0]
