@@ -98,6 +98,9 @@ def test_what_is_no_document_is_one_line(tmp_path, text):
         ({"brand_raw": "C", "stepping": 1}, {"brand_raw": "C", "stepping": 2}, 3),
         ({"brand_raw": "C", "hz_actual": [1, 0]}, {"brand_raw": "C", "hz_actual": [2, 0]}, 0),
         ({"arch": "ARM_8", "count": 4}, {"arch": "ARM_8", "count": 4}, 3),
+        ({"brand": "C"}, {"brand_raw": "C"}, 0),
+        ({"brand_raw": "C", "l3_cache_size": 1}, {"brand_raw": "C", "l3_cache_size": 2}, 3),
+        ({"brand_raw": ""}, {"brand_raw": ""}, 3),
         ({}, {}, 3),
         (None, None, 3),
     ],
@@ -106,6 +109,45 @@ def test_processors_are_told_apart_or_not_compared(tmp_path, one, other, code):
     base = document(tmp_path / "a.json", on(one))
     head = document(tmp_path / "b.json", on(other), [benchmark(extra_info={})])
     assert command("compare", base, head)[0] == code
+
+
+GOOD = {
+    "machine_info": {"cpu": {"brand_raw": "P"}},
+    "benchmarks": [{"name": "f", "fullname": "f", "stats": {"data": [1.0, 2.0, 3.0]}}],
+}
+ODD = (None, 3, "text", [], {}, [1], ["text"], [None], {"a": 1}, float("nan"), -1, True, 1e400)
+
+
+def broken(document, path=()):
+    """The document with each of its parts left out, or another kind of thing."""
+    part = document
+    for key in path:
+        part = part[key]
+    keys = part if isinstance(part, dict) else range(len(part)) if isinstance(part, list) else ()
+    for key in keys:
+        here = (*path, key)
+        for value in (..., *ODD):
+            copy = json.loads(json.dumps(document))
+            place = copy
+            for step in path:
+                place = place[step]
+            if value is ...:
+                del place[key]
+            else:
+                place[key] = value
+            yield copy
+        yield from broken(document, here)
+
+
+def test_no_broken_file_is_taken_for_a_regression_or_a_fault_of_ours(tmp_path):
+    good, odd = tmp_path / "good.json", tmp_path / "odd.json"
+    good.write_text(json.dumps(GOOD))
+    for number, document in enumerate(broken(GOOD)):
+        odd.write_text(json.dumps(document))
+        code, said = command("compare", good, odd)
+        assert code in (0, 2, 3, 4), (document, code, said)
+        assert code != 2 or "Traceback" not in said
+        assert number < 400
 
 
 def test_times_that_are_no_times_are_broken_and_extreme_ones_compared(tmp_path):

@@ -71,8 +71,13 @@ def test_objects_of_a_file_can_be_pickled(write: Write) -> None:
 
 def test_files_beside_it_are_found_behind_what_is_installed(write: Write) -> None:
     write("beside_it.py", "value = 7\n")
-    write("statistics.py", "raise RuntimeError('in the way')\n")
-    text = "import statistics\nfrom beside_it import value\ndef make(): return statistics, value\n"
+    for name in ("statistics", "tabnanny"):  # imported already, and not yet
+        write(f"{name}.py", "raise RuntimeError('in the way')\n")
+    sys.modules.pop("tabnanny", None)
+    text = (
+        "import statistics, tabnanny\nfrom beside_it import value\n"
+        "def make(): return statistics, value\n"
+    )
     assert load_factory(f"{write('main_file.py', text)}:make")() == (statistics, 7)
     sys.modules.pop("beside_it")
 

@@ -96,6 +96,16 @@ def test_mixed_environments_are_refused_and_named(tmp_path: Path) -> None:
     assert not (tmp_path / "all").exists()
 
 
+def test_parts_that_measured_two_versions_of_a_model_are_refused(tmp_path: Path) -> None:
+    parts = [
+        shard(tmp_path / str(number), Shard(number, 2), model_code={"own.py": str(number)})
+        for number in (1, 2)
+    ]
+    with pytest.raises(JournalError, match=r"expected parts that measured one model; own\.py"):
+        merge_runs(parts, tmp_path / "all", "")
+    assert not (tmp_path / "all").exists()
+
+
 def test_another_spec_is_refused(tmp_path: Path) -> None:
     other = SPEC.with_overrides(seed=7)
     parts = [shard(tmp_path / "1", Shard(1, 2)), shard(tmp_path / "2", Shard(2, 2), other)]

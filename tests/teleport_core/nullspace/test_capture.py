@@ -15,7 +15,7 @@ from torch import nn
 
 from teleport_core import Problem, Status, TeleportResult, teleport
 from teleport_core.nullspace.half_hvp import engine as half_hvp
-from teleport_core.nullspace.half_hvp.cap_rule import HostDecision
+from teleport_core.nullspace.half_hvp.cap_rule import HostDecision, Outcome
 from teleport_core.nullspace.half_hvp.cuda_graph import Eager, Recorded, Recordings, recordings_of
 from teleport_core.nullspace.half_hvp.engine import HalfHvpState
 from teleport_core.nullspace.half_hvp.schedule import Schedule
@@ -265,3 +265,27 @@ def test_a_loss_that_only_overflows_at_the_end_is_taken_back(
     assert ends[0][:2] == ends[1][:2] == (Status.NON_FINITE, 3)
     assert identical(reference, ends[0][2])
     assert identical(reference, ends[1][2])
+
+
+def test_a_recording_that_went_nowhere_is_undone() -> None:
+    """Without a cap it writes what is left of a step, be it nothing but rounding."""
+    problem = tanh_net()
+    before = snapshot(problem)
+    state = made().prepare(problem)
+    assert isinstance(state, HalfHvpState)
+    weight = state.moving[0].weight
+
+    class Nowhere(Eager):
+        def __init__(self) -> None:
+            pass
+
+        def run(self, steps: int) -> Outcome:
+            weight.add_(1e-17)
+            weight.mul_(1.0 + 1e-15)
+            return Outcome(Status.NO_ASCENT_DIRECTION, 0, [1.0])
+
+    state.loop = Nowhere()
+    result = made().advance(problem, state)
+
+    assert result.status is Status.NO_ASCENT_DIRECTION
+    assert identical(problem, before)

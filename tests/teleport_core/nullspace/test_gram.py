@@ -69,6 +69,20 @@ def test_the_gram_matrix_is_not_asked_for_what_it_cannot_resolve(
     assert Q.shape[1] != 5 or (Q.T @ Q - torch.eye(5)).abs().max() > 1e-10
 
 
+def test_layers_with_and_without_dependent_samples_keep_their_own_bases() -> None:
+    torch.manual_seed(0)
+    layers = [torch.randn(9, 4, dtype=torch.float64) for _ in range(5)]
+    layers[1][:, 3] = layers[1][:, 0]
+    layers[3][:, 2:] = 0.0
+
+    found = gram_bases(layers, ones=False)
+
+    assert [Q.shape[1] for Q, _ in found] == [4, 3, 4, 2, 4]
+    for inputs, (Q, K) in zip(layers, found, strict=True):
+        torch.testing.assert_close(Q @ (Q.T @ inputs), inputs)
+        torch.testing.assert_close(K, inputs.T @ inputs)
+
+
 def test_where_cholesky_breaks_down_nothing_is_proved() -> None:
     """Its factor is finite all the same: only its own word tells."""
     indefinite = torch.tensor([[1.0, 2.0], [2.0, 1.0]], dtype=torch.float64)
