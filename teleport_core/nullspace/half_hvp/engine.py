@@ -27,8 +27,9 @@ import torch
 from torch import Tensor
 
 from teleport_core.ascent import Ascent, written
-from teleport_core.interface import Status
-from teleport_core.nullspace.engine import Climb, EngineState
+from teleport_core.interface import Engine, Status
+from teleport_core.nullspace.engine import Climb, Declined, EngineState
+from teleport_core.nullspace.half_hvp.chain import Chain, NoChain, read_chain
 from teleport_core.nullspace.half_hvp.cuda_graph import Loop, recordings_of
 from teleport_core.nullspace.half_hvp.forward import freeze
 from teleport_core.nullspace.half_hvp.gradients import together
@@ -38,7 +39,8 @@ from teleport_core.nullspace.half_hvp.schedule import Schedule
 from teleport_core.nullspace.start import Start
 from teleport_core.phases import BACKWARD, BASIS, CAPTURE, UPDATE
 from teleport_core.problem import Parameters, Problem
-from teleport_core.stack import Stack, read_stack
+
+_CHAIN = "the model is a chain of linear layers and activations"
 
 
 @dataclass
@@ -112,23 +114,24 @@ class HalfHvpState(EngineState):
         return True
 
 
-def prepare(problem: Problem, climb: Climb) -> HalfHvpState | None:
-    """One forward pass, the gradient at the last layer, slopes, Gram matrices and bases.
-
-    None for a model that is no stack.
-    """
-    stack = read_stack(problem)
-    if not isinstance(stack, Stack):
-        return None
-    with CAPTURE:
-        layers, loss, top = freeze(problem, stack)
+def prepare(problem: Problem, climb: Climb) -> HalfHvpState | Declined:
+    """One forward pass, the gradient at the last layer, slopes, Gram matrices and bases."""
+    try:
+        with CAPTURE:
+            chain = read_chain(problem)
+            layers, top = freeze(problem, chain)
+    except NoChain as reason:
+        return Declined(f"the model is no chain of linear layers and activations: {reason}")
+    loss = chain.loss.detach()
+    held = _held(chain, layers)
+    state = HalfHvpState(layers, loss, held=held, engine=Engine("half_hvp", _CHAIN))
+    del chain
     with torch.no_grad():
         last = layers[-1]
         last.D.copy_(top)
         last.D_before = last.D  # it never changes
         with BASIS:
             moving = movers(layers)
-        state = HalfHvpState(layers, loss, held=_held(stack, layers))
         if moving:
             recordings, top_norm_sq = recordings_of(problem.model), last.gradient_norm_sq()
             lower = layers[:-1]
@@ -149,10 +152,10 @@ def _weights(moving: Movers) -> Parameters:
     return found | {str(x.bias_name): x.bias for x in biased if x.bias is not None}
 
 
-def _held(stack: Stack, layers: list[FrozenLayer]) -> dict[str, str]:
+def _held(chain: Chain, layers: list[FrozenLayer]) -> dict[str, str]:
     """Biases that count and whose weights do not: they move with those only."""
-    pairs = zip(stack.layers, layers, strict=True)
-    alone = (own.bias for own, layer in pairs if layer.counts == (False, True))
+    pairs = zip(chain.links, layers, strict=True)
+    alone = (link.bias for link, layer in pairs if layer.counts == (False, True))
     return {bias: "used in linear" for bias in alone if bias is not None}
 
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from teleport_core.ascent import Ascent, written
-from teleport_core.interface import Status
+from teleport_core.interface import Engine, Status
 from teleport_core.layers import Layer, Layers, find_layers
 from teleport_core.layers.differentiable_twice import twice_differentiable
 from teleport_core.nullspace.bases.spaces import Space, spaces
@@ -134,7 +134,15 @@ def prepare(problem: Problem, climb: Climb) -> TracedState:
         written_to = sorted({name for each in moving for name in each.layer.names()})
         start = Start(problem, {name: seen.tape.parameters[name] for name in written_to})
     return TracedState(
-        found.layers, free, moving, kept, climb.limit, start, held=found.held, before=start.values
+        layers=found.layers,
+        free=free,
+        moving=moving,
+        kept=kept,
+        limit=climb.limit,
+        start=start,
+        held=found.held,
+        before=start.values,
+        engine=Engine("traced", ""),
     )
 
 
