@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from teleport_core import ModelError, Problem, Status, make
 from teleport_core.ascent import Ascent
+from teleport_core.interface import Engine
 from teleport_core.nullspace import teleporter
 from teleport_core.nullspace.engine import Climb, Declined, EngineState
 
