@@ -8,6 +8,7 @@ from typing import Any
 from torch import nn
 
 from teleport_core.errors import ModelError, ProblemError, TeleportError
+from teleport_core.forward.arguments import usable
 from teleport_core.forward.undo import Undo
 from teleport_core.interface import (
     Engine,
@@ -24,6 +25,7 @@ from teleport_core.registry import make
 from teleport_core.verification.guarantee import require_gradient, warn_of_change
 from teleport_core.verification.last_kept import FULL, OFF, VERIFY, Call, end_of, last_kept
 from teleport_core.verification.problem_checks import (
+    check_by_running,
     check_problem,
     check_without_running,
     first_look,
@@ -77,7 +79,7 @@ def teleport(
     verify = require_choice("verify", verify, VERIFY)
     if not isinstance(batch, (tuple, list)) or len(batch) != 2:
         raise ProblemError("expected batch to be a pair (inputs, targets)")
-    problem = Problem(model, loss_fn, batch[0], batch[1])
+    problem = Problem(model, loss_fn, *map(usable, batch))
     check_without_running(problem)
     undo = Undo(problem)
     try:
@@ -104,6 +106,8 @@ def _moved(problem: Problem, teleporter: Teleporter, verify: str, undo: Undo) ->
     start = now()
     state = teleporter.prepare(problem)
     prepared = now() - start
+    if verify == OFF and undo.generators.moved():
+        check_by_running(problem, undo.generators)
     undo.state = state if isinstance(state, State) else State(before=problem.copy())
     problem.copies.clear()
     call = Call(problem, teleporter, state, undo.state, before, verify)

@@ -72,7 +72,7 @@ def verified_guarantee(
     allowed = rounding(problem) + min(root * movement(problem, state), eps**0.25)
     # A hundred times a change of a few eps is no measure where eps is a hundredth.
     margin = min(100.0, eps**-0.25)
-    if not change > allowed or change <= margin * _unsure(problem, state, before):
+    if not change > allowed or change <= margin * _unsure(problem, state):
         return guarantee
     return Guarantee.APPROXIMATE
 
@@ -109,11 +109,13 @@ def movement(problem: Problem, state: State) -> float:
     return max(moves)
 
 
-def _unsure(problem: Problem, state: State, before: Look) -> float:
+def _unsure(problem: Problem, state: State) -> float:
     """How much outputs change, relative to themselves, where the start changes by a few eps."""
-    # Much, where an output is a small difference of large numbers.
-    looks = _perturbed(problem, problem.detached() | state.before)
-    return max(output_change(before, each) for each in looks)
+    # Much, where an output is a small difference of large numbers. Where a weight is read past
+    # its place in the model, all of these passes see what it is now.
+    start = problem.detached() | state.before
+    before = look(problem, problem.leaves(start), gradient=False)
+    return max(output_change(before, each) for each in _perturbed(problem, start))
 
 
 def _perturbed(problem: Problem, parameters: Parameters) -> list[Look]:

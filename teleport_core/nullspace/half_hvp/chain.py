@@ -20,6 +20,7 @@ from torch.overrides import TorchFunctionMode
 
 from teleport_core import products
 from teleport_core.errors import TeleportError
+from teleport_core.forward.hooks import HookReadings
 from teleport_core.layers.watch import READS
 from teleport_core.problem import Problem
 from teleport_core.torch_private import has_gradient, transform_level, tree_leaves
@@ -75,7 +76,7 @@ def read_chain(problem: Problem) -> Chain:
     watch = _Watch(problem)
     with torch.enable_grad():
         try:
-            with watch:
+            with watch.readings.of(problem.model), watch:
                 output = problem.output()
         except (NoChain, TeleportError):
             raise
@@ -106,6 +107,7 @@ class _Watch(TorchFunctionMode):
         self._counted = {id(p) for p in problem.parameters().values() if p.requires_grad}
         self._used: set[str] = set()
         self._versions: list[tuple[Tensor, int]] = []
+        self.readings = HookReadings(_refuse_use)
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         given = kwargs or {}
@@ -153,16 +155,18 @@ class _Watch(TorchFunctionMode):
         tensors = _tensors(args, given)
         made = func(*args, **given)
         if any(id(tensor) in self._counted for tensor in tensors):
-            shape_alone = not any(isinstance(leaf, Tensor) for leaf in tree_leaves(made))
-            if func in READS or made is None or not shape_alone:
-                raise NoChain(f"a parameter is used in {getattr(func, '__name__', func)}")
+            found = [leaf for leaf in tree_leaves(made) if isinstance(leaf, Tensor)]
+            if made is None or any(leaf.requires_grad for leaf in found):
+                _refuse_use(func)
+            elif func in READS or found:
+                self.readings.note(func)
         alias = isinstance(made, Tensor) and end is not None and made is not end
         if alias and any(tensor is end for tensor in tensors) and _same_place(made, end):
             self._goes_on(made)  # dropout in eval mode, a reshape that changes nothing
         return made
 
     def _goes_on(self, made: Tensor) -> None:
-        if not made.requires_grad:
+        if not has_gradient(made):
             raise NoChain(f"the activation of {self.links[-1].weight} has no gradient")
         self.links[-1].end = made
         self._versions.append((made, made._version))
@@ -177,6 +181,10 @@ class _Watch(TorchFunctionMode):
             raise NoChain("an activation has a hook on its gradient")
 
 
+def _refuse_use(func: Any) -> None:
+    raise NoChain(f"a parameter is used in {getattr(func, '__name__', func)}")
+
+
 def _tensors(args: Any, given: Any) -> list[Tensor]:
     plain = not given and all(isinstance(value, (Tensor, int, float, str)) for value in args)
     leaves = args if plain else tree_leaves((args, given))
@@ -186,7 +194,7 @@ def _tensors(args: Any, given: Any) -> list[Tensor]:
 def _same_place(made: Tensor, end: Tensor | None) -> bool:
     assert end is not None
     same = (made.shape, made.stride(), made.dtype) == (end.shape, end.stride(), end.dtype)
-    return same and made.requires_grad and made.data_ptr() == end.data_ptr()
+    return same and has_gradient(made) and made.data_ptr() == end.data_ptr()
 
 
 def _require_plain(x: Tensor, weight: Tensor, bias: Tensor | None) -> None:
