@@ -233,6 +233,10 @@ def read_by_a_hook_that_changes() -> nn.Module:
     return hooked(scale)
 
 
+def convolution() -> nn.Module:
+    return nn.Sequential(nn.Unflatten(1, (1, 6)), nn.Conv1d(1, 2, 3), nn.Flatten())
+
+
 NO_CHAINS: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "a product between": (Doubled, "something else comes between body.2.weight and body.4"),
     "in place": (InPlace, "cut at its layers it raises RuntimeError"),
