@@ -1,11 +1,20 @@
-"""What becomes of what a worker said before it was lost beside the clock."""
+"""What becomes of what a worker said before it was lost, and the time that whole calls take."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bench.measurements.units import make_units
+from bench.plan.points import make_plan
 from bench.process.worker import WorkerGoneError
+from bench.runner import runner
 from bench.runner.block_attempt import Attempt
+from bench.runner.progress import QuietProgress
+from bench.runner.runner import Runner
+from bench.spec.axes import parse_axis
+from bench.spec.preset import load_preset
+from bench.storage.journal import Journal
 from bench.storage.records import CellRecord
 
 BASE = {"kind": "cell", "block_id": "b", "model": "mlp", "dataset": "digits"}
@@ -67,3 +76,43 @@ def test_calls_that_no_record_may_hold_make_no_record(calls: Any) -> None:
 
     assert (kept[0].status, kept[0].calls) == ("crashed", [])
     assert "calls" in kept[0].reason
+
+
+class Slow:
+    """A worker whose cells have their samples in no time, and whole calls of 40 s a block."""
+
+    def __init__(self) -> None:
+        self.time = 0.0
+        self.events: list[dict[str, Any]] = [{"event": "ready"}]
+
+    def send(self, command: dict[str, Any]) -> None:
+        for cell in command["cells"]:
+            timed = said(cell["cell_id"])
+            self.events += [timed, {**timed, "event": "cell"}]
+        self.events += [{"event": "done"}]
+
+    def receive(self, timeout: float) -> dict[str, Any]:
+        event = self.events.pop(0)
+        self.time += 40.0 * (event["event"] == "done")
+        return event
+
+    def stop(self) -> None: ...
+
+    def kill(self) -> None: ...
+
+
+@pytest.mark.parametrize(("budget", "left"), [(None, 0), (100.0, 0), (60.0, 1), (40.0, 2)])
+def test_a_budget_counts_the_whole_calls(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, budget: float | None, left: int
+) -> None:
+    """Of three blocks none is begun once the budget is spent."""
+    worker = Slow()
+    monkeypatch.setattr(runner, "monotonic", lambda: worker.time)
+    spec = load_preset("smoke").with_overrides(device="cpu", axes=(parse_axis("t=1,2,4"),))
+    units = [unit for unit in make_units(make_plan(spec), []) if unit.is_block]
+
+    with Journal(tmp_path / "journal.jsonl") as journal:
+        summary = Runner(QuietProgress(), launch=lambda: worker).run(units, journal, budget)
+
+    assert len(units) == 3
+    assert summary.left == left
