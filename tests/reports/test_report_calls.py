@@ -13,6 +13,7 @@ from bench.storage.records import WholeCall
 from reports.run.run import load
 from reports.tables.calls import call_seconds, call_steps, calls_of
 from reports.tables.schedule import cost_tables
+from reports.text.formatting import number, seconds
 
 NULLSPACE = synthetic.find(synthetic.cells(), "nullspace")
 TEN_MS = [{"seconds": 0.01, "sgd_s": 0.0005}] * 3
@@ -111,8 +112,8 @@ def test_what_it_costs_is_on_the_page(report_of):
     assert "whole call in SGD steps" in shown
     for d in synthetic.LEVELS["d"]:
         assert f"nullspace{d}" in shown
-    assert f"{1e3 * row.call_s:.1f} ms [" in shown
-    assert f"a whole call with its checks {row.call_sgd_steps:.1f} [" in page.words
+    assert f"{seconds(row.call_s)} [".replace("\u00a0", " ") in shown
+    assert f"a whole call with its checks {number(row.call_sgd_steps)} [" in page.words
     assert "not timed in this run" not in page.words
 
 
