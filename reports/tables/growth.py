@@ -1,4 +1,4 @@
-"""How the time and the memory of a call grow along each axis of the sweep."""
+"""How the time of both phases and their memory grow along each axis of the sweep."""
 
 from collections.abc import Iterable, Sequence
 from itertools import groupby
@@ -12,13 +12,13 @@ from bench.storage.records import CellRecord
 from reports.run.run import SGD
 from reports.run.setting import Setting, is_at, setting_of
 from reports.tables.columns import Row, row_of
-from reports.tables.runtime import CellRow, all_steps, per_step, prepare, wall_samples, whole_call
+from reports.tables.runtime import CellRow, all_steps, both_phases, per_step, prepare, wall_samples
 
-# Of a whole call of b batches.
+# Of b batches.
 PHASES = ("prepare", "steps", "total")
 # Of the SGD reference: a single step.
 SGD_PHASE = "sgd step"
-# Peak bytes of a call.
+# Peak bytes of both phases.
 MEMORY = "memory"
 # What does not depend on an axis by the way it is counted.
 _INDEPENDENT = (("t", "prepare"), ("t", SGD_PHASE), ("b", SGD_PHASE))
@@ -172,7 +172,7 @@ def phase_seconds(cell: CellRecord, phase: str) -> list[float]:
     of_phase = {
         "prepare": prepare,
         "steps": all_steps,
-        "total": whole_call,
+        "total": both_phases,
         SGD_PHASE: per_step(cell),
     }
     return [value for value in map(of_phase[phase], wall_samples(cell)) if value > 0]

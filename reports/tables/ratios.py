@@ -10,7 +10,7 @@ from bench.statistics.medians import Estimate
 from bench.storage.records import CellRecord
 from reports.run.run import NULLSPACE, SGD, as_float
 from reports.tables.columns import Row, row_of
-from reports.tables.runtime import Seconds, estimated, paired, per_step, wall_samples, whole_call
+from reports.tables.runtime import Seconds, both_phases, estimated, paired, per_step, wall_samples
 
 _UNKNOWN = Estimate(float("nan"), float("nan"), float("nan"), 0)
 
@@ -18,8 +18,9 @@ _UNKNOWN = Estimate(float("nan"), float("nan"), float("nan"), 0)
 class RatioRow(Row, frozen=True):
     """A cell that was sampled in turn with the reference, in ``ratios.csv``.
 
-    ``step_ratio`` is the time of one step over the reference's, ``call_ratio`` that of a whole
-    call; both are medians over rounds with 95 % intervals. Of ``sgd`` only steps compare.
+    ``step_ratio`` is the time of one step over the reference's, ``call_ratio`` that of both phases
+    of all batches, without the checks of a whole call; both are medians over rounds with 95 %
+    intervals. Of ``sgd`` only steps compare.
     """
 
     cell_id: str
@@ -59,7 +60,7 @@ def ratio_rows(cells: Sequence[CellRecord]) -> list[RatioRow]:
 
 def _row(cell: CellRecord, under: CellRecord) -> RatioRow:
     step = _ratio(cell, under, per_step(cell), per_step(under))
-    call = _ratio(cell, under, whole_call, whole_call) if cell.method != SGD else _UNKNOWN
+    call = _ratio(cell, under, both_phases, both_phases) if cell.method != SGD else _UNKNOWN
     return row_of(
         RatioRow,
         cell,

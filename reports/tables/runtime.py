@@ -1,8 +1,9 @@
 """The tables of the timed cells: one row per cell, one row per sample.
 
-What is counted where: ``median_s`` is the wall time of the whole call (b batches), ``prepare_s`` is
-per batch, ``step_s`` per teleport step, ``sgd_s`` per SGD step. Where a device has a second clock,
-its samples are in ``samples.csv``; the times here are wall times between two synchronisations.
+What is counted where: ``median_s`` is the wall time of both phases of b batches, ``prepare_s`` is
+per batch, ``step_s`` per teleport step, ``sgd_s`` per SGD step, ``call_s`` per whole call of
+``teleport``, one batch with all checks. Where a device has a second clock, its samples are in
+``samples.csv``; the times here are wall times between two synchronisations.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +16,7 @@ from bench.spec.axes import AXES
 from bench.statistics.medians import LEVEL, Estimate, median_interval, paired_ratio
 from bench.storage.records import CellRecord, Sample
 from reports.run.run import SGD, as_float
+from reports.tables.calls import call_seconds, call_steps, calls_of
 from reports.tables.columns import AtPoint, Row, from_columns, row_of
 from reports.tables.roofline import Roof, share
 
@@ -26,8 +28,10 @@ Seconds = Callable[[Sample], float]
 class CellRow(AtPoint, frozen=True):
     """A cell in ``runtime.csv``; the numbers of one that is not ok are unknown.
 
-    ``operations_share`` and ``bytes_share`` are what a call achieves of the rates of the machine: a
-    large square product and a large copy. Above 1 the data stayed in a cache.
+    ``phases_sgd_steps`` are both phases over an SGD step of the same round, ``call_sgd_steps`` a
+    whole call over the one beside it. ``operations_share`` and ``bytes_share`` are what the phases
+    achieve of the rates of the machine: a large square product and a large copy. Above 1 the data
+    stayed in a cache.
     """
 
     status: str
@@ -44,12 +48,20 @@ class CellRow(AtPoint, frozen=True):
     peak_memory_bytes: int | None
     operations: int | None
     bytes: int | None
+    call_s: float
+    call_sgd_steps: float
     # Ours, beyond the contract.
     sgd_steps_low: float
     sgd_steps_high: float
-    call_sgd_steps: float
+    phases_sgd_steps: float
+    phases_sgd_steps_low: float
+    phases_sgd_steps_high: float
+    calls: int
+    call_s_low: float
+    call_s_high: float
     call_sgd_steps_low: float
     call_sgd_steps_high: float
+    call_note: str
     guarantee: str
     flags: str
     block_id: str
@@ -116,12 +128,12 @@ def prepare(sample: Sample) -> float:
 
 
 def all_steps(sample: Sample) -> float:
-    """Seconds of the steps of a call."""
+    """Seconds of all steps of all batches."""
     return as_float(sample.steps_s)
 
 
-def whole_call(sample: Sample) -> float:
-    """Seconds of the whole call."""
+def both_phases(sample: Sample) -> float:
+    """Seconds of all that the clock was around."""
     return as_float(sample.seconds)
 
 
@@ -166,9 +178,9 @@ def _cell_row(cell: CellRecord, sgd_steps: Mapping[int | None, float], roof: Roo
     """``sgd_steps``: see ``step_by_round``."""
     wall = wall_samples(cell)
     level = interval_level(cell)
-    total = summary([whole_call(s) for s in wall], level)
+    total = summary([both_phases(s) for s in wall], level)
     step = paired(cell, sgd_steps, per_step(cell), level)
-    call = paired(cell, sgd_steps, whole_call, level)
+    phases = paired(cell, sgd_steps, both_phases, level)
     return row_of(
         CellRow,
         cell,
@@ -180,7 +192,10 @@ def _cell_row(cell: CellRecord, sgd_steps: Mapping[int | None, float], roof: Roo
         step_s=summary([per_step(cell)(s) for s in wall]).value,
         sgd_s=summary(list(sgd_steps.values()) if wall else []).value,
         **estimated("sgd_steps", step),
-        **estimated("call_sgd_steps", call),
+        **estimated("phases_sgd_steps", phases),
+        calls=len(calls_of(cell)),
+        **estimated("call_s", call_seconds(cell)),
+        **estimated("call_sgd_steps", call_steps(cell)),
         guarantee=cell.guarantee or "",
         flags=";".join(cell.flags),
         stop_reason=(cell.stop.reason if cell.stop else None) or "",
