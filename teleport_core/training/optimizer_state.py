@@ -106,7 +106,9 @@ def rules_of(optimizer: Optimizer) -> dict[str, Callable[[Any, Tensor], Any]]:
 def fresh(optimizer: Optimizer) -> State:
     """The state of a new optimizer with the same groups."""
     if isinstance(optimizer, Adagrad):  # the only one whose state is there before its first step
-        return dict(Adagrad([{**group} for group in optimizer.param_groups]).state)
+        start = optimizer.defaults["initial_accumulator_value"]
+        groups = [{**group} for group in optimizer.param_groups]
+        return dict(Adagrad(groups, initial_accumulator_value=start).state)
     return {}
 
 
