@@ -43,15 +43,14 @@ class TeleportCallback(_Callback):  # type: ignore[misc]
                 "call the schedule yourself, in on_train_epoch_start"
             )
 
-    def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
-        """Teleport if the epoch is on the schedule."""
-        self._call("before_epoch", trainer.current_epoch, trainer, pl_module)
-
     def on_train_batch_start(
         self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Teleport if the optimizer step is on the schedule and begins with this batch."""
+        """Teleport if the epoch, or the optimizer step, begins here and is on the schedule."""
         del batch
+        # on_train_epoch_start is not called in the first epoch after a checkpoint.
+        if batch_idx == 0:
+            self._call("before_epoch", trainer.current_epoch, trainer, pl_module)
         if batch_idx % trainer.accumulate_grad_batches == 0:
             self._call("before_step", trainer.global_step, trainer, pl_module)
 
