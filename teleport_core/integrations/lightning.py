@@ -49,9 +49,10 @@ class TeleportCallback(_Callback):  # type: ignore[misc]
         """Teleport if the epoch, or the optimizer step, begins here and is on the schedule."""
         del batch
         # on_train_epoch_start is not called in the first epoch after a checkpoint.
-        if batch_idx == 0:
+        if batch_idx == 0 and trainer.current_epoch in self.schedule.epochs:
             self._call("before_epoch", trainer.current_epoch, trainer, pl_module)
-        if batch_idx % trainer.accumulate_grad_batches == 0:
+        begins = batch_idx % trainer.accumulate_grad_batches == 0
+        if begins and trainer.global_step in self.schedule.at_steps:
             self._call("before_step", trainer.global_step, trainer, pl_module)
 
     def _call(self, when: str, count: int, trainer: Any, pl_module: Any) -> None:
@@ -64,5 +65,4 @@ class TeleportCallback(_Callback):  # type: ignore[misc]
                 trainer.optimizers[0],
                 unpack=self.unpack,
             )
-        if results:
-            self.results.append(results)
+        self.results.append(results)

@@ -59,13 +59,14 @@ class TeleportCallback(_TrainerCallback):  # type: ignore[misc]
             self._epoch, begins = floor(trained), trained == floor(trained)
         else:
             self._epoch += 1
-        if begins:
+        if begins and self._epoch in self.schedule.epochs:
             self._call("before_epoch", self._epoch, args, state, kwargs)
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Teleport if the optimizer step is on the schedule."""
         del control
-        self._call("before_step", state.global_step, args, state, kwargs)
+        if state.global_step in self.schedule.at_steps:
+            self._call("before_step", state.global_step, args, state, kwargs)
 
     def _call(self, when: str, count: int, args: Any, state: Any, given: dict[str, Any]) -> None:
         model, loader = given["model"], given["train_dataloader"]
@@ -77,8 +78,7 @@ class TeleportCallback(_TrainerCallback):  # type: ignore[misc]
             results: Teleports = getattr(self.schedule, when)(
                 count, model, self.loss_fn, loader, _inner(given["optimizer"]), unpack=self.unpack
             )
-        if results:
-            self.results.append(results)
+        self.results.append(results)
 
 
 def _inner(optimizer: Any) -> Optimizer:
