@@ -103,6 +103,18 @@ def test_only_the_module_that_draws_is_switched() -> None:
         assert [n for n, m in found.model.named_modules() if not m.training] == ["body"]
 
 
+@pytest.mark.parametrize("build", [Recurrent, Attending])
+def test_layers_that_drop_inside_stay_in_training_mode(build: Callable[[], nn.Module]) -> None:
+    """cuDNN computes no gradient of a recurrent layer in eval mode."""
+    found = problem(build)
+
+    with without_dropout(found):
+        inside = [m for m in found.model.modules() if hasattr(m, "dropout")]
+        dropped = [m.dropout for m in inside if isinstance(m, (nn.LSTM, nn.MultiheadAttention))]
+        assert found.model.inner.training
+        assert dropped == [0.0]
+
+
 def test_a_model_in_eval_mode_stays_so_and_is_put_back_after_an_error() -> None:
     found = problem(stack)
     found.model[3].eval()

@@ -20,16 +20,18 @@ class Augmented(Dataset[Tensor]):
 
     def __init__(self) -> None:
         self.transforms = [{"noise": np.random.default_rng(3)}, {"flip": random.Random(4)}]
-        self.looks = 0
+        self.counts = {"looks": 0}
         self.numbers = DATA
 
     def __len__(self) -> int:
         return len(self.numbers)
 
     def __getitem__(self, index: int) -> Tensor:
-        self.looks += 1
+        self.counts["looks"] += 1
         sign = self.transforms[1]["flip"].choice([-1, 1])
-        return sign * self.numbers[index] + self.transforms[0]["noise"].random() + self.looks
+        return (
+            sign * self.numbers[index] + self.transforms[0]["noise"].random() + self.counts["looks"]
+        )
 
 
 class InPlace:

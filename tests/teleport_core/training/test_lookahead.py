@@ -113,6 +113,23 @@ def test_schedules_hooks_and_other_models_are_not_touched(name: str) -> None:
     assert all(module.training for module in model.modules())
 
 
+class Counting(SGD):
+    """Notes its steps in what its groups hold."""
+
+    def step(self, closure: Any = None) -> Any:
+        self.param_groups[0]["seen"].append(1)
+        return super().step(closure)
+
+
+def test_what_a_group_holds_is_copied() -> None:
+    model, _, batches = started(OPTIMIZERS["small SGD"])
+    optimizer = Counting([{"params": list(model.parameters()), "seen": []}], lr=0.1)
+
+    guarded(model, optimizer, batches)
+
+    assert optimizer.param_groups[0]["seen"] == []
+
+
 def test_an_optimizer_that_evaluates_again_and_again_looks_ahead_too() -> None:
     model, optimizer, batches = started(OPTIMIZERS["lbfgs"])
 

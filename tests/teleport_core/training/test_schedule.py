@@ -12,7 +12,7 @@ from loops import bits, data, loader, net, step, train
 from small_problems import mlp
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.optim import SGD, Adam
+from torch.optim import SGD, Adadelta, Adam
 from torch.utils.data import DataLoader
 
 import teleport_core
@@ -200,6 +200,36 @@ def test_a_method_with_an_action_takes_the_state_along(
     for p, q in zip(model.parameters(), twin[0].parameters(), strict=True):
         for key, value in optimizer.state[p].items():
             torch.testing.assert_close(value, twin[1].state[q][key], rtol=1e-12, atol=0)
+
+
+def test_what_the_optimizer_does_not_hold_has_no_state_to_take_along(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(registry, "_addresses", lambda: {"by hand": f"{__name__}:Rescale"})
+    model = mlp([8, 12, 3])
+    optimizer = SGD(model[2].parameters(), lr=0.1, momentum=0.9)
+    batches = [tuple(batch) for batch in DataLoader(data(), 8)]
+    step(model, batches[0], optimizer)
+    before = optimizer.state[model[2].weight]["momentum_buffer"].clone()
+
+    Schedule("by hand", batches=1, optimizer_state="transport").before_epoch(
+        0, model, F.cross_entropy, batches, optimizer
+    )
+
+    after = optimizer.state[model[2].weight]["momentum_buffer"]
+    assert torch.equal(after[:, 0], before[:, 0] * 2)
+    assert torch.equal(after[:, 1:], before[:, 1:])
+
+
+def test_an_optimizer_without_rules_is_refused_before_anything_is_done(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(registry, "_addresses", lambda: {"by hand": f"{__name__}:Rescale"})
+    model = mlp([8, 12, 3])
+    schedule = Schedule("by hand", optimizer_state="transport")
+
+    with pytest.raises(ProblemError, match="state can be transported, one of .*; got Adadelta"):
+        schedule.before_epoch(0, model, F.cross_entropy, None, Adadelta(model.parameters()))
 
 
 REFUSED = [
