@@ -14,7 +14,9 @@ from torch import Tensor, nn
 _FEW = 100
 
 _DATA = ("dataset", "data_source")
-_OPAQUE = (type, ModuleType, FunctionType, BuiltinFunctionType, MethodType, nn.Module)
+# What is to change, should a data set know it, and what is no part of anything.
+_OTHERS = (nn.Module, torch.optim.Optimizer)
+_OPAQUE = (type, ModuleType, FunctionType, BuiltinFunctionType, MethodType, *_OTHERS)
 
 
 @contextmanager

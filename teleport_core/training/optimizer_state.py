@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
 
-from teleport_core.errors import OptionError, ProblemError
+from teleport_core.errors import ModelError, OptionError, ProblemError
 
 State = dict[Tensor, Any]
 """Parameter -> what the optimizer keeps of it, as ``Optimizer.state``."""
@@ -124,13 +124,16 @@ def parameters_of(optimizer: Optimizer) -> Iterator[Tensor]:
         yield from group["params"]
 
 
-def require_own(optimizer: Any, model: nn.Module) -> None:
+def require_own(optimizer: Any, model: Any) -> None:
     """Refuse an optimizer that does not train this model.
 
     Raises:
+        ModelError: the model is none.
         OptionError: it is no optimizer.
         ProblemError: it holds none of the model's parameters.
     """
+    if not isinstance(model, nn.Module):
+        raise ModelError(f"expected model to be a torch.nn.Module; got {type(model).__name__}")
     if not isinstance(optimizer, Optimizer):
         raise OptionError(
             f"expected optimizer to be a torch.optim.Optimizer; got {type(optimizer).__name__}"

@@ -181,6 +181,15 @@ def test_transformers_goes_on_to_the_same_bits(tmp_path: Path, name: str) -> Non
         assert end == whole, step
 
 
+@pytest.mark.parametrize("name", ["plain", "teleports"])
+def test_random_samples_of_the_resumed_epoch_are_the_same_too(tmp_path: Path, name: str) -> None:
+    """At an epoch's end: in the middle of one the trainer itself does not draw them again."""
+    whole, _ = by_transformers(tmp_path, name, noise=True)
+    end, _ = by_transformers(tmp_path, name, 10, noise=True)
+
+    assert end == whole
+
+
 @pytest.mark.parametrize(
     "options",
     [

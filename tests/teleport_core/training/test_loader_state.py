@@ -122,6 +122,22 @@ def test_a_list_of_batches_is_not_copied(monkeypatch: pytest.MonkeyPatch) -> Non
         pass
 
 
+def test_a_model_and_its_optimizer_are_no_parts_of_a_loader() -> None:
+    """Though a data set may know them, to pick its samples by."""
+    data = Augmented()
+    data.model = torch.nn.Linear(2, 2)
+    data.optimizer = torch.optim.SGD(data.model.parameters(), lr=0.1)
+
+    with as_if_undrawn(DataLoader(data, 4)):
+        data.model.eval()
+        data.optimizer.state[data.model.weight] = {"momentum_buffer": torch.ones(2, 2)}
+        data.counts["looks"] = 5
+
+    assert not data.model.training
+    assert len(data.optimizer.state) == 1
+    assert data.counts == {"looks": 0}
+
+
 def test_after_an_error_it_is_put_back_too() -> None:
     loader, other = LOADERS["generator"](), LOADERS["generator"]()
 

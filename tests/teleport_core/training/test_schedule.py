@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader
 import teleport_core
 from teleport_core import (
     Guarantee,
+    ModelError,
     OptionError,
     Problem,
     ProblemError,
@@ -228,7 +229,7 @@ def test_an_optimizer_without_rules_is_refused_before_anything_is_done(
     model = mlp([8, 12, 3])
     schedule = Schedule("by hand", optimizer_state="transport")
 
-    with pytest.raises(ProblemError, match="state can be transported, one of .*; got Adadelta"):
+    with pytest.raises(ProblemError, match=r"can be transported, one of .*; got Adadelta"):
         schedule.before_epoch(0, model, F.cross_entropy, None, Adadelta(model.parameters()))
 
 
@@ -259,6 +260,7 @@ def test_what_a_schedule_cannot_be_is_one_sentence(options: dict[str, Any], says
 CALLS = {
     "another optimizer": (ProblemError, "holds none of its parameters"),
     "no optimizer": (OptionError, "expected optimizer to be a torch.optim.Optimizer; got NoneType"),
+    "no model": (ModelError, "expected model to be a torch.nn.Module; got str"),
     "empty loader": (ProblemError, "at least one batch; got an empty one"),
     "iterator": (OptionError, "drawn from only once"),
     "no loader": (OptionError, "a DataLoader or a list of batches; got int"),
@@ -298,7 +300,12 @@ def test_what_cannot_be_done_moves_nothing(name: str, guard: str | None) -> None
 
     with pytest.raises(error, match=says):
         schedule.before_epoch(
-            -1 if name == "epoch" else 0, model, F.cross_entropy, batches, held, unpack=unpack
+            -1 if name == "epoch" else 0,
+            "it" if name == "no model" else model,
+            F.cross_entropy,
+            batches,
+            held,
+            unpack=unpack,
         )
 
     assert bits(model, optimizer) == before
