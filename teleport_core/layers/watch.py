@@ -41,7 +41,7 @@ _VIEWS = {
 
 
 # What comes of them depends on the values of a parameter, and no graph shows it.
-_READS = {
+READS = {
     torch.allclose, torch.equal, torch.is_nonzero,
     Tensor.allclose, Tensor.equal, Tensor.is_nonzero,
     Tensor.item, Tensor.numpy, Tensor.tolist,
@@ -126,7 +126,7 @@ class _Watch(TorchFunctionMode):
 
     def _note(self, func: Callable[..., Any], result: Any, names: set[str]) -> None:
         """Reading a shape or taking a view is no use; reading values or making a tensor is."""
-        if func in _READS or result is None:  # an assignment answers with None
+        if func in READS or result is None:  # an assignment answers with None
             self._others(func, names)
         for made in tree_leaves(result):
             if not isinstance(made, Tensor) or id(made) in self._tracked:

@@ -45,6 +45,12 @@ def require_gradient(problem: Problem, seen: Look, grad_norm_sq: float) -> None:
     )
 
 
+def rounding(problem: Problem) -> float:
+    """How much outputs computed twice may differ, relative to their size."""
+    eps = _eps(problem)
+    return min(_ROUNDING_EPS * eps, math.sqrt(eps))
+
+
 def verified_guarantee(
     problem: Problem, state: State, before: Look, after: Look, guarantee: Guarantee
 ) -> Guarantee:
@@ -59,12 +65,14 @@ def verified_guarantee(
     # use is not seen, outputs change about as much as weights do. Half of the digits,
     # sqrt(eps) = 7e7 eps, lies between the two.
     exact = guarantee in (Guarantee.EXACT_EVERYWHERE, Guarantee.EXACT_ON_BATCH)
-    eps, root = _eps(problem), _eps(problem) ** 0.5
-    allowed = min(_ROUNDING_EPS * eps, root) + min(root * movement(problem, state), eps**0.25)
     change = output_change(before, after)
+    if not exact or not change > rounding(problem):
+        return guarantee
+    eps, root = _eps(problem), _eps(problem) ** 0.5
+    allowed = rounding(problem) + min(root * movement(problem, state), eps**0.25)
     # A hundred times a change of a few eps is no measure where eps is a hundredth.
     margin = min(100.0, eps**-0.25)
-    if not exact or not change > allowed or change <= margin * _unsure(problem, state, before):
+    if not change > allowed or change <= margin * _unsure(problem, state, before):
         return guarantee
     return Guarantee.APPROXIMATE
 
@@ -87,7 +95,7 @@ def warn_of_change(problem: Problem, change: float, moved: float, outcome: str) 
         f"nobody can see it, or {_dtype(problem)} cannot hold so long a step or features of such "
         "different size: try float64, and a smaller lr",
         TeleportWarning,
-        stacklevel=4,
+        stacklevel=5,
     )
 
 
