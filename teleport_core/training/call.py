@@ -104,7 +104,7 @@ class Call:
             return
         held = {id(p) for group in optimizer.param_groups for p in group["params"]}
         parameters = dict(model.named_parameters())
-        for result in results:
+        for result in (one for one in results if one.steps_done):
             scales = self.action(result)
             unknown = next((name for name in scales if name not in parameters), None)
             if unknown is not None:

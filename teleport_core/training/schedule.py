@@ -2,6 +2,7 @@
 
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
+from inspect import signature
 from typing import Any
 
 from torch import nn
@@ -12,8 +13,14 @@ from teleport_core.interface import Teleporter
 from teleport_core.option_checks import require_choice, require_int
 from teleport_core.problem import LossFn
 from teleport_core.registry import make
+from teleport_core.teleport import teleport
 from teleport_core.training.batches import Unpack, pair
 from teleport_core.training.call import Action, Call, Teleports
+
+# What teleport itself takes, as verify=, beside the options of the method.
+_OF_THE_CALL = {
+    name for name, one in signature(teleport).parameters.items() if one.kind is one.KEYWORD_ONLY
+}
 
 STATES = ("keep", "reset", "transport")
 GUARDS = ("lookahead",)
@@ -35,7 +42,8 @@ class Schedule:
             method has an ``action``, see ``transport``.
         guard: None; or "lookahead": one optimizer step is taken from both points on the next batch,
             and the teleports of the call stay only if the loss on it is not worse for them.
-        options: the method's options, for example ``steps=8, lr=0.01``.
+        options: the method's options, for example ``steps=8, lr=0.01``, and those of ``teleport``,
+            for example ``verify="outputs"``.
 
     Raises:
         OptionError: an unknown or wrong value of these.
@@ -67,7 +75,7 @@ class Schedule:
         rule = require_choice("optimizer_state", optimizer_state, STATES)
         if guard is not None:
             require_choice("guard, where it is not None,", guard, GUARDS)
-        teleporter = make(method, **options)
+        teleporter = make(method, **{k: v for k, v in options.items() if k not in _OF_THE_CALL})
         action = _action(teleporter) if rule == "transport" else None
         fields = {
             "method": method,

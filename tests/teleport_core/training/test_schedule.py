@@ -4,6 +4,7 @@ import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from math import isnan
 from typing import Any, ClassVar
 
 import pytest
@@ -231,6 +232,31 @@ def test_an_optimizer_without_rules_is_refused_before_anything_is_done(
 
     with pytest.raises(ProblemError, match=r"can be transported, one of .*; got Adadelta"):
         schedule.before_epoch(0, model, F.cross_entropy, None, Adadelta(model.parameters()))
+
+
+def test_nothing_is_taken_along_where_no_step_was_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the cap the method was not asked, and its result is none of its own."""
+    monkeypatch.setattr(registry, "_addresses", lambda: {"by hand": f"{__name__}:Rescale"})
+    model = mlp([8, 12, 3])
+    optimizer = adam(model.parameters())
+    before = bits(model, optimizer)
+
+    results = Schedule("by hand", batches=1, optimizer_state="transport", cap=1e-9).before_epoch(
+        0, model, F.cross_entropy, loader(), optimizer
+    )
+
+    assert results[0].status is Status.CAPPED
+    assert bits(model, optimizer) == before
+
+
+def test_an_option_of_the_call_itself_comes_to_it() -> None:
+    model = net()
+    schedule = Schedule(batches=1, verify="off", steps=2, lr=1e-3)
+
+    (result,) = schedule.before_epoch(0, model, F.cross_entropy, loader(), adam(model.parameters()))
+
+    assert result.steps_done == 2
+    assert isnan(result.output_change)
 
 
 REFUSED = [
