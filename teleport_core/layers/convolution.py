@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from teleport_core.layers.operator import Operator, use
+from teleport_core.norms import square_sum
 
 Sizes = tuple[int, ...]
 
@@ -54,6 +55,17 @@ class Convolution(Operator):
         """Patches, a few samples or a few lines of one sample at a time."""
         padded = F.pad(x, [p for pad in reversed(self.padding) for p in (pad, pad)])
         yield from self._patches(padded, self.stride, limit)
+
+    def energy(self, x: Tensor) -> Tensor | None:
+        """Each entry times how many patches it is in at most."""
+        grouped = torch.unflatten(x, 1, (self.groups, -1))
+        sums = [square_sum(grouped[:, g]).double() for g in range(self.groups)]
+        return self._patches_of_an_entry() * torch.stack(sums)
+
+    def _patches_of_an_entry(self) -> int:
+        """As many as the kernel has places at one stride's distance."""
+        each = zip(self.kernel, self.stride, self.dilation, strict=True)
+        return prod(k if d > 1 else -(-k // s) for k, s, d in each)
 
     def _patches(self, x: Tensor, stride: Sequence[int], limit: int) -> Iterator[Tensor]:
         """Windows over a padded input, flattened to [groups, columns, features]."""

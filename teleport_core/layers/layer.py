@@ -51,6 +51,18 @@ class Layer:
                 ones = X.new_ones(*X.shape[:2], 1)
                 yield X if self.bias is None else torch.cat([X, ones], dim=2)
 
+    def energy(self) -> Tensor | None:
+        """A bound of the sum of squares of all entries of the inputs [groups], ones for a bias too.
+
+        None where an operator does not know.
+        """
+        found = [use.operator.energy(use.x) for use in self.uses]
+        known = [each for each in found if each is not None]
+        if len(known) < len(found):
+            return None
+        columns = sum(use.columns for use in self.uses)
+        return torch.stack(known).sum(0) + (columns if self.bias is not None else 0)
+
     def columns(self, limit: int) -> Iterator[Tensor]:
         """The inputs of this layer's group in pieces [columns, features]."""
         for piece in self.pieces(limit):

@@ -10,6 +10,7 @@ from torch import Tensor
 from teleport_core import products
 from teleport_core.layers.contraction import bmm
 from teleport_core.layers.operator import Operator, is_weight, use
+from teleport_core.norms import square_sum
 
 
 class Linear(Operator):
@@ -26,6 +27,10 @@ class Linear(Operator):
     def columns(self, x: Tensor, limit: int) -> Iterator[Tensor]:
         """Samples or tokens."""
         yield from (piece.unsqueeze(0) for piece in torch.split(flat(x), limit))
+
+    def energy(self, x: Tensor) -> Tensor | None:
+        """The sum itself."""
+        return square_sum(x).double().reshape(1)
 
     def input_gradient(self, g: Tensor, x: Tensor, w: Tensor) -> Tensor:
         """D W."""

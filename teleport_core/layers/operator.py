@@ -37,6 +37,14 @@ class Operator(ABC):
         A piece has up to ``limit`` columns, where that can be arranged.
         """
 
+    def energy(self, x: Tensor) -> Tensor | None:
+        """A bound of the sum of squares of all entries of all columns [groups], float64.
+
+        None where the operator does not know.
+        """
+        del x
+        return None
+
     def places(self, z: Tensor) -> int:
         """Columns that z has."""
         return z.numel() // max(1, z.shape[self.channel])

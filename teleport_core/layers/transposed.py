@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import prod
 
 import torch
 from torch import Tensor
@@ -26,6 +27,10 @@ class TransposedConvolution(Convolution):
         for piece in self._patches(self._spread(x), (1,) * space, limit):
             taps = torch.unflatten(piece, -1, (-1, *self.kernel))
             yield taps.flip(list(range(-space, 0))).flatten(-1 - space)
+
+    def _patches_of_an_entry(self) -> int:
+        """The input is spread out, and the window moves by one."""
+        return prod(self.kernel)
 
     def _spread(self, x: Tensor) -> Tensor:
         """X with stride - 1 zeros between its entries, padded so that every output has a window."""

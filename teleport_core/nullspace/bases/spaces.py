@@ -1,13 +1,14 @@
 """What is free to move in a layer: bases from Gram matrices that are summed piece by piece.
 
 With at most as many columns as features the inputs themselves are small enough. With more,
-K = X^T X is summed in float64. Where Cholesky's factor proves that K has full rank nothing is free,
-and no eigenvectors are asked for; else those of the smallest eigenvalues span what is free. Where
+K = X^T X is summed in float64. As soon as Cholesky's factor proves that it has full rank nothing is
+free, and neither more columns nor eigenvectors are asked for; else those of the smallest
+eigenvalues span what is free. Where
 the rank depends on singular values that K cannot resolve a QR factorisation, merged piece by piece,
 decides.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor
 
 from teleport_core.layers import Layer
+from teleport_core.layers.layer import groups_of
 from teleport_core.nullspace.bases.gram import gram_bases
 from teleport_core.nullspace.bases.resolution import SURE, sigma_of, surely_full, undecided
 from teleport_core.phases import BASIS
@@ -83,9 +85,25 @@ def _of_groups(layer: Layer, limit: int) -> list[Space]:
         few.clear()
         bases = gram_bases(list(X.mT), ones=False)
         return [_of_basis(each.vectors.contiguous()) for each in bases]
-    gram, more = _gram(chain(few, pieces))
-    found = _of_grams(gram, more, layer.uses[0].x.dtype)
+    dtype, energy = layer.uses[0].x.dtype, layer.energy()
+    gram = _gram(chain(few, pieces), lambda sofar: _nothing_free(sofar, layer, energy))
+    if gram is None:
+        return [Space(layer.shape[1], 0)] * groups_of(layer.uses[0])
+    cut = numerical_cut((gram.shape[1], _columns(layer)), dtype)
+    found = _of_grams(gram, cut, dtype)
     return [one or _by_qr(layer, group, limit) for group, one in enumerate(found)]
+
+
+def _columns(layer: Layer) -> int:
+    return sum(use.columns for use in layer.uses)
+
+
+def _nothing_free(gram: Tensor, layer: Layer, energy: Tensor | None) -> bool:
+    """Whether some of the columns prove that all of them span the whole space, in every group."""
+    if energy is None:
+        return False
+    cut = numerical_cut((gram.shape[1], _columns(layer)), layer.uses[0].x.dtype)
+    return all(surely_full(gram, max(cut, SURE), energy))
 
 
 def _of_basis(Q: Tensor) -> Space:
@@ -93,29 +111,35 @@ def _of_basis(Q: Tensor) -> Space:
     return Space(features, features - k, span=Q if k < features else None)
 
 
-def _gram(pieces: Iterator[Tensor]) -> tuple[Tensor, int]:
-    """K [groups, features, features] and the number of columns."""
+def _gram(pieces: Iterator[Tensor], proves: Callable[[Tensor], bool]) -> Tensor | None:
+    """K [groups, features, features]; None where ``proves`` had enough on the way."""
     gram, columns, features = torch.empty(0), 0, 0
+    asked_next = 0
     for piece in pieces:
         X = piece.double()
         groups, size, features = X.shape
         if not columns:
             gram = X.new_zeros(groups, features, features)
+            asked_next = 2 * features
         columns += size
         for a in range(0, features, _PANEL):
             b = a + _PANEL
             gram[:, a:b, :b].baddbmm_(X[..., a:b].mT, X[..., :b])
+        if columns >= asked_next:
+            # Only what lies on and below the diagonal is read.
+            if proves(gram):
+                return None
+            asked_next = 2 * columns
     for a in range(0, features, _PANEL):
         gram[:, :a, a : a + _PANEL] = gram[:, a : a + _PANEL, :a].mT
-    return gram, columns
+    return gram
 
 
-def _of_grams(gram: Tensor, columns: int, dtype: torch.dtype) -> list[Space | None]:
+def _of_grams(gram: Tensor, cut: float, dtype: torch.dtype) -> list[Space | None]:
     """The space of every group by its Gram matrix, or None where that cannot tell."""
     features = gram.shape[1]
-    cut = numerical_cut((features, columns), dtype)
     found: list[Space | None] = [Space(features, 0)] * len(gram)
-    full = surely_full(gram, max(cut, SURE))
+    full = surely_full(gram, max(cut, SURE), gram.diagonal(dim1=1, dim2=2).sum(1))
     doubtful = [group for group, sure in enumerate(full) if not sure]
     if not doubtful:
         return found

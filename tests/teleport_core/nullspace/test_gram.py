@@ -91,5 +91,6 @@ def test_where_cholesky_breaks_down_nothing_is_proved() -> None:
     assert torch.isfinite(factor).all()
 
     assert independent(indefinite[None])[1] == [0.0]
-    assert surely_full(indefinite[None], 1e-3) == [False]
-    assert surely_full(torch.eye(2, dtype=torch.float64)[None], 1e-3) == [True]
+    energy = torch.tensor([2.0], dtype=torch.float64)
+    assert surely_full(indefinite[None], 1e-3, energy) == [False]
+    assert surely_full(torch.eye(2, dtype=torch.float64)[None], 1e-3, energy) == [True]

@@ -1,6 +1,8 @@
 """Null spaces from pieces of a layer's inputs: right for any size of piece, in bounded memory."""
 
 import math
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import torch
@@ -82,14 +84,76 @@ def test_full_rank_is_proved_without_eigenvectors(monkeypatch: pytest.MonkeyPatc
 
 def test_the_bound_that_proves_full_rank_is_one() -> None:
     for smallest in (0.5, 1e-2, 1e-4, 1e-6):
-        K = with_values(30, [1.0, 0.7, 0.3, smallest])
-        assert not surely_full((K.T @ K)[None], 1.01 * smallest)[0]
+        values = [1.0, 0.7, 0.3, smallest]
+        X = with_values(30, values)
+        K, energy = (X.T @ X)[None], torch.tensor([sum(v * v for v in values)]).double()
+        assert not surely_full(K, 1.01 * smallest, energy)[0]
+        assert surely_full(K, 0.5 * smallest, energy)[0]
+        assert not surely_full(K, 0.5 * smallest, 5 * energy)[0]
+
+
+@pytest.mark.parametrize("n", [2, 60, 400])
+def test_a_matrix_of_lower_rank_is_never_proved_full(n: int) -> None:
+    """However large its size makes the rounding of the factor."""
+    for seed in range(5):
+        X = torch.randn(n - 1, n, dtype=torch.float64, generator=torch.manual_seed(seed))
+        K = (X.T @ X)[None]
+        assert not surely_full(K, 1e-12, X.square().sum()[None])[0]
+
+
+def of_a_conv(conv: nn.Module, x: Tensor) -> Layer:
+    model = nn.Sequential(conv.double(), nn.Flatten())
+    loss = lambda o, t: o.square().sum()  # noqa: E731
+    return linear_layers(Problem(model, loss, x.double(), None))[0]
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize(
+    "conv",
+    [
+        lambda bias: nn.Conv2d(4, 6, 3, padding=1, bias=bias),
+        lambda bias: nn.Conv2d(4, 6, 3, stride=2, bias=bias),
+        lambda bias: nn.Conv2d(4, 6, 5, stride=2, dilation=2, padding=4, bias=bias),
+        lambda bias: nn.Conv2d(4, 6, (1, 3), stride=(3, 1), groups=2, bias=bias),
+        lambda bias: nn.ConvTranspose2d(4, 6, 3, stride=2, bias=bias),
+    ],
+)
+def test_the_energy_bounds_that_of_all_patches(conv: Any, bias: bool) -> None:
+    layer = of_a_conv(conv(bias), torch.randn(3, 4, 11, 12))
+    entries = torch.cat(list(layer.pieces(64)), 1).square().sum((1, 2))
+    energy = layer.energy()
+    assert energy is not None
+    assert (energy >= entries * (1 - 1e-12)).all()
+    assert (energy <= 10 * entries).all()
+
+
+def test_columns_that_prove_that_nothing_is_free_are_enough() -> None:
+    taken: list[int] = []
+
+    def pieces(layer: Layer, limit: int) -> Iterator[Tensor]:
+        for piece in Layer.pieces(layer, limit):
+            taken.append(piece.shape[1])
+            yield piece
+
+    torch.manual_seed(0)
+    layer = of_a_conv(nn.Conv2d(4, 6, 3), torch.randn(8, 4, 18, 18))
+    layer.pieces = lambda limit: pieces(layer, limit)  # type: ignore[method-assign]
+    assert spaces([layer], 64)[0].free == 0
+    assert sum(taken) < 300 < 8 * 256
+
+    taken.clear()
+    dead = torch.randn(8, 4, 18, 18)
+    dead[:, 1] = 0
+    layer = of_a_conv(nn.Conv2d(4, 6, 3), dead)
+    layer.pieces = lambda limit: pieces(layer, limit)  # type: ignore[method-assign]
+    assert spaces([layer], 64)[0].free == 9
+    assert sum(taken) >= 8 * 256
 
 
 def test_both_halves_of_a_space_project_alike() -> None:
     # In float64 zeros are left to the QR factorisation, which gives a span.
     X = with_values(40, [1.0, 0.5, 0.2, 0.0, 0.0])
-    space = module._of_grams((X.T @ X)[None], 40, torch.float32)[0]
+    space = module._of_grams((X.T @ X)[None], 40 * 1.2e-7, torch.float32)[0]
     assert space is not None
     assert space.rest is not None
     span, _ = torch.linalg.qr(X.T)
@@ -147,7 +211,7 @@ def test_a_gram_matrix_is_held_once() -> None:
     X = torch.randn(1, 8, 1024, dtype=torch.float64)
     held: list[Tensor] = []
 
-    peak = peak_bytes(lambda: held.append(module._gram(iter([X]))[0]))
+    peak = peak_bytes(lambda: held.append(module._gram(iter([X]), lambda _: False)))
 
     assert peak < 1.3 * held[0].nbytes
     torch.testing.assert_close(held[0], X.mT @ X)
