@@ -19,7 +19,7 @@ from bench.files import open_plain, sync_directory, write_all
 from bench.plain_text import plain as text
 from bench.storage.records import SCHEMA, Line, Record, plain, typed, upgraded
 
-__all__ = ["NAME", "SCHEMA", "Journal", "Line", "as_line", "lines", "load", "read"]
+__all__ = ["NAME", "SCHEMA", "Journal", "Line", "as_line", "each", "lines", "load", "read"]
 
 NAME = "journal.jsonl"
 # Thousands of samples fit; a longer line was not written by us.
@@ -37,10 +37,10 @@ def load(path: Path) -> tuple[list[Record], list[str]]:
         JournalError: no such file, none that may be read, a damaged line before the last, a schema
             we do not know, or a value that the record may not have.
     """
-    found, notes = lines(path)
+    notes: list[str] = []
     records: list[Record] = []
     unknown: Counter[str] = Counter()
-    for number, line in enumerate(found, 1):
+    for number, line in enumerate(each(path, notes), 1):
         record = typed(line, number, path)
         if record is None:
             unknown[line["kind"]] += 1
@@ -65,7 +65,16 @@ def lines(path: Path) -> tuple[list[Line], list[str]]:
     Raises:
         JournalError: as ``load``, but for what a line says besides its kind and schema.
     """
-    found, notes = [], []
+    notes: list[str] = []
+    return list(each(path, notes)), notes
+
+
+def each(path: Path, notes: list[str]) -> Iterator[Line]:
+    """The same one after another, for who need not hold them all; ``notes`` is added to.
+
+    Raises:
+        JournalError: as ``lines``, when it comes to the line.
+    """
     for number, line in enumerate(_lines(path), 1):
         if not line.endswith(b"\n"):
             notes.append(
@@ -73,8 +82,7 @@ def lines(path: Path) -> tuple[list[Line], list[str]]:
                 "left out; --resume measures its cell again"
             )
         elif line.strip():
-            found.append(_parse(line, path, number))
-    return found, notes
+            yield _parse(line, path, number)
 
 
 def _lines(path: Path) -> Iterator[bytes]:
