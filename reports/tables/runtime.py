@@ -15,10 +15,10 @@ from bench.spec.axes import AXES
 from bench.statistics.medians import LEVEL, Estimate, median_interval, paired_ratio
 from bench.storage.records import CellRecord, Sample
 from reports.run.run import SGD, as_float
+from reports.tables.cell_times import CellTimes, cell_times
 from reports.tables.columns import AtPoint, Row, from_columns, row_of
 from reports.tables.roofline import Roof, share
-
-WALL = "wall"
+from reports.tables.wall_columns import WALL
 
 Seconds = Callable[[Sample], float]
 
@@ -78,9 +78,8 @@ def cell_rows(
     cells: Sequence[CellRecord], partners: Mapping[str, CellRecord], roof: Roof
 ) -> list[CellRow]:
     """A row per cell, in one order whatever order they finished in."""
-    steps = {id(sgd): step_by_round(sgd) for sgd in partners.values()}
-    found = ((cell, partners.get(cell.cell_id)) for cell in cells)
-    rows = [_cell_row(cell, steps.get(id(sgd), {}), roof) for cell, sgd in found]
+    times = cell_times(cells, partners, [interval_level(cell) for cell in cells])
+    rows = [_cell_row(cell, own, roof) for cell, own in zip(cells, times, strict=True)]
     return sorted(rows, key=_row_order)
 
 
@@ -162,13 +161,8 @@ def estimated(column: str, found: Estimate) -> dict[str, float]:
     return {column: found.value, f"{column}_low": found.low, f"{column}_high": found.high}
 
 
-def _cell_row(cell: CellRecord, sgd_steps: Mapping[int | None, float], roof: Roof) -> CellRow:
-    """``sgd_steps``: see ``step_by_round``."""
-    wall = wall_samples(cell)
-    level = interval_level(cell)
-    total = summary([whole_call(s) for s in wall], level)
-    step = paired(cell, sgd_steps, per_step(cell), level)
-    call = paired(cell, sgd_steps, whole_call, level)
+def _cell_row(cell: CellRecord, times: CellTimes, roof: Roof) -> CellRow:
+    total = times.whole
     return row_of(
         CellRow,
         cell,
@@ -176,11 +170,11 @@ def _cell_row(cell: CellRecord, sgd_steps: Mapping[int | None, float], roof: Roo
         median_s=total.value,
         ci_low_s=total.low,
         ci_high_s=total.high,
-        prepare_s=summary([prepare(s) for s in wall]).value / (cell.b or nan),
-        step_s=summary([per_step(cell)(s) for s in wall]).value,
-        sgd_s=summary(list(sgd_steps.values()) if wall else []).value,
-        **estimated("sgd_steps", step),
-        **estimated("call_sgd_steps", call),
+        prepare_s=times.prepare.value / (cell.b or nan),
+        step_s=times.step.value,
+        sgd_s=times.sgd.value,
+        **estimated("sgd_steps", times.sgd_steps),
+        **estimated("call_sgd_steps", times.call_sgd_steps),
         guarantee=cell.guarantee or "",
         flags=";".join(cell.flags),
         stop_reason=(cell.stop.reason if cell.stop else None) or "",

@@ -1,0 +1,70 @@
+"""What the samples of many cells come to, from columns: ``summary`` and ``paired`` of all at once.
+
+See ``reports.tables.runtime`` for both, and for what they say of a single cell.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from bench.statistics.medians import Estimate
+from bench.storage.records import CellRecord
+from reports.tables.grouped_medians import Floats, Integers, grouped_medians
+from reports.tables.wall_columns import per_round, ratios, wall_columns
+
+_UNKNOWN = Estimate(float("nan"), float("nan"), float("nan"), 0)
+
+
+class CellTimes(NamedTuple):
+    """Medians over the wall-clock samples of a cell, and over those paired with SGD, in seconds.
+
+    ``prepare`` is of all batches of a call, ``step`` and ``sgd`` of a single step.
+    """
+
+    whole: Estimate
+    prepare: Estimate
+    step: Estimate
+    sgd: Estimate
+    sgd_steps: Estimate
+    call_sgd_steps: Estimate
+
+
+def cell_times(
+    cells: Sequence[CellRecord], partners: Mapping[str, CellRecord], levels: Sequence[float]
+) -> list[CellTimes]:
+    """The times of every cell.
+
+    Args:
+        cells: [cells].
+        partners: cell -> the SGD steps it was sampled in turn with.
+        levels: that of the intervals of each cell, [cells].
+    """
+    beside, partner = _partners(cells, partners)
+    wall, sgd = wall_columns(cells), per_round(wall_columns(beside))
+    group, count = wall["cell"].to_numpy(), len(cells)
+    of_sgd = grouped_medians(sgd["step"].to_numpy(), sgd["cell"].to_numpy(), len(beside))
+    sampled = (np.bincount(group, minlength=count) > 0) & (partner >= 0)
+
+    def medians(values: Floats, levels: Sequence[float] | None = None) -> list[Estimate]:
+        return grouped_medians(values, group, count, levels)
+
+    columns = (
+        medians(wall["whole"].to_numpy(), levels),
+        medians(wall["prepare"].to_numpy()),
+        medians(wall["step"].to_numpy()),
+        [of_sgd[i] if known else _UNKNOWN for i, known in zip(partner, sampled, strict=True)],
+        medians(ratios(wall, "step", sgd, "step", partner), levels),
+        medians(ratios(wall, "whole", sgd, "step", partner), levels),
+    )
+    return [CellTimes(*each) for each in zip(*columns, strict=True)]
+
+
+def _partners(
+    cells: Sequence[CellRecord], partners: Mapping[str, CellRecord]
+) -> tuple[list[CellRecord], Integers]:
+    """Every partner once, and the place of that of each cell among them, -1 where it has none."""
+    once = {id(sgd): sgd for sgd in partners.values()}
+    places = {each: place for place, each in enumerate(once)}
+    mine = [places.get(id(partners.get(cell.cell_id)), -1) for cell in cells]
+    return list(once.values()), np.array(mine, dtype=np.int64)
