@@ -10,8 +10,8 @@ import numpy as np
 
 from bench.statistics.medians import Estimate
 from bench.storage.records import CellRecord
-from reports.tables.grouped_medians import Floats, Integers, grouped_medians
-from reports.tables.wall_columns import per_round, ratios, wall_columns
+from reports.tables.grouped_medians import Floats, grouped_medians
+from reports.tables.wall_columns import partners_once, per_round, ratios, wall_columns
 
 _UNKNOWN = Estimate(float("nan"), float("nan"), float("nan"), 0)
 
@@ -40,7 +40,7 @@ def cell_times(
         partners: cell -> the SGD steps it was sampled in turn with.
         levels: that of the intervals of each cell, [cells].
     """
-    beside, partner = _partners(cells, partners)
+    beside, partner = partners_once([partners.get(cell.cell_id) for cell in cells])
     wall, sgd = wall_columns(cells), per_round(wall_columns(beside))
     group, count = wall["cell"].to_numpy(), len(cells)
     of_sgd = grouped_medians(sgd["step"].to_numpy(), sgd["cell"].to_numpy(), len(beside))
@@ -58,13 +58,3 @@ def cell_times(
         medians(ratios(wall, "whole", sgd, "step", partner), levels),
     )
     return [CellTimes(*each) for each in zip(*columns, strict=True)]
-
-
-def _partners(
-    cells: Sequence[CellRecord], partners: Mapping[str, CellRecord]
-) -> tuple[list[CellRecord], Integers]:
-    """Every partner once, and the place of that of each cell among them, -1 where it has none."""
-    once = {id(sgd): sgd for sgd in partners.values()}
-    places = {each: place for place, each in enumerate(once)}
-    mine = [places.get(id(partners.get(cell.cell_id)), -1) for cell in cells]
-    return list(once.values()), np.array(mine, dtype=np.int64)

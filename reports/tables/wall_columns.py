@@ -65,3 +65,13 @@ def ratios(
     known = np.isfinite(divisor) & (divisor > 0)
     with np.errstate(over="ignore"):
         return wall[above].to_numpy() / np.where(known, divisor, np.nan)
+
+
+def partners_once(
+    partners: Sequence[CellRecord | None],
+) -> tuple[list[CellRecord], Integers]:
+    """Every partner once, and which of them belongs to each cell, -1 for none, [cells]."""
+    once = {id(partner): partner for partner in partners if partner is not None}
+    places = {each: place for place, each in enumerate(once)}
+    mine = [places.get(id(partner), -1) for partner in partners]
+    return list(once.values()), np.array(mine, dtype=np.int64)
