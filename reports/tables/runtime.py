@@ -11,7 +11,6 @@ from typing import Any
 
 import pandas as pd
 
-from bench.spec.axes import AXES
 from bench.statistics.medians import LEVEL, Estimate, median_interval, paired_ratio
 from bench.storage.records import CellRecord, Sample
 from reports.run.run import SGD, as_float
@@ -188,5 +187,7 @@ def _cell_row(cell: CellRecord, times: CellTimes, roof: Roof) -> CellRow:
 def _row_order(row: CellRow) -> tuple[Any, ...]:
     """Setting, SGD last, variant, point: the same table whatever order the cells finished in."""
     names = (row.model, row.dataset, row.device, row.dtype)
-    levels = tuple(as_float(getattr(row, axis)) for axis in AXES)
+    levels: tuple[Any, ...] = (row.t, row.d, row.n, row.l, row.b)
+    if None in levels:
+        levels = tuple(map(as_float, levels))
     return (*names, row.method == SGD, row.variant, *levels, row.cell_id)

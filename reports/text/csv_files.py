@@ -65,7 +65,7 @@ def _floats(column: pd.Series) -> list[str]:
     plain = (size >= _PLAIN[0]) & (size < _PLAIN[1])
     for place in np.flatnonzero(~plain).tolist():
         value = float(values[place])
-        fields[place] = "" if value != value else repr(value)
+        fields[place] = "" if np.isnan(value) else repr(value)
     return fields
 
 
