@@ -10,9 +10,10 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
-from msgspec.json import encode
+from msgspec import MsgspecError
+from msgspec.json import Decoder, encode
 
 from bench.errors import JournalError, StorageError
 from bench.files import open_plain, sync_directory, write_all
@@ -25,6 +26,7 @@ NAME = "journal.jsonl"
 # Thousands of samples fit; a longer line was not written by us.
 MOST_LINE_BYTES = 2**26
 
+_DECODER = Decoder()  # four times as fast as json
 _APPEND = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -109,7 +111,7 @@ def _lines(path: Path) -> Iterator[bytes]:
 
 def _parse(line: bytes, path: Path, number: int) -> Line:
     try:
-        record = json.loads(line)
+        record = _decoded(line)
     except (ValueError, RecursionError) as error:
         raise JournalError(
             f"expected JSON on line {number} of {path}; {error}: restore the file, or delete that "
@@ -118,6 +120,14 @@ def _parse(line: bytes, path: Path, number: int) -> Line:
     if not isinstance(record, dict) or not isinstance(record.get("kind"), str):
         raise JournalError(f"expected an object with a 'kind' on line {number} of {path}")
     return upgraded(record, f"on line {number} of {path}")
+
+
+def _decoded(line: bytes) -> Any:
+    """The value of a line; what is no strict JSON, as NaN, is left to json."""
+    try:
+        return _DECODER.decode(line)
+    except (MsgspecError, ValueError):
+        return json.loads(line)
 
 
 class Journal:
