@@ -22,12 +22,12 @@ class CellTimes(NamedTuple):
     ``prepare`` is of all batches of a call, ``step`` and ``sgd`` of a single step.
     """
 
-    whole: Estimate
+    total: Estimate
     prepare: Estimate
     step: Estimate
     sgd: Estimate
     sgd_steps: Estimate
-    call_sgd_steps: Estimate
+    total_sgd_steps: Estimate
 
 
 def cell_times(
@@ -50,11 +50,11 @@ def cell_times(
         return grouped_medians(values, group, count, levels)
 
     columns = (
-        medians(wall["whole"].to_numpy(), levels),
+        medians(wall["total"].to_numpy(), levels),
         medians(wall["prepare"].to_numpy()),
         medians(wall["step"].to_numpy()),
         [of_sgd[i] if known else _UNKNOWN for i, known in zip(partner, sampled, strict=True)],
         medians(ratios(wall, "step", sgd, "step", partner), levels),
-        medians(ratios(wall, "whole", sgd, "step", partner), levels),
+        medians(ratios(wall, "total", sgd, "step", partner), levels),
     )
     return [CellTimes(*each) for each in zip(*columns, strict=True)]

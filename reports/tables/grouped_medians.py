@@ -18,15 +18,15 @@ def grouped_medians(
 
     Args:
         values: [samples].
-        group: the group of each, from 0 on, [samples].
+        group: the group of each, from 0 on, ascending, [samples].
         groups: how many there are; of an empty one nothing is known.
         levels: that of each interval; ``LEVEL`` if left out.
     """
     known = np.isfinite(values)
     values, group = values[known], group[known]
-    ordered = np.append(values[np.lexsort((values, group))], np.nan)
     count = np.bincount(group, minlength=groups)
     start = np.cumsum(count) - count
+    ordered = np.append(_ordered(values, start, count), np.nan)
     nothing = len(values)  # an empty group has the NaN at the end
     middle = np.where(count > 0, start + count // 2, nothing)
     before = np.where(count > 0, start + (count - 1) // 2, nothing)
@@ -36,6 +36,15 @@ def grouped_medians(
     low, high = _bounds(ordered, start, count, levels or [LEVEL] * groups)
     columns = (value, low, high, count)
     return [Estimate(*each) for each in zip(*(c.tolist() for c in columns), strict=True)]
+
+
+def _ordered(values: Floats, start: Integers, count: Integers) -> Floats:
+    """Ascending within each group; those of one size are sorted together."""
+    ordered = values.copy()
+    for size in np.unique(count[count > 1]).tolist():
+        places = start[count == size][:, None] + np.arange(size)
+        ordered[places] = np.sort(values[places], axis=1, kind="stable")
+    return ordered
 
 
 def _bounds(

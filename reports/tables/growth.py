@@ -23,7 +23,7 @@ PHASES = ("prepare", "steps", "total")
 # Of the SGD reference: a single step.
 SGD_PHASE = "sgd step"
 # Phase -> the column of its seconds.
-_COLUMNS = {"prepare": "prepare", "steps": "steps", "total": "whole", SGD_PHASE: "step"}
+_COLUMNS = {"prepare": "prepare", "steps": "steps", "total": "total", SGD_PHASE: "step"}
 # Peak bytes of a call.
 MEMORY = "memory"
 # What does not depend on an axis by the way it is counted.

@@ -85,6 +85,6 @@ def _ratios(
     group = wall["cell"].to_numpy()
     step, call = (
         grouped_medians(ratios(wall, name, below, name, partner), group, len(cells))
-        for name in ("step", "whole")
+        for name in ("step", "total")
     )
     return step, call

@@ -118,11 +118,6 @@ def all_steps(sample: Sample) -> float:
     return as_float(sample.steps_s)
 
 
-def whole_call(sample: Sample) -> float:
-    """Seconds of the whole call."""
-    return as_float(sample.seconds)
-
-
 def summary(seconds: Sequence[float], level: float = LEVEL) -> Estimate:
     """Median and interval of what is known among ``seconds``."""
     return median_interval([value for value in seconds if isfinite(value)], level)
@@ -161,7 +156,7 @@ def estimated(column: str, found: Estimate) -> dict[str, float]:
 
 
 def _cell_row(cell: CellRecord, times: CellTimes, roof: Roof) -> CellRow:
-    total = times.whole
+    total = times.total
     return row_of(
         CellRow,
         cell,
@@ -173,7 +168,7 @@ def _cell_row(cell: CellRecord, times: CellTimes, roof: Roof) -> CellRow:
         step_s=times.step.value,
         sgd_s=times.sgd.value,
         **estimated("sgd_steps", times.sgd_steps),
-        **estimated("call_sgd_steps", times.call_sgd_steps),
+        **estimated("call_sgd_steps", times.total_sgd_steps),
         guarantee=cell.guarantee or "",
         flags=";".join(cell.flags),
         stop_reason=(cell.stop.reason if cell.stop else None) or "",

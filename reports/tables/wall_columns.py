@@ -18,8 +18,8 @@ def wall_columns(cells: Sequence[CellRecord]) -> pd.DataFrame:
     """A row per wall-clock sample of the cells that are ok, one cell behind the other.
 
     ``cell`` counts the cells from 0, ``round`` is -1 where none is known. In seconds, NaN where
-    unknown: ``whole``, the call; ``prepare``, what is done once per batch; ``steps``, all steps;
-    ``step``, one of them.
+    unknown: ``prepare``, what is done once per batch; ``steps``, all steps; ``total``, both;
+    ``step``, one step.
     """
     ok = [(index, cell.samples) for index, cell in enumerate(cells) if cell.status == "ok"]
     found = [(index, sample) for index, own in ok for sample in own if sample.clock == WALL]
@@ -32,7 +32,7 @@ def wall_columns(cells: Sequence[CellRecord]) -> pd.DataFrame:
         {
             "cell": cell,
             "round": np.array(rounds, dtype=np.int64),
-            "whole": np.array([sample.seconds for sample in samples], dtype=np.float64),
+            "total": np.array([sample.seconds for sample in samples], dtype=np.float64),
             "prepare": np.array([sample.prepare_s for sample in samples], dtype=np.float64),
             "steps": steps,
             "step": steps / taken[cell] if cells else steps,
