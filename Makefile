@@ -5,6 +5,7 @@
 # make wheels            into .wheels what make cuda needs on a machine without a registry
 # make fuzz              coverage-guided fuzzing of every reader of foreign input, ten minutes
 # make strangers         models of six other libraries, one call each, into docs/strangers.md
+# make integrations      the callbacks in the real trainers of transformers and Lightning
 # NO_INSTALL=1           use PYTHON as it is and install nothing
 
 PYTHON ?= python3
@@ -20,7 +21,7 @@ RUN := $(VENV)/bin/python
 READY := $(VENV)/.installed
 endif
 
-.PHONY: report test lint verify cuda wheels fuzz strangers clean
+.PHONY: report test lint verify cuda wheels fuzz strangers integrations clean
 
 report: $(READY)
 	$(RUN) -m bench run --preset $(PRESET) --device $(DEVICE)
@@ -55,6 +56,12 @@ ifndef NO_INSTALL
 	$(RUN) -m pip install --quiet --constraint constraints.txt --editable ".[strangers]"
 endif
 	$(RUN) tests/strangers --page docs/strangers.md
+
+integrations: $(READY)
+ifndef NO_INSTALL
+	$(RUN) -m pip install --quiet --constraint constraints.txt --editable ".[test,integrations]"
+endif
+	$(RUN) -m pytest -m integrations tests/teleport_core/integrations
 
 lint: $(READY)
 	$(RUN) -m ruff check .

@@ -31,6 +31,11 @@ class IdentityTeleporter(Teleporter):
             guarantee=Guarantee.EXACT_EVERYWHERE,
         )
 
+    def stands_at_cap(self, grad_norm_sq: float) -> bool:
+        """Never: no step of it raises a norm."""
+        del grad_norm_sq
+        return False
+
     def operations(self, widths: Sequence[int], n: int, *, bias: bool, itemsize: int) -> Phases:
         """None at all."""
         del widths, n, bias, itemsize

@@ -11,6 +11,7 @@ from teleport_core.interface import Guarantee, Seconds, State, Status, Teleporte
 from teleport_core.problem import Problem
 from teleport_core.registry import available, make
 from teleport_core.teleport import teleport
+from teleport_core.training import Schedule, Teleports
 
 __all__ = [
     "Guarantee",
@@ -18,6 +19,7 @@ __all__ = [
     "OptionError",
     "Problem",
     "ProblemError",
+    "Schedule",
     "Seconds",
     "State",
     "Status",
@@ -25,6 +27,7 @@ __all__ = [
     "TeleportResult",
     "TeleportWarning",
     "Teleporter",
+    "Teleports",
     "available",
     "make",
     "teleport",

@@ -7,7 +7,7 @@ from math import nan
 import torch
 from torch import Tensor
 
-from teleport_core.interface import Guarantee, Status, TeleportResult
+from teleport_core.interface import Engine, Guarantee, Status, TeleportResult
 from teleport_core.norms import real_view
 from teleport_core.phases import CHECK, UPDATE
 from teleport_core.problem import Parameters
@@ -53,6 +53,7 @@ class Ascent:
         guarantee: Guarantee,
         null_dims: dict[str, list[int] | None] | None = None,
         held: dict[str, str] | None = None,
+        engine: Engine = Engine("", ""),  # noqa: B008  (a tuple)
     ) -> TeleportResult:
         """What ``advance`` of a teleporter answers."""
         return TeleportResult(
@@ -65,6 +66,7 @@ class Ascent:
             held=held or {},
             taus=self.taus,
             lengths=self.lengths,
+            engine=engine,
         )
 
 

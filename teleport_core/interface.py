@@ -2,9 +2,9 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import Enum
-from math import inf
+from math import inf, nan
 from typing import Any, ClassVar, NamedTuple, Self
 
 from teleport_core.operations import Phases
@@ -51,10 +51,24 @@ class Guarantee(Enum):
 
 
 class Seconds(NamedTuple):
-    """Wall time of the two phases of one call, in seconds."""
+    """Wall time of one call in seconds; the sum is that of the whole call.
+
+    Attributes:
+        prepare: what the method does once per batch.
+        steps: all of its steps.
+        checks: the rest: what the problem and the result are held to.
+    """
 
     prepare: float
     steps: float
+    checks: float
+
+
+class Engine(NamedTuple):
+    """Which of a method's ways of computing steps ran, and why this one."""
+
+    name: str
+    why: str
 
 
 @dataclass(frozen=True)
@@ -67,13 +81,14 @@ class TeleportResult:
         grad_norm_sq: squared norm of the gradient at the same points.
         null_dims: weight name -> free input dimensions, one per independent block; None for a
             layer that cannot move because only data feeds it (0 for such a block).
-        seconds: wall time of ``prepare`` and of the steps.
+        seconds: wall time of ``prepare``, of the steps and of the checks.
         guarantee: what this very call promises.
         held: parameters that count in the gradient and were held fixed -> why.
         taus: the tau of each step, where the method chose it; else empty.
         lengths: the share of each step that was taken; empty where all are whole.
         output_change: ||o' - o|| / ||o|| of the model's outputs o on the batch, of several outputs
             the largest, by real forward passes before and after; NaN where nobody looked.
+        engine: which way of computing the steps ran, and why.
     """
 
     status: Status
@@ -82,11 +97,19 @@ class TeleportResult:
     grad_norm_sq: list[float]
     null_dims: dict[str, list[int] | None]
     guarantee: Guarantee
-    seconds: Seconds = field(default=Seconds(float("nan"), float("nan")))
+    seconds: Seconds = field(default=Seconds(nan, nan, nan))
     held: dict[str, str] = field(default_factory=dict)
     taus: list[float] = field(default_factory=list)
     lengths: list[float] = field(default_factory=list)
-    output_change: float = float("nan")
+    output_change: float = nan
+    engine: Engine = field(default=Engine("", ""))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything in lists, dictionaries, texts and numbers, as JSON has them."""
+        plain = {each.name: getattr(self, each.name) for each in fields(self)}
+        names = {"status": self.status.name, "guarantee": self.guarantee.name}
+        pairs = {"seconds": self.seconds._asdict(), "engine": self.engine._asdict()}
+        return plain | names | pairs
 
 
 @dataclass
@@ -118,6 +141,11 @@ class State:
     def restore(self, problem: Problem) -> None:
         """Put everything that was written back to what it was before the first step."""
         problem.write(self.before)
+
+    def grad_norm_sq(self, problem: Problem) -> float | None:
+        """||g||^2 where the steps have led; None where only a new backward pass tells."""
+        del problem
+        return None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,6 +193,10 @@ class Teleporter(ABC):
 
         Asked again at the start, with the same state and fewer steps, it takes those steps again.
         """
+
+    def stands_at_cap(self, grad_norm_sq: float) -> bool:
+        """Whether no step is taken from a point with this ||g||^2 of the model's own."""
+        return grad_norm_sq >= self.cap
 
     @property
     def chooses_threshold(self) -> bool:

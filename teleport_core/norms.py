@@ -1,7 +1,8 @@
 """Squared norms and distances of large tensors.
 
 Torch's own norm of a float32 tensor on a CPU sums one after the other: of ten million numbers it is
-off by 7e-4. ``sum`` adds up pairs of sums, and is not.
+off by 7e-4. ``sum`` adds up pairs of sums, and is not; dot products of pieces are off by 1e-7, and
+read each number once.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,6 +12,8 @@ from torch import Tensor
 
 # Entries that are squared at a time.
 _PIECE = 2**17
+# Dot products of fewer digits are summed in as few.
+_DOTS = (torch.float32, torch.float64)
 
 
 def squared_norm(tensors: Iterable[Tensor]) -> Tensor:
@@ -23,6 +26,11 @@ def square_sum(values: Tensor) -> Tensor:
     if values.is_sparse:
         values = values.coalesce().values()
     values = real_view(values)
+    if values.dtype in _DOTS and values.is_contiguous():
+        flat = values.view(-1)
+        if len(flat) <= _PIECE:
+            return torch.dot(flat, flat)
+        return torch.stack([torch.dot(part, part) for part in torch.split(flat, _PIECE)]).sum()
     if values.numel() <= _PIECE:
         return values.square().sum()
     return torch.stack([piece.square().sum() for piece in _pieces(values)]).sum()

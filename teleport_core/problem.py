@@ -4,9 +4,9 @@ Conventions used in the whole package: weights are [out, in], activations [batch
 representation matrices [features, columns] as in the null-space paper (Eq. 8-10).
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -32,12 +32,15 @@ class Problem:
         inputs: a tuple (positional arguments), a mapping (keyword arguments) or one argument: a
             tensor, or whatever holds some. The model gets a copy.
         targets: passed on to ``loss_fn``.
+        copies: present values of parameters in memory of their own, where whoever made the problem
+            has some already; they may be kept, and are not to be written.
     """
 
     model: nn.Module
     loss_fn: LossFn
     inputs: Any
     targets: Any
+    copies: Parameters = field(default_factory=dict, compare=False, repr=False)
 
     def modules(self) -> list[nn.Module]:
         """The model, and the loss where it is a module."""
@@ -54,6 +57,11 @@ class Problem:
     def copy(self) -> Parameters:
         """The present values in memory of their own."""
         return {name: value.clone() for name, value in self.detached().items()}
+
+    def kept(self, names: Iterable[str]) -> Parameters:
+        """The same of some, to be kept and not to be written: ``copies`` where there are any."""
+        own = self.detached()
+        return {n: self.copies[n] if n in self.copies else own[n].clone() for n in names}
 
     def counted(self) -> list[str]:
         """Names of the parameters whose gradients make up the objective."""

@@ -1,26 +1,39 @@
 """The one call most users need: check, prepare, advance, and look at the result off the clock."""
 
+import math
 from dataclasses import replace
+from time import perf_counter
 from typing import Any
 
-import torch
 from torch import nn
 
-from teleport_core.errors import ProblemError
-from teleport_core.forward.arguments import tensors_of
-from teleport_core.forward.belongings import Belongings
-from teleport_core.interface import Seconds, State, Status, TeleportResult
+from teleport_core.errors import ModelError, ProblemError, TeleportError
+from teleport_core.forward.arguments import usable
+from teleport_core.forward.undo import Undo
+from teleport_core.interface import (
+    Engine,
+    Guarantee,
+    Seconds,
+    State,
+    Status,
+    Teleporter,
+    TeleportResult,
+)
+from teleport_core.option_checks import require_choice
 from teleport_core.problem import LossFn, Problem
 from teleport_core.registry import make
 from teleport_core.verification.guarantee import require_gradient, warn_of_change
-from teleport_core.verification.last_kept import Call, end_of, last_kept
+from teleport_core.verification.last_kept import FULL, OFF, VERIFY, Call, end_of, last_kept
 from teleport_core.verification.problem_checks import (
     check_by_running,
+    check_problem,
     check_without_running,
+    first_look,
     require_finite,
+    require_repeatable,
+    same_loss,
 )
-from teleport_core.verification.randomness import generators_of
-from teleport_core.verification.reference import look
+from teleport_core.verification.reference import Look
 from teleport_core.wall_clock import wall_clock
 
 
@@ -30,6 +43,7 @@ def teleport(
     batch: tuple[Any, Any],
     *,
     method: str = "nullspace",
+    verify: str = "full",
     **options: Any,
 ) -> TeleportResult:
     """Move ``model`` in place to a point of nearly equal loss and larger gradient.
@@ -42,10 +56,14 @@ def teleport(
         batch: ``(inputs, targets)``; inputs are a tuple (positional), a mapping (keywords) or one
             argument: a tensor, or whatever holds some. Each pass gets a copy.
         method: one of ``available()``.
+        verify: what the method is held to by passes of the model's own. "full": its loss, gradient
+            and outputs before, loss and outputs after; "outputs": loss and outputs, no gradient;
+            "off": nothing, ``loss[-1]`` and ``output_change`` are NaN, the guarantee is what the
+            method says. docs/verification.md has what each of them finds.
         **options: the method's options, for example ``steps=8, lr=0.01, cap=5.0, tau=1.0``.
 
     Returns:
-        What happened; ``loss[0]`` and ``loss[-1]`` come from real forward passes off the clock.
+        What happened; ``loss[0]`` and ``loss[-1]`` come from real forward passes.
 
     Raises:
         OptionError, ProblemError, ModelError: the parameters are then bit for bit as before, as
@@ -56,49 +74,82 @@ def teleport(
             steps that changed them were taken back, see ``Status.OUTPUTS_CHANGED``. With
             ``max_drift`` they stay, and the guarantee of the result is APPROXIMATE.
     """
+    began = perf_counter()
     teleporter = make(method, **options)
+    verify = require_choice("verify", verify, VERIFY)
     if not isinstance(batch, (tuple, list)) or len(batch) != 2:
         raise ProblemError("expected batch to be a pair (inputs, targets)")
-    problem = Problem(model, loss_fn, batch[0], batch[1])
-    modes = (torch.is_grad_enabled(), torch.backends.mha.get_fastpath_enabled())
+    problem = Problem(model, loss_fn, *map(usable, batch))
     check_without_running(problem)
-    held: State | None = None
-    own, generators = Belongings(problem.modules(), tensors_of(batch[1])), generators_of(problem)
+    undo = Undo(problem)
     try:
-        own.set_gradients_aside()
-        check_by_running(problem, generators)
-        before = look(problem)
-        require_finite(problem, before.grad_norm_sq)
-        own.forget_unwritten()
-        device = next(iter(problem.parameters().values())).device
-        now = wall_clock(device)
-        start = now()
-        state = teleporter.prepare(problem)
-        prepared = now() - start
-        held = state if isinstance(state, State) else State(before=problem.copy())
-        call = Call(problem, teleporter, state, held, before)
-        start = now()
-        result = teleporter.advance(problem, state)
-        seconds = Seconds(prepared, now() - start)
-        result = _complete(call, replace(result, seconds=seconds))
-        own.put_back()
-        generators.put_back()
-        return result  # noqa: TRY300  an interrupt may come here as well
-    except BaseException:
-        if held is not None:
-            held.restore(problem)
-        own.put_all_back()
-        generators.put_back()
-        # An interrupt may have come just when these were about to be put back.
-        torch.set_grad_enabled(modes[0])
-        torch.backends.mha.set_fastpath_enabled(modes[1])
+        undo.own.set_gradients_aside()
+        result = _moved(problem, teleporter, verify, undo)
+        undo.settle()
+        checks = perf_counter() - began - result.seconds.prepare - result.seconds.steps
+        engine = result.engine if result.engine.name else Engine(method, "it has no other")
+        return replace(result, seconds=result.seconds._replace(checks=checks), engine=engine)
+    except BaseException as error:
+        undo.everything()
+        if verify == OFF and isinstance(error, Exception) and not isinstance(error, TeleportError):
+            check_problem(problem)  # nobody looked before: what is wrong with it has a name
         raise
 
 
-def _complete(call: Call, result: TeleportResult) -> TeleportResult:
+def _moved(problem: Problem, teleporter: Teleporter, verify: str, undo: Undo) -> TeleportResult:
+    """Everything between the first look and the last."""
+    before = _before(problem, verify, undo)
+    if verify == FULL and teleporter.stands_at_cap(before.grad_norm_sq):
+        return _capped(teleporter, before)
+    undo.own.give_unwritten(problem)
+    now = wall_clock(next(iter(problem.parameters().values())).device)
+    start = now()
+    state = teleporter.prepare(problem)
+    prepared = now() - start
+    if verify == OFF and undo.generators.moved():
+        check_by_running(problem, undo.generators)
+    undo.state = state if isinstance(state, State) else State(before=problem.copy())
+    problem.copies.clear()
+    call = Call(problem, teleporter, state, undo.state, before, verify)
+    start = now()
+    result = teleporter.advance(problem, state)
+    seconds = Seconds(prepared, now() - start, 0.0)
+    return _held(call, replace(result, seconds=seconds))
+
+
+def _before(problem: Problem, verify: str, undo: Undo) -> Look:
+    """The first look, as far as one is asked for."""
+    if verify == OFF:
+        return Look(math.nan, math.nan, [])
+    before = first_look(problem, undo.generators, gradient=verify == FULL)
+    if verify == FULL:
+        require_finite(problem, before.grad_norm_sq)
+    return before
+
+
+def _capped(teleporter: Teleporter, before: Look) -> TeleportResult:
+    """Of a call that stood at the cap: nothing was asked of the method."""
+    return TeleportResult(
+        status=Status.CAPPED,
+        steps_done=0,
+        loss=[before.loss],
+        grad_norm_sq=[before.grad_norm_sq],
+        null_dims={},
+        guarantee=Guarantee.EXACT_EVERYWHERE,
+        seconds=Seconds(0.0, 0.0, 0.0),
+        output_change=0.0,
+    )
+
+
+def _held(call: Call, result: TeleportResult) -> TeleportResult:
     """Hold the result to the model: both ends of its lists, its gradient and its guarantee."""
-    require_gradient(call.problem, call.before, result.grad_norm_sq[0])
+    if call.verify == FULL:
+        _require_gradient(call, result)
     end = refused = end_of(call, result)
+    repeated = same_loss(call.problem, result.loss[0], call.before.loss)
+    if not repeated and call.verify != OFF and math.isfinite(end.seen.loss):
+        # The method's own pass gave something else, or was none: one more of the model's tells.
+        require_repeatable(call.problem, end.seen.loss)
     if refused.refused and result.steps_done:
         end, refused = last_kept(call, refused)
     if end.guarantee is not end.result.guarantee or refused.refused is Status.OUTPUTS_CHANGED:
@@ -108,7 +159,8 @@ def _complete(call: Call, result: TeleportResult) -> TeleportResult:
             outcome = f"that step was taken back, {kept} are kept"
         warn_of_change(call.problem, refused.change, refused.movement, outcome)
     loss, norms = [*end.result.loss], [*end.result.grad_norm_sq]
-    loss[0], loss[-1], norms[-1] = call.before.loss, end.seen.loss, end.seen.grad_norm_sq
+    loss[-1], norms[-1] = end.seen.loss, end.seen.grad_norm_sq
+    loss[0] = result.loss[0] if call.verify == OFF else call.before.loss
     return replace(
         end.result,
         seconds=result.seconds,
@@ -117,3 +169,12 @@ def _complete(call: Call, result: TeleportResult) -> TeleportResult:
         guarantee=end.guarantee,
         output_change=end.change,
     )
+
+
+def _require_gradient(call: Call, result: TeleportResult) -> None:
+    try:
+        require_gradient(call.problem, call.before, result.grad_norm_sq[0])
+    except ModelError:
+        call.state.restore(call.problem)
+        require_repeatable(call.problem, call.before.loss)
+        raise

@@ -39,8 +39,22 @@ MISSING = {
 }
 
 
+class _Nowhere:
+    """In the place of what asks, by hooks on every activation, which module an operation is in."""
+
+    parents = ("Global",)
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
 def flops(call: Callable[[], Any]) -> int:
-    with FlopCounterMode(display=False, custom_mapping=MISSING) as counter:
+    counter = FlopCounterMode(display=False, custom_mapping=MISSING)
+    counter.mod_tracker = _Nowhere()  # type: ignore[assignment]
+    with counter:
         call()
     return counter.get_total_flops()
 

@@ -75,6 +75,12 @@ MEETS_TORCH = {"bench/cli/env.py": "bench.machine.environment"}  # asked for the
 # On the worker's side, and why: torch takes seconds, may print, and must not outlive the runner.
 LATE = {"bench/worker/__main__.py": ["bench.worker.commands"]}
 
+# rooms of teleport_core that stand above the rest -> who may import them.
+ABOVE = {
+    "teleport_core.training": ("teleport_core/__init__.py", "teleport_core/integrations/"),
+    "teleport_core.integrations": (),
+}
+
 MOST_MODULES = {"bench/": 8, "teleport_core/": 18}
 MOST_IN_A_FOLDER = 12
 
@@ -114,9 +120,18 @@ def room_of(path: str) -> str:
 def violations(path: str, source: str) -> list[str]:
     """Imports that the house does not allow at ``path``."""
     found = [f"{path} imports {m}" for m, _ in imports(source) if not _package_allows(path, m)]
+    found += [f"{path} imports {m}" for m, _ in imports(source) if not _is_below(path, m)]
     if path.startswith("bench/"):
         found += [f"{path} imports {m}" for m, top in imports(source) if not _allows(path, m, top)]
     return found
+
+
+def _is_below(path: str, module: str) -> bool:
+    """Whether a module is no room above the place that imports it."""
+    for room, allowed in ABOVE.items():
+        if f"{module}.".startswith(f"{room}.") and path.startswith("teleport_core/"):
+            return path.startswith((f"{room.replace('.', '/')}/", *allowed))
+    return True
 
 
 def _package_allows(path: str, module: str) -> bool:
@@ -176,6 +191,8 @@ def test_imports_follow_the_arrows() -> None:
         ("bench/spec/x.py", "from bench.plan.points import Plan"),
         ("bench/seeds.py", "from bench.spec import axes"),
         ("teleport_core/x.py", "import bench.spec.spec"),
+        ("teleport_core/x.py", "from teleport_core.training import Schedule"),
+        ("teleport_core/training/x.py", "from teleport_core.integrations import loop"),
         ("baselines/x.py", "from bench import spec"),
         ("bench/x.py", "def f():\n    from reports import page"),
         ("bench/runsheet.py", "import reports"),
@@ -199,6 +216,7 @@ def test_the_check_of_the_arrows_can_fail(path: str, source: str) -> None:
         ("bench/problems/x.py", "import torch\nfrom bench.plan.points import Point"),
         ("bench/problems/datasets/loaders/x.py", "def f():\n    import torch"),
         ("bench/machine/environment.py", "import torch"),
+        ("teleport_core/integrations/x.py", "from teleport_core.training.call import Call"),
         ("bench/cli/x.py", "from bench.problems.datasets import inventory"),
         ("bench/cli/x.py", "from reports import report"),
     ],
@@ -266,6 +284,12 @@ def test_reports_never_load_torch() -> None:
 
     assert {"pandas", "matplotlib"} <= loaded
     assert "torch" not in loaded
+
+
+def test_the_mathematics_loads_no_other_trainer() -> None:
+    loaded = loaded_by("import teleport_core; teleport_core.Schedule")
+
+    assert not loaded & {"transformers", "accelerate", "lightning", "pytorch_lightning"}
 
 
 def test_the_check_of_loaded_modules_can_fail() -> None:

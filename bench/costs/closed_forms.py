@@ -7,8 +7,9 @@ from typing import NamedTuple
 from bench.costs.counted import Counter
 from bench.spec.variants import SGD, parse_variant
 from teleport_core import Problem, available, make
+from teleport_core.nullspace.half_hvp.chain import is_chain
 from teleport_core.operations import NOTHING, Operations, Phases, product, total
-from teleport_core.stack import Refusal, Stack, read_stack
+from teleport_core.stack import Refusal, read_stack
 
 Counts = dict[str, int | None]
 """``operations``, products and factorisations added up, and the products' ``bytes``."""
@@ -65,11 +66,11 @@ def call_counts(call: Callable[[], object], problems: list[Problem]) -> Counts:
     """What a call comes to as torch carries it out.
 
     Both are None where something in it cannot be counted: an operation that multiplies matrices
-    and does not tell, or the replay of a CUDA graph, by which a stack's steps may be taken.
+    and does not tell, or the replay of a CUDA graph, by which a chain's steps may be taken.
     """
     for problem in problems:
         on_cuda = any(value.is_cuda for value in problem.parameters().values())
-        if on_cuda and isinstance(read_stack(problem), Stack):
+        if on_cuda and is_chain(problem):
             return UNKNOWN
     with Counter() as counter:
         call()

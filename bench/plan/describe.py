@@ -7,13 +7,17 @@ from bench.times import duration
 
 START_SECONDS = 10.0  # starting the worker, measuring the spectrum, writing the report
 PER_BLOCK_SECONDS = 0.5  # building the model, drawing batches, evaluating off the clock
+MOST_CALL_SECONDS = 2.0  # the whole calls of a cell; those of slow ones take longer
 RECORD_SECONDS = 1.0  # one record of preservation, of a small network
 
 
 def describe(plan: Plan) -> str:
     """What is printed before a run: levels, counts and a rough time."""
     spec = plan.spec
-    a_block = f": {spec.sampling.block_seconds:g} s a point, more where cells are slow"
+    a_block = (
+        f": {spec.sampling.block_seconds:g} s a point and {_call_seconds(spec):.2g} s for its "
+        "whole calls, more where cells are slow"
+    )
     a_point = a_block if plan.blocks else ""
     what = f"model {spec.model} on {spec.data}, " if spec.variants else ""
     lines = [
@@ -67,11 +71,18 @@ def plan_seconds(plan: Plan) -> float:
     """
     spec, section = plan.spec, plan.spec.preservation
     records = (len(section.variants) + len(section.taus)) * len(section.starts)
-    blocks = plan.point_count * (PER_BLOCK_SECONDS + spec.sampling.block_seconds)
+    a_block = PER_BLOCK_SECONDS + spec.sampling.block_seconds + _call_seconds(spec)
+    blocks = plan.point_count * a_block
     if spec.budget is not None:
         blocks = min(blocks, spec.budget)
     beside = RECORD_SECONDS * section.enabled * records * max(1, len(section.pairs))
     return START_SECONDS + blocks + beside
+
+
+def _call_seconds(spec: Spec) -> float:
+    """Of the whole calls of a block: those of a cell take about as long as its samples."""
+    variants = len(spec.variants)
+    return variants * min(MOST_CALL_SECONDS, spec.sampling.block_seconds / (1 + variants))
 
 
 def _count(number: int, noun: str) -> str:

@@ -19,7 +19,7 @@ standard error:
     opened    {"sources"}: the block is built, from code in these directories
     note      {"cell_id"}: this cell is being worked on from now on
     sample    {"cell_id", "samples": [...]}
-    timed     {"cell_id", ...}: it has all its samples; what is still measured is not its time
+    timed     {"cell_id", ...}: it has all its samples; said again with what was found beside them
     cell      {"cell_id", "status", "reason", ...}: no more samples of this cell will come
     record    {"record"}: a finished record for the journal, one "of" so many of its command
     environment  {"device", "environment"}

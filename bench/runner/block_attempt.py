@@ -6,9 +6,11 @@ from collections.abc import Callable
 from bench.errors import JournalError
 from bench.process.protocol import Message
 from bench.process.worker import WorkerGoneError
+from bench.spec.variants import SGD
 from bench.storage.records import CellRecord, ReferenceRecord, made
 
 _UNKNOWN_PEAK = "peak memory is not known: "
+_UNKNOWN_CALLS = "whole calls are not timed: "
 
 
 class Attempt:
@@ -71,10 +73,13 @@ class Attempt:
             )
 
     def _leave(self, reason: str) -> None:
-        """What has its samples is measured, though its peak memory is not."""
+        """What has its samples is measured, whatever of the rest had been said before."""
         for cell_id, facts in self._timed.items():
             if cell_id not in self.records:
-                self._close(cell_id, {**facts, "memory_note": _UNKNOWN_PEAK + reason})
+                unknown = {"memory_note": _UNKNOWN_PEAK + reason}
+                if self._by_id[cell_id]["method"] != SGD.method:
+                    unknown["call_note"] = _UNKNOWN_CALLS + reason
+                self._close(cell_id, unknown | facts)
 
     def _close_rest(self, facts: Message) -> None:
         self._leave(str(facts["reason"]))

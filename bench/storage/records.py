@@ -15,7 +15,7 @@ from bench.errors import JournalError
 from bench.spec.checks import shown
 from bench.spec.sections import MEASUREMENTS
 from bench.storage.record import SCHEMA, FailureRecord, Record
-from bench.storage.timed_records import CellRecord, ReferenceRecord, Sample, Stop
+from bench.storage.timed_records import CellRecord, ReferenceRecord, Sample, Stop, WholeCall
 from bench.storage.untimed_records import (
     PhaseTime,
     PreservationRecord,
@@ -36,6 +36,7 @@ __all__ = [
     "SpectrumRecord",
     "Stop",
     "Usage",
+    "WholeCall",
 ]
 
 Line = dict[str, Any]

@@ -36,6 +36,16 @@ class Stop(Struct, kw_only=True):
     half_width: float | None = None
 
 
+class WholeCall(Struct, kw_only=True, gc=False):
+    """One call of ``teleport`` on a batch, its checks included, and one SGD step beside it.
+
+    Seconds on the wall clock.
+    """
+
+    seconds: float
+    sgd_s: float
+
+
 class CellRecord(Record, kw_only=True, tag="cell"):
     """A variant at a point, timed."""
 
@@ -66,6 +76,8 @@ class CellRecord(Record, kw_only=True, tag="cell"):
     stop: Stop | None = None
     train_samples: Whole | None = None  # of one epoch
     samples: Annotated[list[Sample], Meta(max_length=_MOST_SAMPLES)] = field(default_factory=list)
+    calls: Annotated[list[WholeCall], Meta(max_length=_MOST_SAMPLES)] = field(default_factory=list)
+    call_note: str = ""  # why there are none
 
 
 class ReferenceRecord(CellRecord, kw_only=True, tag="reference"):

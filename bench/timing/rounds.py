@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
-from math import nan
+from math import inf, nan
 from typing import Any
 
 import torch
 
 from bench.spec.sampling import Sampling
+from bench.spec.variants import Variant
 from bench.timing.clock import Clock
 from bench.timing.stopping import Stopping, Warmup, warmed_up
 from teleport_core import Problem, Teleporter
@@ -22,6 +23,11 @@ from teleport_core.phases import BACKWARD, FORWARD, UPDATE
 TIMING_LR = 1e-6
 
 Sample = dict[str, Any]
+
+
+def options_at(variant: Variant, steps: int) -> dict[str, Any]:
+    """The options with which a variant is timed: its own, and none that ends it early."""
+    return {**variant.options, "steps": steps, "lr": TIMING_LR, "cap": inf}
 
 
 @dataclass

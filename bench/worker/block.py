@@ -1,6 +1,8 @@
 """A point is built and its cells are timed in turns, each beside an SGD step."""
 
+from dataclasses import dataclass
 from functools import partial
+from random import Random
 from time import monotonic
 from typing import Any
 
@@ -18,10 +20,10 @@ from bench.timing.clock import clocks_for, flush_l2
 from bench.timing.foreign_load import ForeignLoad
 from bench.timing.machine_state import Health, gpu_reader, sample_flags
 from bench.timing.rounds import (
-    TIMING_LR,
     Entrant,
     Rounds,
     Sample,
+    options_at,
     quiet_collector,
     settled,
     sgd_call,
@@ -31,6 +33,7 @@ from bench.timing.start import copy_of, restore
 from bench.worker.failures import Emit, fail
 from bench.worker.gradient_check import look_at_start, misread
 from bench.worker.memory_and_operations import counting_pass, memory_pass
+from bench.worker.whole_calls import WholeCalls
 from teleport_core import Problem, make
 from teleport_core.verification.problem_checks import check_problem
 
@@ -49,40 +52,39 @@ def built_point(command: Message) -> tuple[Point, Built]:
     )
 
 
+@dataclass(frozen=True)
+class _Place:
+    """Where the cells of a block are measured, and the way back to where every sample starts."""
+
+    point: Point
+    built: Built
+    problems: list[Problem]
+    start: dict[str, Tensor]
+    cold: bool
+
+    def back(self) -> None:
+        """The same weights, and nothing in the cache where it is to be cold."""
+        restore(self.built.model, self.start)
+        if self.cold:
+            flush_l2(self.point.device)
+
+
 def run_block(command: Message, emit: Emit) -> None:
     """Measure the cells of one point, interleaved."""
     point, built = built_point(command)
-    problems, start = problems_and_start(built)
-    entrants = _entrants(command["cells"], point, problems, emit)
-    order = seed_for(command["seed"], "rounds", command["block_id"])
-    sampling = Sampling(**command["sampling"])
-    others = ForeignLoad()
-    health = Health(gpu_reader(point.device))
-    seen = look_at_start(problems[0], entrants, emit)
-    rounds = Rounds(entrants, sampling, order, monotonic)
-    with settled():
-        for number, entrant in rounds:
-            emit({"event": "note", "cell_id": entrant.cell_id})
-            health.read()
-            restore(built.model, start)
-            if sampling.cache == "cold":
-                flush_l2(point.device)
-            if not _one_sample(entrant, number, emit):
-                entrants.remove(entrant)
-            elif reason := misread(entrant, problems[0], seen):
-                emit(_finished(entrant, "invalid", reason))
-                entrants.remove(entrant)
-    health.read(at_once=True)
-    flags = [*others.flags(), *health.flags()]
-    restore(built.model, start)
+    place = _Place(point, built, *problems_and_start(built), command["sampling"]["cache"] == "cold")
+    entrants = _entrants(command["cells"], point, place.problems, emit)
+    rounds, machine = _sampled(command, place, entrants, emit)
     variants = {cell["cell_id"]: cell["variant"] for cell in command["cells"]}
     finished = []
     for entrant in entrants:
-        facts: dict[str, Any] = dict(sample_counts(variants[entrant.cell_id], problems, point.t))
+        facts: dict[str, Any] = dict(
+            sample_counts(variants[entrant.cell_id], place.problems, point.t)
+        )
         facts |= {
             "train_samples": built.train_samples,
-            "flags": [*flags, *sample_flags(entrant.seconds)],
-            "health": health.facts(),
+            "flags": [*machine["flags"], *sample_flags(entrant.seconds)],
+            "health": machine["health"],
             "warmup": rounds.warmup._asdict(),
             "stop": rounds.stopping.facts(entrant.seconds),
         }
@@ -90,12 +92,50 @@ def run_block(command: Message, emit: Emit) -> None:
         emit({**finished[-1], "event": "timed"})
     for entrant, message in zip(entrants, finished, strict=True):
         message.update(memory_pass(entrant, point.device, emit))
-        restore(built.model, start)
+        place.back()
         if message["operations"] is None:
-            message.update(counting_pass(entrant, problems, emit))
-            restore(built.model, start)
+            message.update(counting_pass(entrant, place.problems, emit))
+            place.back()
+        emit({**message, "event": "timed"})
+    _call_whole(command, place, finished, emit)
     for message in finished:
         emit(message)
+
+
+def _sampled(
+    command: Message, place: _Place, entrants: list[Entrant], emit: Emit
+) -> tuple[Rounds, Message]:
+    """Take the samples of all entrants but those that fall; how the machine was meanwhile."""
+    order = seed_for(command["seed"], "rounds", command["block_id"])
+    others = ForeignLoad()
+    health = Health(gpu_reader(place.point.device))
+    seen = look_at_start(place.problems[0], entrants, emit)
+    rounds = Rounds(entrants, Sampling(**command["sampling"]), order, monotonic)
+    with settled():
+        for number, entrant in rounds:
+            emit({"event": "note", "cell_id": entrant.cell_id})
+            health.read()
+            place.back()
+            if not _one_sample(entrant, number, emit):
+                entrants.remove(entrant)
+            elif reason := misread(entrant, place.problems[0], seen):
+                emit(_finished(entrant, "invalid", reason))
+                entrants.remove(entrant)
+    health.read(at_once=True)
+    restore(place.built.model, place.start)
+    return rounds, {"flags": [*others.flags(), *health.flags()], "health": health.facts()}
+
+
+def _call_whole(command: Message, place: _Place, finished: list[Message], emit: Emit) -> None:
+    """Add to what is said of each method the times of its whole calls, cell by cell."""
+    variants = {cell["cell_id"]: cell["variant"] for cell in command["cells"]}
+    order = Random(seed_for(command["seed"], "calls", command["block_id"]))
+    calls = WholeCalls(place.point, place.problems[0], place.back, order, emit)
+    with settled():
+        for message in order.sample(finished, len(finished)):
+            message.update(calls.of(message["cell_id"], variants[message["cell_id"]]))
+            emit({**message, "event": "timed"})
+    restore(place.built.model, place.start)
 
 
 def _entrants(
@@ -127,8 +167,7 @@ def entrant_of(cell: Message, point: Point, problems: list[Problem], clocks: Any
         call = partial(sgd_call, problems, point.t, clocks)
         return Entrant(cell["cell_id"], expected, call, held=True)
     variant = parse_variant(cell["variant"])
-    options = {**variant.options, "steps": point.t, "lr": TIMING_LR, "cap": float("inf")}
-    teleporter = make(variant.method, **options)
+    teleporter = make(variant.method, **options_at(variant, point.t))
     call = partial(teleport_call, teleporter, problems, clocks)
     return Entrant(cell["cell_id"], expected, call)
 

@@ -80,3 +80,12 @@ def empty_cache() -> None:
     """Give back what the device's allocator holds for later."""
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+
+
+def survived(error: Exception) -> str:
+    """What went wrong, where the worker can go on; else it is raised again."""
+    traceback.print_exc()
+    if is_poisoned():
+        raise error
+    empty_cache()
+    return f"{status_of(error)}: {reason_of(error)}"

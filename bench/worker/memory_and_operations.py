@@ -3,13 +3,11 @@
 A failure here costs what was asked, not the times.
 """
 
-import traceback
-
 from bench.costs.closed_forms import UNKNOWN, call_counts
 from bench.process.protocol import Message
 from bench.timing.memory import Memory, peak_of
 from bench.timing.rounds import Entrant
-from bench.worker.failures import Emit, empty_cache, is_poisoned, reason_of, status_of
+from bench.worker.failures import Emit, survived
 from teleport_core import Problem
 
 
@@ -19,7 +17,7 @@ def memory_pass(entrant: Entrant, device: str, emit: Emit) -> Message:
     try:
         return peak_of(entrant.call, device).facts()
     except Exception as error:
-        note = f"peak memory is not known: {_survived(error)}"
+        note = f"peak memory is not known: {survived(error)}"
         return Memory(None, note=note).facts()
 
 
@@ -29,13 +27,4 @@ def counting_pass(entrant: Entrant, problems: list[Problem], emit: Emit) -> Mess
     try:
         return dict(call_counts(entrant.call, problems))
     except Exception as error:
-        return {**UNKNOWN, "operations_note": f"operations are not known: {_survived(error)}"}
-
-
-def _survived(error: Exception) -> str:
-    """What went wrong, where the worker can go on; else it is raised again."""
-    traceback.print_exc()
-    if is_poisoned():
-        raise error
-    empty_cache()
-    return f"{status_of(error)}: {reason_of(error)}"
+        return {**UNKNOWN, "operations_note": f"operations are not known: {survived(error)}"}

@@ -15,7 +15,7 @@ def draw(
 ) -> Drawing:
     """Points for ``seconds``, oldest first; lines for ``levels`` of stretches from ``starts``."""
     with look():
-        figure, axes = panel("gate, oldest first", "time of a call")
+        figure, axes = panel("gate, oldest first", "prepare and steps")
         axes.set_yscale("log")
         axes.plot(range(1, len(seconds) + 1), seconds, ".", color=_POINT, markersize=4)
         edges = [*starts, len(seconds)]

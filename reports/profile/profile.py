@@ -65,7 +65,7 @@ class Piece(NamedTuple):
 
 
 class Bar(NamedTuple):
-    """The call of one variant, cut into its phases."""
+    """The time of one variant, cut into its phases."""
 
     variant: str
     time: str
@@ -183,7 +183,7 @@ def _phase_table(records: list[ProfileRecord]) -> Table:
         for record in records
         for row in phase_rows(record)
     ]
-    caption = "Phases of a call: one batch prepared and taken through its t steps"
+    caption = "Phases of one batch, prepared and taken through its t steps"
     return Table(caption, html.columns(text, numeric), rows).without_empty()
 
 

@@ -1,1 +1,1 @@
-"""What a call costs: figures, ratios, crossings, schedules."""
+"""What teleports cost: figures, whole calls, ratios, crossings, schedules."""

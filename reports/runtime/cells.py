@@ -26,12 +26,13 @@ def cells_table(rows: Sequence[CellRow]) -> Table:
     """A row per cell."""
     several = len({setting_of(row) for row in rows}) > 1
     text = ["setting", "variant", "status"] if several else ["variant", "status"]
-    numeric = [*AXES, "time of a call", "samples"]
-    numeric += ["prepare, per batch", "teleport step", "SGD step"]
-    numeric += ["step in SGD steps", "call in SGD steps", "peak memory"]
-    numeric += ["of the product rate", "of the copy rate"]
+    numeric = [*AXES, "prepare and steps", "samples"]
+    numeric += ["prepare, per batch", "teleport step", "SGD step", "step in SGD steps"]
+    numeric += ["prepare and steps in SGD steps", "whole call", "whole call in SGD steps"]
+    numeric += ["peak memory", "of the product rate", "of the copy rate"]
     columns = html.columns([*text, "flags"], numeric)
-    columns += [Column("reason", False), Column("why operations are not known", False)]
+    whys = ("reason", "why operations are not known", "why whole calls are not known")
+    columns += [Column(label, False) for label in whys]
     cells = [_cells(row, several=several) for row in rows]
     return Table("Every cell", columns, cells, sortable=True).without_empty()
 
@@ -47,9 +48,11 @@ def _cells(row: CellRow, *, several: bool) -> list[Cell]:
         html.seconds(row.step_s),
         html.seconds(row.sgd_s),
         html.numbers(row.sgd_steps, row.sgd_steps_low, row.sgd_steps_high),
+        html.numbers(row.phases_sgd_steps, row.phases_sgd_steps_low, row.phases_sgd_steps_high),
+        html.seconds(row.call_s, row.call_s_low, row.call_s_high),
         html.numbers(row.call_sgd_steps, row.call_sgd_steps_low, row.call_sgd_steps_high),
         html.memory(row.peak_memory_bytes),
         html.percent(row.operations_share),
         html.percent(row.bytes_share),
-        *html.texts(row.reason, row.operations_note),
+        *html.texts(row.reason, row.operations_note, row.call_note),
     ]

@@ -1,4 +1,4 @@
-"""Figure 3: time of the whole call against t, d, n, l and b, in seconds or in SGD steps."""
+"""Figure 3: time of prepare and steps against t, d, n, l and b, in seconds or in SGD steps."""
 
 import math
 from collections.abc import Sequence
@@ -19,9 +19,9 @@ from reports.text.formatting import listed, number, seconds
 
 VIEWS = {
     "seconds": ("median_s", "ci_low_s", "ci_high_s"),
-    "sgd_steps": ("call_sgd_steps", "call_sgd_steps_low", "call_sgd_steps_high"),
+    "sgd_steps": ("phases_sgd_steps", "phases_sgd_steps_low", "phases_sgd_steps_high"),
 }
-_Y_LABELS = {"seconds": "time of one call", "sgd_steps": "SGD steps in the time of one call"}
+_Y_LABELS = {"seconds": "prepare and steps", "sgd_steps": "prepare and steps, in SGD steps"}
 _MOST_TICKS = 8
 _CROSS: dict[str, Any] = {"marker": "x", "markeredgewidth": 1.6, "markersize": 5.5}
 _FAIL_ROW_HEIGHT = 0.075  # of the panel
@@ -190,7 +190,9 @@ def _x_ticks(axes: Axes, levels: list[int]) -> None:
 
 def describe(data: Panel) -> str:
     """The panel in words and numbers, for those who do not see it."""
-    unit = "Seconds of one call" if data.view == "seconds" else "One call in SGD steps"
+    unit = "Seconds of prepare and steps"
+    if data.view != "seconds":
+        unit = "Prepare and steps in SGD steps"
     curves = [_describe_curve(name, points, data.view) for name, points in data.points.items()]
     failed = [f"{f.variant} at {f.axis} = {f.level} ({f.status})" for f in data.failures]
     sentences = [f"{unit} against {data.axis}, {MEANINGS[data.axis]}.", *curves]

@@ -1,4 +1,4 @@
-"""The section with Figure 3: a row of panels in each of two units, once per setting."""
+"""The section with Figure 3, panels in each of two units, once per setting, and the costs."""
 
 from typing import NamedTuple
 
@@ -8,6 +8,7 @@ from markupsafe import Markup
 from reports.run.run import SGD
 from reports.run.setting import Setting, settings
 from reports.runtime import figures
+from reports.runtime.costs import cost_remarks, cost_table
 from reports.sections.section import TEMPLATES, Fill, Section, Shown
 from reports.tables.analysis import Analysis
 from reports.tables.columns import frame
@@ -37,7 +38,7 @@ class Figure(NamedTuple):
 
 
 class Panels(Section):
-    """Time of a call against t, d, n, l and b."""
+    """Time of prepare and steps against t, d, n, l and b, and what a whole call costs."""
 
     name, title, order, measured = "runtime", "Runtime", 10, True
 
@@ -46,13 +47,15 @@ class Panels(Section):
         return {"runtime": frame(found.cells, CellRow), "samples": samples(found.run.cells)}
 
     def render(self, shown: Shown, fill: Fill) -> Markup:
-        """The panels of every setting."""
+        """The panels of every setting, and one table."""
         found = shown.analysis
         chosen = _styles(shown)
         return fill(
             TEMPLATES / "runtime.html.j2",
             base=formatting.point(found.base),
             figures=[_figure(found, setting, chosen) for setting in settings(found.cells)],
+            costs=cost_table(found.cells, found.base),
+            cost_remarks=cost_remarks(found.cells),
         )
 
 

@@ -43,7 +43,7 @@ def ratio_table(rows: Sequence[RatioRow], base: dict[str, int]) -> Table:
     shown = [row for row in rows if is_at(row, base, but="d")]
     several = len({setting_of(row) for row in shown}) > 1
     text = ["setting", "variant"] if several else ["variant"]
-    numeric = ["d", "step", "call", "operations of a call", "operations, ratio"]
+    numeric = ["d", "step", "prepare and steps", "operations", "operations, ratio"]
     cells = [
         [
             *([html.words(", ".join(setting_of(row)))] if several else []),

@@ -51,13 +51,13 @@ def scaling_tables(growth: Sequence[Grown]) -> list[Table]:
         if SGD_PHASE not in phases or MEMORY in phases
     ]
     known = any(cell.text != DASH for _, cells in of_parts for cell in cells)
-    of_call = [[*name, *_total_cells(phases)] for name, phases in named]
+    of_both = [[*name, *_total_cells(phases)] for name, phases in named]
     of_phases = [[*name, *cells] for name, cells in of_parts] if known else []
     return [
         Table(
-            "How the time of a call grows along each axis that was swept", whole, of_call
+            "How the time of prepare and steps grows along each axis that was swept", whole, of_both
         ).without_empty(),
-        Table("How its phases and its memory grow", parts, of_phases).without_empty(),
+        Table("How each phase and the memory grow", parts, of_phases).without_empty(),
     ]
 
 

@@ -1,5 +1,6 @@
 """The section on what the paper's schedule of teleports costs beside its training."""
 
+import math
 from typing import NamedTuple
 
 from markupsafe import Markup
@@ -51,28 +52,47 @@ def _costs(table: CostTable) -> Costs:
 
 def _table(table: CostTable) -> Table:
     """A row per variant: what the schedule takes."""
-    numeric = ["prepare, per batch", "teleport step", "all teleports", "all SGD steps", "share"]
+    numeric = ["prepare, per batch", "teleport step", "whole call"]
+    numeric += ["all teleports", "all SGD steps", "share"]
     rows = [
         [
             html.words(cost.variant),
             html.seconds(cost.prepare_s),
             html.seconds(cost.step_s),
+            html.seconds(cost.call_s),
             html.seconds(cost.teleport_s),
             html.seconds(cost.training_s),
             html.percent(cost.share.value, cost.share.low, cost.share.high),
         ]
         for cost in table.costs
     ]
-    return Table(
-        "Time of the teleports and of the training", html.columns(["variant"], numeric), rows
-    )
+    columns = html.columns(["variant"], numeric)
+    return Table("Time of the teleports and of the training", columns, rows).without_empty()
 
 
 def _remarks(table: CostTable) -> list[str]:
-    timed, counted = table.point["t"], table.schedule.t
-    in_calls = f"A step was timed in calls of {timed} steps and counted {counted} times."
     not_run = (
         "No training was run: the schedule is that of the paper, over the training samples that "
         "the data set had in this run."
     )
-    return [not_run] if timed == counted else [in_calls, not_run]
+    return [_priced(table), *_longer(table), not_run]
+
+
+def _priced(table: CostTable) -> str:
+    """What a teleport is taken to cost."""
+    without = [cost.variant for cost in table.costs if not math.isfinite(cost.call_s)]
+    if not without:
+        return "A teleport is a whole call, with the checks around prepare and steps."
+    alone = "prepare and steps alone, without the checks of a whole call, which was not timed"
+    if len(without) == len(table.costs):
+        return f"A teleport is {alone}."
+    return f"A teleport is a whole call; with {formatting.listed(without)} it is {alone}."
+
+
+def _longer(table: CostTable) -> list[str]:
+    """Where the teleports of the schedule have other steps than those that were timed."""
+    timed, counted = table.point["t"], table.schedule.t
+    if timed == counted:
+        return []
+    change = f"{abs(counted - timed)} {'more' if counted > timed else 'fewer'}"
+    return [f"It was timed with {timed} steps and counted with {change}, of a teleport step each."]

@@ -64,7 +64,7 @@ def _flagged(rows: Sequence[CellRow]) -> str:
 
 
 def _at_base(rows: Sequence[CellRow], base: dict[str, int]) -> list[str]:
-    """Time of a call and cost of a step at the base point, the first variant of each method."""
+    """Times and costs in SGD steps at the base point, the first variant of each method."""
     chosen = [row for row in rows if row.status == "ok" and row.method != SGD and is_at(row, base)]
     places = settings(chosen)
     own = {place: [row for row in chosen if setting_of(row) == place] for place in places}
@@ -81,14 +81,16 @@ def _base_sentence(
         for _, row in sorted(first.items())
     ]
     where = f" ({', '.join(setting)})" if len(places) > 1 else ""
-    return f"At the base point {point(base)}{where} a call takes {listed(times)}."
+    return f"At the base point {point(base)}{where} prepare and steps take {listed(times)}."
 
 
 def _steps(row: CellRow) -> str:
     if not math.isfinite(row.sgd_steps):
         return ""
     ratio = interval(row.sgd_steps, row.sgd_steps_low, row.sgd_steps_high)
-    return f" (a teleport step costs {ratio} SGD steps)"
+    whole = interval(row.call_sgd_steps, row.call_sgd_steps_low, row.call_sgd_steps_high)
+    call = f", a whole call with its checks {whole}" if math.isfinite(row.call_sgd_steps) else ""
+    return f" (a teleport step costs {ratio} SGD steps{call})"
 
 
 def _drift(preservation: Sequence[PreservationRecord]) -> list[str]:

@@ -27,7 +27,7 @@ class CellTimes(NamedTuple):
     step: Estimate
     sgd: Estimate
     sgd_steps: Estimate
-    total_sgd_steps: Estimate
+    phases_sgd_steps: Estimate
 
 
 def cell_times(

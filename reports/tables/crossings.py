@@ -45,7 +45,7 @@ class Crossed(NamedTuple):
     """Where a variant and the reference change places along an axis.
 
     Attributes:
-        measure: what is compared: a whole "call", or of ``sgd`` a "step".
+        measure: what is compared: "call", both phases of all batches, or of ``sgd`` a "step".
         levels: those at which both have a time.
     """
 

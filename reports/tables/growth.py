@@ -1,4 +1,4 @@
-"""How the time and the memory of a call grow along each axis of the sweep."""
+"""How the time of both phases and their memory grow along each axis of the sweep."""
 
 from collections.abc import Iterable, Sequence
 from itertools import groupby
@@ -18,13 +18,13 @@ from reports.tables.columns import Row, row_of
 from reports.tables.runtime import CellRow
 from reports.tables.wall_columns import wall_columns
 
-# Of a whole call of b batches.
+# Of b batches.
 PHASES = ("prepare", "steps", "total")
 # Of the SGD reference: a single step.
 SGD_PHASE = "sgd step"
 # Phase -> the column of its seconds.
 _COLUMNS = {"prepare": "prepare", "steps": "steps", "total": "total", SGD_PHASE: "step"}
-# Peak bytes of a call.
+# Peak bytes of both phases.
 MEMORY = "memory"
 # What does not depend on an axis by the way it is counted.
 _INDEPENDENT = (("t", "prepare"), ("t", SGD_PHASE), ("b", SGD_PHASE))

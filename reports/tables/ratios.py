@@ -20,8 +20,9 @@ _UNKNOWN = Estimate(float("nan"), float("nan"), float("nan"), 0)
 class RatioRow(Row, frozen=True):
     """A cell that was sampled in turn with the reference, in ``ratios.csv``.
 
-    ``step_ratio`` is the time of one step over the reference's, ``call_ratio`` that of a whole
-    call; both are medians over rounds with 95 % intervals. Of ``sgd`` only steps compare.
+    ``step_ratio`` is the time of one step over the reference's, ``call_ratio`` that of both phases
+    of all batches, without the checks of a whole call; both are medians over rounds with 95 %
+    intervals. Of ``sgd`` only steps compare.
     """
 
     cell_id: str

@@ -1,4 +1,4 @@
-"""How near a call comes to what the machine can do: its rates beside those measured in the run."""
+"""How near a cell comes to what the machine can do: its rates beside those of the run."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -7,7 +7,7 @@ from bench.storage.records import CellRecord, ProfileRecord
 from reports.run.run import as_float
 from reports.text import formatting
 
-# Column -> what a call is counted to do, and the rate of the machine that it is held against.
+# Column -> what prepare and steps are counted to do, and the rate of the machine beside it.
 SHARES = {
     "operations_share": ("operations", "matmul_flop_per_s"),
     "bytes_share": ("bytes", "copy_bytes_per_s"),
@@ -30,7 +30,7 @@ def roof_of(environment: dict[str, Any] | None) -> Roof:
 
 
 def share(roof: Roof, cell: CellRecord | ProfileRecord, column: str, seconds: float) -> float:
-    """``column`` of a call of ``seconds`` as a share of what the machine can do; NaN if unknown."""
+    """``column`` of phases of ``seconds`` as a share of what the machine can do; NaN if unknown."""
     what, rate = SHARES[column]
     measured_here = (cell.device, cell.dtype) == (roof.device, roof.dtype)
     if not (measured_here and seconds > 0 and roof.rates[rate] > 0):

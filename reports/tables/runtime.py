@@ -1,8 +1,9 @@
 """The tables of the timed cells: one row per cell, one row per sample.
 
-What is counted where: ``median_s`` is the wall time of the whole call (b batches), ``prepare_s`` is
-per batch, ``step_s`` per teleport step, ``sgd_s`` per SGD step. Where a device has a second clock,
-its samples are in ``samples.csv``; the times here are wall times between two synchronisations.
+What is counted where: ``median_s`` is the wall time of both phases of b batches, ``prepare_s`` is
+per batch, ``step_s`` per teleport step, ``sgd_s`` per SGD step, ``call_s`` per whole call of
+``teleport``, one batch with all checks. Where a device has a second clock, its samples are in
+``samples.csv``; the times here are wall times between two synchronisations.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +15,7 @@ import pandas as pd
 from bench.statistics.medians import LEVEL, Estimate, median_interval, paired_ratio
 from bench.storage.records import CellRecord, Sample
 from reports.run.run import SGD, as_float
+from reports.tables.calls import call_seconds, call_steps, calls_of
 from reports.tables.cell_times import CellTimes, cell_times
 from reports.tables.columns import AtPoint, Row, from_columns, row_of
 from reports.tables.roofline import Roof, share
@@ -25,8 +27,10 @@ Seconds = Callable[[Sample], float]
 class CellRow(AtPoint, frozen=True):
     """A cell in ``runtime.csv``; the numbers of one that is not ok are unknown.
 
-    ``operations_share`` and ``bytes_share`` are what a call achieves of the rates of the machine: a
-    large square product and a large copy. Above 1 the data stayed in a cache.
+    ``phases_sgd_steps`` are both phases over an SGD step of the same round, ``call_sgd_steps`` a
+    whole call over the one beside it. ``operations_share`` and ``bytes_share`` are what the phases
+    achieve of the rates of the machine: a large square product and a large copy. Above 1 the data
+    stayed in a cache.
     """
 
     status: str
@@ -43,12 +47,20 @@ class CellRow(AtPoint, frozen=True):
     peak_memory_bytes: int | None
     operations: int | None
     bytes: int | None
+    call_s: float
+    call_sgd_steps: float
     # Ours, beyond the contract.
     sgd_steps_low: float
     sgd_steps_high: float
-    call_sgd_steps: float
+    phases_sgd_steps: float
+    phases_sgd_steps_low: float
+    phases_sgd_steps_high: float
+    calls: int
+    call_s_low: float
+    call_s_high: float
     call_sgd_steps_low: float
     call_sgd_steps_high: float
+    call_note: str
     guarantee: str
     flags: str
     block_id: str
@@ -114,7 +126,7 @@ def prepare(sample: Sample) -> float:
 
 
 def all_steps(sample: Sample) -> float:
-    """Seconds of the steps of a call."""
+    """Seconds of all steps of all batches."""
     return as_float(sample.steps_s)
 
 
@@ -168,7 +180,10 @@ def _cell_row(cell: CellRecord, times: CellTimes, roof: Roof) -> CellRow:
         step_s=times.step.value,
         sgd_s=times.sgd.value,
         **estimated("sgd_steps", times.sgd_steps),
-        **estimated("call_sgd_steps", times.total_sgd_steps),
+        **estimated("phases_sgd_steps", times.phases_sgd_steps),
+        calls=len(calls_of(cell)),
+        **estimated("call_s", call_seconds(cell)),
+        **estimated("call_sgd_steps", call_steps(cell)),
         guarantee=cell.guarantee or "",
         flags=";".join(cell.flags),
         stop_reason=(cell.stop.reason if cell.stop else None) or "",

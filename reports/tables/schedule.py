@@ -1,4 +1,7 @@
-"""What a schedule of teleports costs beside the SGD training it belongs to."""
+"""What a schedule of teleports costs beside the SGD training it belongs to.
+
+A teleport costs what its user pays, a whole call; where none was timed, prepare and steps alone.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,6 +12,7 @@ from bench.statistics.medians import Estimate
 from bench.storage.records import CellRecord, Sample
 from reports.run.run import SGD
 from reports.run.setting import Setting, is_at, setting_of, settings
+from reports.tables.calls import call_seconds, call_steps
 from reports.tables.runtime import (
     interval_level,
     paired,
@@ -45,12 +49,14 @@ class Schedule:
 class Cost(NamedTuple):
     """What the schedule takes with one variant; times in seconds.
 
-    ``share`` is teleport time over SGD time, the median over rounds with its interval.
+    ``call_s`` is NaN where no whole call was timed. ``share`` is teleport time over SGD time, the
+    median over pairs with its interval.
     """
 
     variant: str
     prepare_s: float
     step_s: float
+    call_s: float
     teleport_s: float
     training_s: float
     share: Estimate
@@ -108,19 +114,28 @@ def _table(
 
 def _cost(cell: CellRecord, sgd: CellRecord | None, schedule: Schedule, batches: int) -> Cost:
     step = per_step(cell)
-
-    def teleport_s(sample: Sample) -> float:
-        return schedule.teleports * (prepare(sample) / batches + schedule.t * step(sample))
-
     wall = wall_samples(cell)
+    step_s = summary([step(s) for s in wall]).value
     sgd_step = summary([per_step(sgd)(s) for s in wall_samples(sgd)] if sgd else []).value
-    ratio = paired(cell, step_by_round(sgd), teleport_s, interval_level(cell))
-    whole = schedule.sgd_steps
+    call_s = call_seconds(cell).value
+    # A call was timed with the t of its cell.
+    more_s = (schedule.t - (cell.t or schedule.t)) * step_s
+
+    def phases_s(sample: Sample) -> float:
+        return prepare(sample) / batches + schedule.t * step(sample)
+
+    if call_s + more_s > 0:
+        one, ratio = call_s + more_s, call_steps(cell, more_s)
+    else:
+        one = summary([phases_s(s) for s in wall]).value
+        ratio = paired(cell, step_by_round(sgd), phases_s, interval_level(cell))
+    scale = schedule.teleports / schedule.sgd_steps
     return Cost(
         cell.variant,
         summary([prepare(s) for s in wall]).value / batches,
-        summary([step(s) for s in wall]).value,
-        summary([teleport_s(s) for s in wall]).value,
-        whole * sgd_step,
-        Estimate(ratio.value / whole, ratio.low / whole, ratio.high / whole, ratio.count),
+        step_s,
+        call_s,
+        schedule.teleports * one,
+        schedule.sgd_steps * sgd_step,
+        Estimate(ratio.value * scale, ratio.low * scale, ratio.high * scale, ratio.count),
     )

@@ -4,6 +4,7 @@ import copy
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 
@@ -35,6 +36,12 @@ def copied(value: Any) -> Any:
     memo = {key: one for key, (one, holds) in visited.items() if not holds}
     memo.update({id(tensor): _copy(tensor) for tensor in {id(t): t for t in found}.values()})
     return copy.deepcopy(value, memo)
+
+
+def usable(value: Any) -> Any:
+    """The same; a copy where it holds what was made under ``torch.inference_mode()``."""
+    left_over = any(tensor.is_inference() for tensor in tensors_of(value))
+    return copied(value) if left_over and not torch.is_inference_mode_enabled() else value
 
 
 def _copy(tensor: Tensor) -> Tensor:

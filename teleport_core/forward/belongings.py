@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from teleport_core.forward.substitution import Slots, slots_of
+from teleport_core.problem import Problem
 
 # Whole numbers of as many bytes, of which each bit counts: 0.0 is equal to -0.0.
 _WHOLE = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
@@ -42,9 +43,18 @@ class Belongings:
         for parameter, _ in self._gradients:
             parameter.grad = None
 
-    def forget_unwritten(self) -> None:
-        """Keep, from now on, only those parameters that the forward pass has been seen to write."""
-        self._parameters = [kept for kept in self._parameters if _changed(kept)]
+    def give_unwritten(self, problem: Problem) -> None:
+        """Keep, from now on, only parameters that the forward pass has been seen to write.
+
+        The copies of the others are left to the problem.
+        """
+        names = {id(parameter): name for name, parameter in problem.parameters().items()}
+        written = [_changed(kept) for kept in self._parameters]
+        for kept, is_written in zip(self._parameters, written, strict=True):
+            if not is_written and kept.places is kept.alias and id(kept.tensor) in names:
+                problem.copies[names[id(kept.tensor)]] = kept.values
+        pairs = zip(self._parameters, written, strict=True)
+        self._parameters = [kept for kept, is_written in pairs if is_written]
 
     def put_back(self) -> None:
         """Put everything back but the values of parameters, bit for bit."""

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
+from teleport_core.problem import Problem
+
 
 class _Source(NamedTuple):
     """A generator: what it is called, whose it is, how its state is read and written."""
@@ -48,6 +50,12 @@ class Generators:
         """Have every generator draw again what it drew since."""
         for source, state in zip(self._sources, self._before, strict=True):
             source.write(state)
+
+
+def generators_of(problem: Problem) -> Generators:
+    """What the model and the loss may draw from, as it is now."""
+    tensors = [*problem.tensors(), *problem.parameters().values()]
+    return Generators(problem.modules(), {tensor.device for tensor in tensors})
 
 
 def _of_torch(devices: Iterable[torch.device]) -> Iterator[_Source]:

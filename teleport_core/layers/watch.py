@@ -15,7 +15,8 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from teleport_core.errors import ModelError
+from teleport_core.errors import UNSEEN_USE, ModelError
+from teleport_core.forward.hooks import HookReadings
 from teleport_core.layers.differentiable_twice import twice_differentiable
 from teleport_core.layers.operator import Operator, is_weight, use
 from teleport_core.layers.registry import ONCE_DIFFERENTIABLE, Adapter, adapter_of
@@ -41,7 +42,7 @@ _VIEWS = {
 
 
 # What comes of them depends on the values of a parameter, and no graph shows it.
-_READS = {
+READS = {
     torch.allclose, torch.equal, torch.is_nonzero,
     Tensor.allclose, Tensor.equal, Tensor.is_nonzero,
     Tensor.item, Tensor.numpy, Tensor.tolist,
@@ -87,6 +88,7 @@ class _Watch(TorchFunctionMode):
         # A view is kept as long as its id is.
         self._tracked = {id(leaf): (leaf, name) for name, leaf in leaves.items()}
         self._inside: set[Any] = set()
+        self.readings = HookReadings(self._others)
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         given = dict(kwargs or {})
@@ -126,7 +128,9 @@ class _Watch(TorchFunctionMode):
 
     def _note(self, func: Callable[..., Any], result: Any, names: set[str]) -> None:
         """Reading a shape or taking a view is no use; reading values or making a tensor is."""
-        if func in _READS or result is None:  # an assignment answers with None
+        if func in READS:
+            self.readings.note(func, names)
+        elif result is None:  # an assignment
             self._others(func, names)
         for made in tree_leaves(result):
             if not isinstance(made, Tensor) or id(made) in self._tracked:
@@ -134,8 +138,10 @@ class _Watch(TorchFunctionMode):
             leaf = self.seen.leaves[next(iter(names))]
             if func in _VIEWS and len(names) == 1 and made._base is leaf:
                 self._tracked[id(made)] = (made, next(iter(names)))
-            else:
+            elif made.requires_grad:
                 self._others(func, names)
+            else:
+                self.readings.note(func, names)
 
     def _others(self, func: Callable[..., Any], names: set[str]) -> None:
         self._hold_all(names, getattr(func, "__name__", str(func)))
@@ -224,8 +230,15 @@ def watch(problem: Problem) -> Seen:
         along=first.detach().new_zeros(()).requires_grad_(True),
     )
     mode = _Watch(leaves, tape)
-    with twice_differentiable(), mode, torch.enable_grad():
-        output = problem.output(leaves)
+    hooks = mode.readings.of(problem.model)
+    try:
+        with twice_differentiable(), hooks, mode, torch.enable_grad():
+            output = problem.output(leaves)
+    except RuntimeError as error:
+        if "appears to not have been used in the graph" not in str(error):
+            raise
+        # A gradient by a parameter, taken on the way: the uses are functions of our own.
+        raise ModelError(f"expected to see every use of every weight; {UNSEEN_USE}") from error
     for one in mode.seen.uses:
         if one.x._version != one.version:
             raise ModelError(

@@ -1,7 +1,8 @@
 """What a way of computing steps looks like to the method: asked, it prepares a batch and climbs.
 
 An engine is a module with a function ``prepare``. The method asks one after the other, and the
-first that applies answers with what it found out about the batch; that is what climbs.
+first that applies answers with what it found out about the batch; that is what climbs. The others
+say why they do not.
 """
 
 from abc import ABC, abstractmethod
@@ -11,6 +12,7 @@ from math import inf
 from typing import NamedTuple, Protocol
 
 from teleport_core.ascent import Ascent
+from teleport_core.interface import Engine as Ran
 from teleport_core.interface import State
 from teleport_core.nullspace.cap.overshoot import stop_at_cap
 from teleport_core.problem import Problem
@@ -39,6 +41,13 @@ class Climb(NamedTuple):
     limit: int = 4096
 
 
+@dataclass(frozen=True)
+class Declined:
+    """An engine does not apply."""
+
+    why: str
+
+
 @dataclass
 class EngineState(State, ABC):
     """What an engine found out about one batch, and how it climbs there.
@@ -46,10 +55,12 @@ class EngineState(State, ABC):
     Attributes:
         layers: of the model; empty where no weight can move.
         held: parameters that count in the gradient and stay -> why.
+        engine: which it is, and why it applies.
     """
 
     layers: Sequence[object]
     held: dict[str, str] = field(default_factory=dict, kw_only=True)
+    engine: Ran = field(default=Ran("", ""), kw_only=True)
 
     @abstractmethod
     def freedoms(self) -> Iterator[tuple[str, bool, int]]:
@@ -79,8 +90,8 @@ class EngineState(State, ABC):
 class Engine(Protocol):
     """One way of computing steps."""
 
-    def prepare(self, problem: Problem, climb: Climb) -> EngineState | None:
-        """Do what is done once per batch; None where the engine does not apply.
+    def prepare(self, problem: Problem, climb: Climb) -> EngineState | Declined:
+        """Do what is done once per batch, or say why the engine does not apply.
 
         Asking and preparing are one, as both read the model.
         """

@@ -107,7 +107,14 @@ class NullSpaceTeleporter(Teleporter):
         """
         climb = self._climb()
         prepared = (engine.prepare(problem, climb) for engine in _ORDER)
-        state = next(state for state in prepared if state is not None)
+        why = ""
+        for found in prepared:
+            if isinstance(found, EngineState):
+                state = found
+                break
+            why = found.why
+        if not state.engine.why:
+            state.engine = state.engine._replace(why=why)
         if not state.layers:
             reasons = "; ".join(f"{name} is {why}" for name, why in [*state.held.items()][:_NAMED])
             more = len(state.held) - _NAMED
@@ -177,7 +184,8 @@ class NullSpaceTeleporter(Teleporter):
         loosest = min(ascent.taus, default=self.tau)
         exact = loosest == 1.0 and self.rule in ("numerical", "energy")
         guarantee = Guarantee.EXACT_ON_BATCH if exact else Guarantee.APPROXIMATE
-        return ascent.result(guarantee, _null_dims(state, exact=exact), state.held)
+        null_dims = _null_dims(state, exact=exact)
+        return ascent.result(guarantee, null_dims, state.held, state.engine)
 
 
 def _null_dims(state: EngineState, *, exact: bool) -> dict[str, list[int] | None]:

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 import torch
 
 from teleport_core.ascent import Ascent, Point, ascend
+from teleport_core.interface import Engine
 from teleport_core.layers import Layer, find_layers
 from teleport_core.layers.differentiable_twice import twice_differentiable
 from teleport_core.norms import squared_norm
-from teleport_core.nullspace.engine import Climb, EngineState
+from teleport_core.nullspace.engine import Climb, Declined, EngineState
 from teleport_core.objective import gradient_at, objective_gradient
 from teleport_core.phases import BACKWARD, BASIS, CAPTURE, PROJECTION, UPDATE
 from teleport_core.problem import Parameters, Problem
@@ -53,10 +54,13 @@ class TextbookState(EngineState):
         return {name: parameters[name] for name in moving_names(self.layers)}
 
 
-def prepare(problem: Problem, climb: Climb) -> TextbookState | None:
-    """Bases (Step 2 of the paper) of the inputs (Eq. 8); None where nobody asks for them."""
+def prepare(problem: Problem, climb: Climb) -> TextbookState | Declined:
+    """Bases (Step 2 of the paper) of the inputs (Eq. 8), where somebody asks for them."""
     if not climb.published and climb.rule == "numerical":
-        return None
+        return Declined("the exact null space was asked for")
+    why = "engine='textbook' was asked for"
+    if not climb.published:
+        why = f"the spaces of tau = {climb.tau:g} by rank_rule={climb.rule!r} are not exact"
     with CAPTURE:
         found = find_layers(problem)
     with BASIS:
@@ -65,7 +69,8 @@ def prepare(problem: Problem, climb: Climb) -> TextbookState | None:
             for layer in found.layers
         ]
     found.seen.drop_graph()
-    return TextbookState(found.layers, bases, found.seen.fused, held=found.held)
+    ran = Engine("textbook", why)
+    return TextbookState(found.layers, bases, found.seen.fused, held=found.held, engine=ran)
 
 
 def climbed(problem: Problem, state: TextbookState, climb: Climb) -> Ascent:

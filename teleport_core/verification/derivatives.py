@@ -48,10 +48,10 @@ def require_differentiable(problem: Problem, gradients: Iterable[Tensor]) -> Non
     Raises:
         ModelError: a function in their graph is marked ``once_differentiable``.
     """
-    if not any(node.name().endswith("Error") for node in _graph(gradients)):
+    if not any(node.name().endswith("Error") for node in graph(gradients)):
         return
     outputs = [x for x in tree_leaves(problem.output()) if isinstance(x, Tensor)]
-    functions = [getattr(node, "_forward_cls", None) for node in _graph(outputs)]
+    functions = [getattr(node, "_forward_cls", None) for node in graph(outputs)]
     marked = [f.__name__ for f in functions if f and hasattr(f.backward, "__wrapped__")]
     name = marked[-1] if marked else "one"
     raise ModelError(
@@ -76,8 +76,8 @@ def require_numbers(derivatives: Iterable[tuple[str, Tensor]], cure: str) -> Non
         )
 
 
-def _graph(ends: Iterable[Tensor]) -> Iterator[Any]:
-    """Every node of a graph, the last operations first."""
+def graph(ends: Iterable[Tensor]) -> Iterator[Any]:
+    """Every node behind some tensors, the last operations first."""
     found: set[Any] = set()
     left: list[Any] = [end.grad_fn for end in ends]
     while left:

@@ -1,11 +1,11 @@
 """||g||^2 of a loss without ever holding two gradients: what a look at a model may cost.
 
 ``torch.autograd.grad`` answers with all gradients at once, a second set of weights. Here each is
-let go as soon as its norm is taken.
+let go as soon as its norm is taken, but for a model so small that asking takes longer.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import Tensor
@@ -13,11 +13,15 @@ from torch import Tensor
 from teleport_core.norms import square_sum
 from teleport_core.torch_private import current_pass
 
+# Bytes.
+_SMALL = 2**22
+
 
 def gradient_norm_sq(loss: Tensor, leaves: Sequence[Tensor]) -> Tensor:
     """||dL/d(leaves)||^2 as a scalar tensor; leaves that the loss does not use count nothing."""
     norms = _Norms()
-    with _hooked(norms, loss, leaves):
+    small = sum(leaf.numel() * leaf.element_size() for leaf in leaves) < _SMALL
+    with nullcontext() if small else _hooked(norms, loss, leaves):
         left = torch.autograd.grad(loss, list(leaves), allow_unused=True)
     for place, gradient in enumerate(left):
         if place not in norms.taken and gradient is not None:

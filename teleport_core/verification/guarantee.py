@@ -45,6 +45,12 @@ def require_gradient(problem: Problem, seen: Look, grad_norm_sq: float) -> None:
     )
 
 
+def rounding(problem: Problem) -> float:
+    """How much outputs computed twice may differ, relative to their size."""
+    eps = _eps(problem)
+    return min(_ROUNDING_EPS * eps, math.sqrt(eps))
+
+
 def verified_guarantee(
     problem: Problem, state: State, before: Look, after: Look, guarantee: Guarantee
 ) -> Guarantee:
@@ -59,12 +65,14 @@ def verified_guarantee(
     # use is not seen, outputs change about as much as weights do. Half of the digits,
     # sqrt(eps) = 7e7 eps, lies between the two.
     exact = guarantee in (Guarantee.EXACT_EVERYWHERE, Guarantee.EXACT_ON_BATCH)
-    eps, root = _eps(problem), _eps(problem) ** 0.5
-    allowed = min(_ROUNDING_EPS * eps, root) + min(root * movement(problem, state), eps**0.25)
     change = output_change(before, after)
+    if not exact or not change > rounding(problem):
+        return guarantee
+    eps, root = _eps(problem), _eps(problem) ** 0.5
+    allowed = rounding(problem) + min(root * movement(problem, state), eps**0.25)
     # A hundred times a change of a few eps is no measure where eps is a hundredth.
     margin = min(100.0, eps**-0.25)
-    if not exact or not change > allowed or change <= margin * _unsure(problem, state, before):
+    if not change > allowed or change <= margin * _unsure(problem, state):
         return guarantee
     return Guarantee.APPROXIMATE
 
@@ -87,7 +95,7 @@ def warn_of_change(problem: Problem, change: float, moved: float, outcome: str) 
         f"nobody can see it, or {_dtype(problem)} cannot hold so long a step or features of such "
         "different size: try float64, and a smaller lr",
         TeleportWarning,
-        stacklevel=4,
+        stacklevel=5,
     )
 
 
@@ -101,11 +109,13 @@ def movement(problem: Problem, state: State) -> float:
     return max(moves)
 
 
-def _unsure(problem: Problem, state: State, before: Look) -> float:
+def _unsure(problem: Problem, state: State) -> float:
     """How much outputs change, relative to themselves, where the start changes by a few eps."""
-    # Much, where an output is a small difference of large numbers.
-    looks = _perturbed(problem, problem.detached() | state.before)
-    return max(output_change(before, each) for each in looks)
+    # Much, where an output is a small difference of large numbers. Where a weight is read past
+    # its place in the model, all of these passes see what it is now.
+    start = problem.detached() | state.before
+    before = look(problem, problem.leaves(start), gradient=False)
+    return max(output_change(before, each) for each in _perturbed(problem, start))
 
 
 def _perturbed(problem: Problem, parameters: Parameters) -> list[Look]:

@@ -1,20 +1,18 @@
 """Refuse, before anything is timed or moved, what a teleport would get wrong."""
 
 import math
-from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
 from teleport_core.errors import ModelError, ProblemError
-from teleport_core.forward.generators import Generators
-from teleport_core.problem import Problem
-from teleport_core.torch_private import tree_leaves
+from teleport_core.forward.generators import Generators, generators_of
+from teleport_core.problem import Parameters, Problem
+from teleport_core.verification.evaluation import evaluated, not_finite
 from teleport_core.verification.model_checks import check_model, check_surroundings
-from teleport_core.verification.randomness import generators_of, refuse_randomness
-from teleport_core.verification.reference import is_number
+from teleport_core.verification.randomness import refuse_randomness
+from teleport_core.verification.reference import Look, look
 
 # Two evaluations of a deterministic loss differ by reduction order at most.
 _REPEAT_TOLERANCE_EPS = 64
@@ -43,25 +41,67 @@ def check_without_running(problem: Problem) -> None:
     check_surroundings(problem)
 
 
+def first_look(problem: Problem, generators: Generators, *, gradient: bool) -> Look:
+    """Look at the model, and refuse what ``check_problem`` refuses.
+
+    One pass tells by the states of the generators alone that another gives the same; a model that
+    remembers its passes is left to ``require_repeatable``.
+    """
+    require_tensors(problem)
+
+    def evaluate(problem: Problem, parameters: Parameters | None) -> tuple[Any, Tensor]:
+        output, loss = evaluated(problem, parameters)
+        if generators.moved():
+            _refuse_draws(problem, generators, float(loss.detach()))
+        return output, loss
+
+    return look(problem, gradient=gradient, evaluate=evaluate)
+
+
 def check_by_running(problem: Problem, generators: Generators) -> float:
-    """The part of ``check_problem`` that runs model and loss; returns the loss."""
-    _check_inputs(problem)
+    """The part of ``check_problem`` that runs model and loss, twice; returns the loss."""
+    require_tensors(problem)
     with torch.no_grad():
-        first = _evaluate(problem)
-        # A pass that seeds, or draws once and keeps what it drew, ends where this one did.
-        between = generators.now()
-        second = _evaluate(problem)
-        refuse_randomness(problem, between)
-    eps = max(torch.finfo(p.dtype).eps for p in problem.parameters().values())
-    if abs(first - second) > _REPEAT_TOLERANCE_EPS * eps * max(abs(first), abs(second)):
-        raise ModelError(
-            f"expected a loss that depends on the parameters alone; two calls gave {first!r} and "
-            f"{second!r}: have the model forget what it saw before"
-        )
+        first = float(evaluated(problem)[1])
+        _refuse_draws(problem, generators, first)
     return first
 
 
-def _check_inputs(problem: Problem) -> None:
+def require_repeatable(problem: Problem, loss: float) -> None:
+    """Refuse a model or a loss that gives something else than ``loss`` when it is run again.
+
+    Raises:
+        ModelError: see there.
+    """
+    _require_same(problem, loss, float(evaluated(problem)[1].detach()))
+
+
+def same_loss(problem: Problem, one: float, other: float) -> bool:
+    """Whether two losses of one point differ by the order of sums at most; NaN is no loss."""
+    eps = max(torch.finfo(p.dtype).eps for p in problem.parameters().values())
+    return abs(one - other) <= _REPEAT_TOLERANCE_EPS * eps * max(abs(one), abs(other))
+
+
+def _refuse_draws(problem: Problem, generators: Generators, loss: float) -> None:
+    """Run once more, after a pass that gave ``loss``."""
+    # A pass that seeds, or draws once and keeps what it drew, ends where the first did.
+    between = generators.now()
+    again = float(evaluated(problem)[1].detach())
+    with torch.no_grad():
+        refuse_randomness(problem, between)
+    _require_same(problem, loss, again)
+
+
+def _require_same(problem: Problem, loss: float, again: float) -> None:
+    if not same_loss(problem, loss, again):
+        raise ModelError(
+            f"expected a loss that depends on the parameters alone; two calls gave {loss!r} and "
+            f"{again!r}: have the model forget what it saw before"
+        )
+
+
+def require_tensors(problem: Problem) -> None:
+    """Refuse inputs that hold nothing to compute with."""
     if not problem.tensors():
         raise ProblemError(
             f"expected inputs to hold at least one tensor; got {type(problem.inputs).__name__}"
@@ -75,109 +115,8 @@ def require_finite(problem: Problem, grad_norm_sq: float) -> None:
         ProblemError: see there.
     """
     # A gradient that the model itself makes infinite is a status of the result.
-    if not math.isfinite(grad_norm_sq) and _not_finite(problem):
+    if not math.isfinite(grad_norm_sq) and not_finite(problem):
         raise ProblemError(
             f"expected a finite gradient on the teleport batch; got ||g||^2 = {grad_norm_sq}"
-            f"{_not_finite(problem)}"
+            f"{not_finite(problem)}"
         )
-
-
-def _not_finite(problem: Problem) -> str:
-    """What to say of inputs that hold NaN or infinite values; "" where none do."""
-    for tensor in problem.tensors():
-        finite = torch.isfinite(_entries(tensor))
-        if is_number(tensor) and not finite.all():
-            bad = int((~finite).sum())
-            return (
-                f"; {bad} values in an input of shape {tuple(tensor.shape)} are NaN or infinite: "
-                "clean the batch"
-            )
-    return ""
-
-
-def _require_samples(output: Any) -> None:
-    numbers = [leaf for leaf in tree_leaves(output) if is_number(leaf)]
-    if numbers and not any(leaf.numel() for leaf in numbers):
-        raise ProblemError(
-            f"expected at least one sample; the model returns an empty output of shape "
-            f"{tuple(numbers[0].shape)}"
-        )
-
-
-def _entries(tensor: Tensor) -> Tensor:
-    """Those that are stored: all, but for a sparse or nested tensor."""
-    if tensor.is_nested and tensor.layout is torch.strided:
-        return torch.cat([each.flatten() for each in tensor.unbind()])
-    if tensor.is_nested or tensor.layout is not torch.strided:
-        return tensor.coalesce().values() if tensor.is_sparse else tensor.values()
-    return tensor
-
-
-def _evaluate(problem: Problem) -> float:
-    try:
-        output = problem.output()
-    except Exception as error:
-        raise ProblemError(
-            f"expected inputs that the model accepts; on inputs of shape {_shapes(problem)} it "
-            f"raised {type(error).__name__}: {error}{_one_argument(problem.inputs)}"
-        ) from error
-    _require_samples(output)
-    _check_labels(problem, output)
-    try:
-        loss = problem.loss_of(output)
-    except Exception as error:
-        raise ProblemError(
-            f"expected loss_fn(model_output, targets) to accept an output of shape "
-            f"{_shape(output)} and targets of shape {_shape(problem.targets)}; it raised "
-            f"{type(error).__name__}: {error}"
-        ) from error
-    if not isinstance(loss, Tensor):
-        raise ProblemError(
-            f"expected loss_fn to return a scalar tensor; got {type(loss).__name__}: leave out "
-            ".item(), so that it has a gradient"
-        )
-    if loss.numel() != 1 or not loss.is_floating_point():
-        raise ProblemError(
-            f"expected loss_fn to return a scalar tensor; got {_shape(loss)}: reduce it, for "
-            "example with .mean()"
-        )
-    value = float(loss)
-    if not math.isfinite(value):
-        raise ProblemError(
-            f"expected a finite loss on the teleport batch; got {value}{_not_finite(problem)}"
-        )
-    return value
-
-
-def _one_argument(inputs: Any) -> str:
-    if not isinstance(inputs, (list, tuple)) or type(inputs) is tuple:
-        return ""
-    return f"; a {type(inputs).__name__} is one argument: write tuple(inputs) for several"
-
-
-def _check_labels(problem: Problem, output: Any) -> None:
-    """Name a label out of range; on CUDA it would poison the context instead of raising."""
-    targets, loss_fn = problem.targets, problem.loss_fn
-    known = loss_fn is F.cross_entropy or isinstance(loss_fn, nn.CrossEntropyLoss)
-    if not known or not isinstance(output, Tensor) or not isinstance(targets, Tensor):
-        return
-    if targets.is_floating_point() or output.dim() < 2:
-        return
-    ignored = loss_fn.ignore_index if isinstance(loss_fn, nn.CrossEntropyLoss) else -100
-    labels = targets[targets != ignored]
-    classes = output.shape[1]
-    if labels.numel() and (int(labels.min()) < 0 or int(labels.max()) >= classes):
-        raise ProblemError(
-            f"expected labels from 0 to {classes - 1}; got labels from {int(labels.min())} to "
-            f"{int(labels.max())}"
-        )
-
-
-def _shapes(problem: Problem) -> str:
-    if isinstance(problem.inputs, Mapping):
-        return str({name: _shape(value) for name, value in problem.inputs.items()})
-    return ", ".join(str(tuple(t.shape)) for t in problem.tensors())
-
-
-def _shape(value: Any) -> str:
-    return str(tuple(value.shape)) if isinstance(value, Tensor) else type(value).__name__

@@ -14,12 +14,6 @@ from teleport_core.torch_private import TorchDispatchMode, tree_leaves
 _FAR_OFF = 1e4
 
 
-def generators_of(problem: Problem) -> Generators:
-    """What the model and the loss may draw from, as it is now."""
-    tensors = [*problem.tensors(), *problem.parameters().values()]
-    return Generators(problem.modules(), {tensor.device for tensor in tensors})
-
-
 def refuse_randomness(problem: Problem, generators: Generators) -> None:
     """Refuse a model or loss that has drawn, unless what it drew from torch reaches nothing.
 

@@ -1,7 +1,8 @@
 """The model as it is, by a real forward and backward pass: loss, ||g||^2 and outputs."""
 
 import math
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,9 +14,15 @@ from teleport_core.verification.derivatives import derivatives_needed
 from teleport_core.verification.gradient_norm import gradient_norm_sq
 from teleport_core.verification.written_gradients import gradients_left_alone
 
+Evaluate = Callable[[Problem, Parameters | None], tuple[Any, Tensor]]
+"""Runs model and loss with their graph: output and loss."""
+
 
 class Look(NamedTuple):
-    """The loss, ||g||^2 and the outputs, each [samples, ...], at the model's present parameters."""
+    """The loss, ||g||^2 and the outputs, each [samples, ...], at the model's present parameters.
+
+    NaN, and no outputs, where nobody looked.
+    """
 
     loss: float
     grad_norm_sq: float
@@ -27,8 +34,22 @@ class Look(NamedTuple):
         return math.isfinite(self.loss) and math.isfinite(self.grad_norm_sq)
 
 
-def look(problem: Problem, parameters: Parameters | None = None) -> Look:
+def evaluate(problem: Problem, parameters: Parameters | None = None) -> tuple[Any, Tensor]:
+    """Output and loss."""
+    output = problem.output(parameters)
+    return output, problem.loss_of(output)
+
+
+def look(
+    problem: Problem,
+    parameters: Parameters | None = None,
+    *,
+    gradient: bool = True,
+    evaluate: Evaluate = evaluate,
+) -> Look:
     """Run the model at ``parameters``, by default on its own, which the loss may read as well.
+
+    Without ``gradient`` there is no backward pass, and ||g||^2 is NaN.
 
     Raises:
         ProblemError: the loss has no gradient.
@@ -37,21 +58,24 @@ def look(problem: Problem, parameters: Parameters | None = None) -> Look:
     if parameters is None and any(p._backward_hooks for p in problem.parameters().values()):
         # A hook changes what arrives, not what the gradient is.
         parameters = problem.leaves(problem.detached())
+    with torch.enable_grad():  # also for outputs alone: modules take other ways without
+        output, loss = evaluate(problem, parameters)
+        outputs = [leaf.detach().clone() for leaf in tree_leaves(output) if is_number(leaf)]
+        norm_sq = _grad_norm_sq(problem, parameters, loss) if gradient else math.nan
+    loss = loss.detach()
+    return Look(float(loss), norm_sq, outputs or [loss.clone()])
+
+
+def _grad_norm_sq(problem: Problem, parameters: Parameters | None, loss: Tensor) -> float:
+    if not loss.requires_grad:
+        raise ProblemError(
+            "expected a loss that depends on the parameters; it has no gradient: leave out "
+            ".detach() and torch.no_grad() in the model and in loss_fn"
+        )
     values: Parameters = dict(problem.parameters()) if parameters is None else parameters
     wanted = [values[name] for name in problem.counted()]
-    with torch.enable_grad():
-        output = problem.output(parameters)
-        outputs = [leaf.detach().clone() for leaf in tree_leaves(output) if is_number(leaf)]
-        loss = problem.loss_of(output)
-        outputs = outputs or [loss.detach().clone()]
-        if not loss.requires_grad:
-            raise ProblemError(
-                "expected a loss that depends on the parameters; it has no gradient: leave out "
-                ".detach() and torch.no_grad() in the model and in loss_fn"
-            )
-        with gradients_left_alone(problem), derivatives_needed(problem):
-            norm_sq = gradient_norm_sq(loss, wanted)
-    return Look(float(loss.detach()), float(norm_sq), outputs)
+    with gradients_left_alone(problem), derivatives_needed(problem):
+        return float(gradient_norm_sq(loss, wanted))
 
 
 def output_change(before: Look, after: Look) -> float:

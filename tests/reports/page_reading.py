@@ -43,5 +43,6 @@ def svg(attrs):
 
 def runtime_panels(page, view):
     """Attributes of the images of one view of Figure 3."""
-    unit = {"seconds": "Seconds of one call against", "sgd_steps": "One call in SGD steps against"}
+    unit = {"seconds": "Seconds of prepare and steps against"}
+    unit["sgd_steps"] = "Prepare and steps in SGD steps against"
     return [image for image in page.all("img", "panel") if image["alt"].startswith(unit[view])]

@@ -71,7 +71,7 @@ def test_times_are_those_of_each_cell(seed):
         assert same(found.prepare, runtime.summary([*map(runtime.prepare, wall)]))
         assert same(found.step, runtime.summary([*map(step, wall)]))
         assert same(found.sgd, runtime.summary([*under.values()] if wall else []))
-        assert same(found.total_sgd_steps, of_total)
+        assert same(found.phases_sgd_steps, of_total)
         assert same(found.sgd_steps, runtime.paired(cell, under, step, level))
 
 

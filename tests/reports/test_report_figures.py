@@ -177,7 +177,7 @@ def test_a_drawing_does_not_depend_on_the_users_settings(views):
 
 
 def test_axes_have_names_and_units(page):
-    for view, label in (("seconds", "time of one call"), ("sgd_steps", "SGD steps in the time")):
+    for view, label in (("seconds", "prepare and steps"), ("sgd_steps", "steps, in SGD steps")):
         for image in runtime_panels(page, view):
             assert label in svg(image)
     d_panel = svg(runtime_panels(page, "seconds")[1])

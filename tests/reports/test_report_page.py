@@ -51,7 +51,7 @@ def test_the_summary_has_the_numbers_of_the_base_point(page, read):
     ours = base[base.variant == "nullspace"].iloc[0]
     words = page.words.replace("\u00a0", " ")
     assert "82 of 84 cells have a time; the others: 1 invalid and 1 oom" in words
-    assert f"a call takes {1000 * ours.median_s:.1f} ms [" in words
+    assert f"prepare and steps take {1000 * ours.median_s:.1f} ms [" in words
     assert f"a teleport step costs {ours.sgd_steps:.2f} [" in words
     single, double = "3.0 \N{MULTIPLICATION SIGN} 10⁻⁷", "3.0 \N{MULTIPLICATION SIGN} 10⁻¹⁰"
     assert f"by at most {single} of its value ({double} when evaluated in float64)" in words
@@ -199,9 +199,9 @@ def test_an_empty_journal_gives_a_page(report_of):
 def test_growth_of_the_phases_is_shown_where_it_is_known(page, report_of):
     _, two_levels = report_of([cell for cell in synthetic.cells() if cell["d"] in (32, 64)])
 
-    assert "How its phases and its memory grow" in page.words
-    assert "How the time of a call grows" in two_levels.words
-    assert "How its phases and its memory grow" not in two_levels.words
+    assert "How each phase and the memory grow" in page.words
+    assert "How the time of prepare and steps grows" in two_levels.words
+    assert "How each phase and the memory grow" not in two_levels.words
 
 
 def test_without_a_journal_the_error_names_it(tmp_path):

@@ -100,7 +100,7 @@ CALLS: dict[str, tuple[Callable[[], Problem], dict[str, Any]]] = {
     ),
     "refused option": (lambda: classification([6, 9, 9, 3], 4), {"tau": 2.0}),
     "loss raises": (bad_loss, {}),
-    "model raises on the way": (lambda: made(lambda: Fails(3, RuntimeError)), {}),
+    "model raises on the way": (lambda: made(lambda: Fails(2, RuntimeError)), {}),
     "interrupted": (
         lambda: made(lambda: Fails(5, KeyboardInterrupt)),
         {"engine": "textbook", "steps": 4},

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from teleport_core.ascent import Ascent
+from teleport_core.interface import Engine
 from teleport_core.nullspace.drift.nested_spaces import nested_spaces
 from teleport_core.nullspace.drift.search import Found, Levels, below_cap, highest
-from teleport_core.nullspace.engine import Climb, EngineState
+from teleport_core.nullspace.engine import Climb, Declined, EngineState
 from teleport_core.nullspace.textbook import TextbookState
 from teleport_core.problem import Problem
 
@@ -56,10 +57,11 @@ class DriftState(EngineState):
         return Ascent(found.status, place.steps, None, None, *lists, lengths)
 
 
-def prepare(problem: Problem, climb: Climb) -> DriftState | None:
-    """The spaces of every tau of the grid; None without ``max_drift``."""
+def prepare(problem: Problem, climb: Climb) -> DriftState | Declined:
+    """The spaces of every tau of the grid, for ``max_drift``."""
     if climb.max_drift is None:
-        return None
+        return Declined("max_drift was not asked for")
     levels = nested_spaces(problem, climb.limit)
     tightest = next(iter(levels.values()))
-    return DriftState(tightest.layers, levels, climb.max_drift, held=tightest.held)
+    ran = Engine("textbook", "max_drift chooses the space of each step")
+    return DriftState(tightest.layers, levels, climb.max_drift, held=tightest.held, engine=ran)

@@ -32,13 +32,13 @@ class Eager:
     """One operation after the other; the host decides."""
 
     def __init__(self, schedule: Schedule, cap: float) -> None:
-        self._schedule = schedule
+        self.schedule = schedule
         self._decision = HostDecision(cap)
 
     def run(self, steps: int) -> Outcome:
         """Take at most ``steps`` steps from the present weights."""
         self._decision.begin(steps)
-        self._schedule.run(self._decision)
+        self.schedule.run(self._decision)
         return self._decision.outcome()
 
 

@@ -27,18 +27,20 @@ import torch
 from torch import Tensor
 
 from teleport_core.ascent import Ascent, written
-from teleport_core.interface import Status
-from teleport_core.nullspace.engine import Climb, EngineState
+from teleport_core.interface import Engine, Status
+from teleport_core.nullspace.engine import Climb, Declined, EngineState
+from teleport_core.nullspace.half_hvp.chain import Chain, NoChain, read_chain
 from teleport_core.nullspace.half_hvp.cuda_graph import Loop, recordings_of
 from teleport_core.nullspace.half_hvp.forward import freeze
 from teleport_core.nullspace.half_hvp.gradients import together
 from teleport_core.nullspace.half_hvp.layer import FrozenLayer
 from teleport_core.nullspace.half_hvp.projection import Movers, movers
 from teleport_core.nullspace.half_hvp.schedule import Schedule
-from teleport_core.phases import BASIS, CAPTURE, UPDATE
-from teleport_core.problem import Problem
-from teleport_core.stack import Stack, read_stack
-from teleport_core.torch_private import copy_all
+from teleport_core.nullspace.start import Start
+from teleport_core.phases import BACKWARD, BASIS, CAPTURE, UPDATE
+from teleport_core.problem import Parameters, Problem
+
+_CHAIN = "the model is a chain of linear layers and activations"
 
 
 @dataclass
@@ -48,7 +50,7 @@ class HalfHvpState(EngineState):
     layers: list[FrozenLayer]
     loss: Tensor
     loop: Loop | None = None
-    start: "Start | None" = None
+    start: Start | None = None
     taken: int = field(default=0)
 
     @property
@@ -93,6 +95,14 @@ class HalfHvpState(EngineState):
         self.taken = outcome.steps_done
         return written(outcome.status, outcome.steps_done, self.loss, outcome.norms)
 
+    def grad_norm_sq(self, problem: Problem) -> float | None:
+        """||g||^2 at the weights as they are now, by one more pass down."""
+        del problem
+        if self.loop is None:
+            return None
+        with torch.no_grad(), BACKWARD:
+            return float(self.loop.schedule.grad_norm_sq())
+
     def step_back(self, problem: Problem) -> bool:
         """Take the last step back: from the start again, with one step less."""
         del problem
@@ -104,50 +114,24 @@ class HalfHvpState(EngineState):
         return True
 
 
-class Start:
-    """The moving weights as they were before the first step, bit for bit; ``values`` by name."""
-
-    def __init__(self, moving: Movers) -> None:
-        layers = [layer for mover in moving for layer in mover.layers]
-        own = {layer.name: layer.weight for layer in layers}
-        biased = [layer for layer in layers if layer.bias_name is not None]
-        own |= {str(layer.bias_name): layer.bias for layer in biased if layer.bias is not None}
-        self._weights = [*own.values()]
-        self._copies = [weight.clone() for weight in self._weights]
-        self.values = dict(zip(own, self._copies, strict=True))
-        self._versions = self._present()
-
-    def renew(self) -> None:
-        """Copy again what was written since."""
-        if self._versions != self._present():
-            copy_all(self._copies, self._weights)
-            self._versions = self._present()
-
-    def restore(self) -> None:
-        """Put the weights back."""
-        copy_all(self._weights, self._copies)
-
-    def _present(self) -> list[int]:
-        return [weight._version for weight in self._weights]
-
-
-def prepare(problem: Problem, climb: Climb) -> HalfHvpState | None:
-    """One forward pass, the gradient at the last layer, slopes, Gram matrices and bases.
-
-    None for a model that is no stack.
-    """
-    stack = read_stack(problem)
-    if not isinstance(stack, Stack):
-        return None
-    with CAPTURE:
-        layers, loss, top = freeze(problem, stack)
+def prepare(problem: Problem, climb: Climb) -> HalfHvpState | Declined:
+    """One forward pass, the gradient at the last layer, slopes, Gram matrices and bases."""
+    try:
+        with CAPTURE:
+            chain = read_chain(problem)
+            layers, top = freeze(problem, chain)
+    except NoChain as reason:
+        return Declined(f"the model is no chain of linear layers and activations: {reason}")
+    loss = chain.loss.detach()
+    held = _held(chain, layers)
+    state = HalfHvpState(layers, loss, held=held, engine=Engine("half_hvp", _CHAIN))
+    del chain
     with torch.no_grad():
         last = layers[-1]
         last.D.copy_(top)
         last.D_before = last.D  # it never changes
         with BASIS:
             moving = movers(layers)
-        state = HalfHvpState(layers, loss, held=_held(stack, layers))
         if moving:
             recordings, top_norm_sq = recordings_of(problem.model), last.gradient_norm_sq()
             lower = layers[:-1]
@@ -155,15 +139,23 @@ def prepare(problem: Problem, climb: Climb) -> HalfHvpState | None:
             schedule = Schedule(layers, moving, gradients, top_norm_sq, climb.lr, climb.steps)
             state.loop = recordings.loop_for(schedule, climb.cap, state)
             with UPDATE:
-                state.start = Start(moving)
+                state.start = Start(problem, _weights(moving))
             state.before = state.start.values
     return state
 
 
-def _held(stack: Stack, layers: list[FrozenLayer]) -> dict[str, str]:
+def _weights(moving: Movers) -> Parameters:
+    """What is written, by name."""
+    layers = [layer for mover in moving for layer in mover.layers]
+    found = {layer.name: layer.weight for layer in layers}
+    biased = [layer for layer in layers if layer.bias_name is not None]
+    return found | {str(x.bias_name): x.bias for x in biased if x.bias is not None}
+
+
+def _held(chain: Chain, layers: list[FrozenLayer]) -> dict[str, str]:
     """Biases that count and whose weights do not: they move with those only."""
-    pairs = zip(stack.layers, layers, strict=True)
-    alone = (own.bias for own, layer in pairs if layer.counts == (False, True))
+    pairs = zip(chain.links, layers, strict=True)
+    alone = (link.bias for link, layer in pairs if layer.counts == (False, True))
     return {bias: "used in linear" for bias in alone if bias is not None}
 
 

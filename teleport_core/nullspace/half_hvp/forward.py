@@ -1,78 +1,64 @@
-"""Freezing the forward pass of one batch: the stack run once, slopes, Gram matrices and bases."""
-
-from dataclasses import dataclass
+"""Freezing the forward pass of one batch: slopes, Gram matrices and bases of a chain of layers."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from teleport_core import products
 from teleport_core.nullspace.bases.gram import gram_bases
+from teleport_core.nullspace.half_hvp.chain import Chain, Link, NoChain
 from teleport_core.nullspace.half_hvp.layer import FrozenLayer, empty
 from teleport_core.phases import BASIS
 from teleport_core.problem import Problem
-from teleport_core.stack import Stack
+from teleport_core.verification.derivatives import graph
 
 
-@dataclass
-class _Pass:
-    """What the forward pass leaves: of each layer inputs X [in, n] and slopes s'(z) [out, n]."""
+def freeze(problem: Problem, chain: Chain) -> tuple[list[FrozenLayer], Tensor]:
+    """The layers of a chain, and dL/dz of the last one [out, n].
 
-    # Columns lie in memory one after another where ``by_onednn`` holds for any layer.
-
-    inputs: list[Tensor]
-    slopes: list[Tensor]
-    loss: Tensor
-    top: Tensor
-    by_onednn: list[bool]
-
-
-def freeze(problem: Problem, stack: Stack) -> tuple[list[FrozenLayer], Tensor, Tensor]:
-    """Run the stack once; the layers, the loss, and dL/dz of the last layer [out, n]."""
+    Raises:
+        NoChain: the loss depends on an activation otherwise than by the layers above it.
+    """
     values = problem.parameters()
-    with torch.no_grad():
-        forward = _forward(problem, stack, values)
-        layers = _layers(stack, values, forward)
-        _find_bases(layers)
-    return layers, forward.loss, forward.top
-
-
-def _forward(problem: Problem, stack: Stack, values: dict[str, nn.Parameter]) -> _Pass:
-    """Each layer's z is a leaf of its own, so that one call of autograd gives all derivatives."""
-    # The derivative of an elementwise map is that of the sum of its values.
-    x = problem.tensors()[0].detach()
-    for flatten in stack.flattens:
-        x = flatten(x)
-    leading = x.shape[:-1]
-    x = x.reshape(-1, x.shape[-1])
-    fast = [_by_onednn(x.shape[0], values[layer.weight]) for layer in stack.layers]
+    top, slopes = _derivatives(chain)
+    n = chain.links[0].x.shape[:-1].numel()
+    fast = [_by_onednn(n, values[link.weight]) for link in chain.links]
     columns = any(fast)
-    x = x if columns else x.T
-    inputs: list[Tensor] = []
-    leaves: list[Tensor] = []
-    ends: list[Tensor] = []
-    for layer in stack.layers:
-        inputs.append(x.T if columns else x)
-        bias = None if layer.bias is None else values[layer.bias]
-        z = _linear(x, values[layer.weight], bias, columns=columns)
-        if layer is not stack.layers[-1]:
-            leaves.append(z.requires_grad_(True))
-            end = z
-            with torch.enable_grad():
-                for sigma in layer.activations:
-                    end = sigma.forward(end)
-            ends.append(end)
-            x = end.detach()
-    z = z if columns else z.T.contiguous()  # as the model hands it to the loss
-    output = z.reshape(*leading, z.shape[1]).requires_grad_(True)
-    with torch.enable_grad():
-        loss = problem.loss_of(output)
+    with torch.no_grad():
+        layers: list[FrozenLayer] = []
+        data_fed = True
+        for link, slope, by_onednn in zip(chain.links, slopes, fast, strict=True):
+            where = (by_onednn, columns, data_fed)
+            layers.append(_layer(problem, link, _matrix(slope, columns), where))
+            data_fed = data_fed and not any(layers[-1].counts)
+        _find_bases(layers)
+    return layers, _matrix(top, columns)
+
+
+def _derivatives(chain: Chain) -> tuple[Tensor, list[Tensor]]:
+    """dL/dz of the last layer, and s'(z) of every layer; ones for the last."""
+    # The derivative of an elementwise map is that of the sum of its values.
+    *lower, last = chain.links
+    given = [link.z for link in chain.links]
+    _require_alone(chain.loss, given[:-1])
+    ends = [link.end for link in lower]
     along = [*map(torch.ones_like, ends), None]
     *slopes, top = torch.autograd.grad(
-        [*ends, loss], [*leaves, output], along, allow_unused=True, materialize_grads=True
+        [*ends, chain.loss], given, along, allow_unused=True, materialize_grads=True
     )
-    top = top.reshape(-1, z.shape[1]).T
-    slopes = [*(s.T if columns else s for s in slopes), torch.ones_like(top)]
-    return _Pass(inputs, slopes, loss.detach(), top, fast)
+    return top, [*slopes, torch.ones_like(last.z)]
+
+
+def _require_alone(loss: Tensor, leaves: list[Tensor]) -> None:
+    """Refuse a loss with one of ``leaves`` in its graph."""
+    below = {id(leaf) for leaf in leaves}
+    if any(id(getattr(node, "variable", None)) in below for node in graph([loss])):
+        raise NoChain("the loss reads an activation")
+
+
+def _matrix(x: Tensor, columns: bool) -> Tensor:
+    """[..., features] as [features, n]; columns one after another in memory, or rows."""
+    flat = x.reshape(-1, x.shape[-1]).T
+    return flat if columns else flat.contiguous()
 
 
 def _by_onednn(n: int, weight: Tensor) -> bool:
@@ -80,45 +66,34 @@ def _by_onednn(n: int, weight: Tensor) -> bool:
     return products.gains(n, weight) and products.gains(n, weight.T)
 
 
-def _linear(x: Tensor, weight: Tensor, bias: Tensor | None, *, columns: bool) -> Tensor:
-    """W x + b of each sample, as they lie in memory: samples first where ``columns``, or last."""
-    if columns:
-        return products.linear(x, weight, bias)
-    z = weight @ x
-    return z if bias is None else z.add_(bias[:, None])
-
-
-def _layers(stack: Stack, values: dict[str, nn.Parameter], forward: _Pass) -> list[FrozenLayer]:
-    """The layers with their buffers, bases not yet found."""
-    layers: list[FrozenLayer] = []
-    data_fed, columns = True, any(forward.by_onednn)
-    for position, layer in enumerate(stack.layers):
-        weight, x = values[layer.weight], forward.inputs[position]
-        bias = None if layer.bias is None else values[layer.bias]
-        counts = (weight.requires_grad, bias is not None and bias.requires_grad)
-        (features, n), out = x.shape, weight.shape[0]
-        fast = forward.by_onednn[position]
-        one = FrozenLayer(
-            name=layer.weight,
-            bias_name=layer.bias if all(counts) else None,
-            weight=weight.detach(),
-            bias=bias.detach() if all(counts) and bias is not None else None,
-            slope=forward.slopes[position],
-            inputs=x,
-            gram=None,
-            counts=counts,
-            data_fed=data_fed,
-            basis=None,
-            D=empty(x, out, n, columns=columns),
-            D_before=empty(x, out, n, columns=columns),
-            along=empty(x, out, n, columns=columns),
-            tangent=empty(x, 0 if data_fed else features, n, columns=columns),
-            by_onednn=fast,
-            columns=columns,
-        )
-        data_fed = data_fed and not any(counts)
-        layers.append(one)
-    return layers
+def _layer(
+    problem: Problem, link: Link, slope: Tensor, where: tuple[bool, bool, bool]
+) -> FrozenLayer:
+    """One layer with its buffers, its basis not yet found."""
+    by_onednn, columns, data_fed = where
+    values = problem.parameters()
+    weight, x = values[link.weight], _matrix(link.x, columns)
+    bias = None if link.bias is None else values[link.bias]
+    counts = (weight.requires_grad, bias is not None and bias.requires_grad)
+    (features, n), out = x.shape, weight.shape[0]
+    return FrozenLayer(
+        name=link.weight,
+        bias_name=link.bias if all(counts) else None,
+        weight=weight.detach(),
+        bias=bias.detach() if all(counts) and bias is not None else None,
+        slope=slope,
+        inputs=x,
+        gram=None,
+        counts=counts,
+        data_fed=data_fed,
+        basis=None,
+        D=empty(x, out, n, columns=columns),
+        D_before=empty(x, out, n, columns=columns),
+        along=empty(x, out, n, columns=columns),
+        tangent=empty(x, 0 if data_fed else features, n, columns=columns),
+        by_onednn=by_onednn,
+        columns=columns,
+    )
 
 
 def _find_bases(layers: list[FrozenLayer]) -> None:

@@ -48,11 +48,11 @@ class Schedule:
 
     def run(self, decision: Decision) -> None:
         """Algorithm 1, lines 5-11; the weights are written as it goes."""
-        pending = False
+        pending = None
         for step in range(self.steps):
             with BACKWARD:
-                norm_sq = self._down(decision, pending=pending)
-            pending = False
+                norm_sq = self._down(pending)
+            pending = None
             if not decision.go_on(step, norm_sq):
                 break
             with TANGENT:
@@ -62,20 +62,24 @@ class Schedule:
                 found = self._project(decision, first=step == 0)
             if not found:
                 break
-            pending = True
-        if pending:
+            pending = decision
+        if pending is not None:
             with UPDATE:
                 for mover in self.movers:
                     for number, layer in enumerate(mover.layers):
                         mover.write(number, self.lr, layer.D, decision.admit)
 
-    def _down(self, decision: Decision, *, pending: bool) -> Tensor:
-        """D of every layer at the present weights, and ||g||^2."""
+    def grad_norm_sq(self) -> Tensor:
+        """||g||^2 at the present weights."""
+        return self._down(None)
+
+    def _down(self, pending: Decision | None) -> Tensor:
+        """D of every layer at the present weights, and ||g||^2; a pending step is written first."""
         for lower, upper in zip(self.layers[-2::-1], self.layers[:0:-1], strict=True):
-            if pending and upper.name in self._writers:
+            if pending is not None and upper.name in self._writers:
                 mover, number = self._writers[upper.name]
                 with UPDATE:
-                    mover.write(number, self.lr, upper.D_before, decision.admit)
+                    mover.write(number, self.lr, upper.D_before, pending.admit)
             lower.take_gradient_from(upper)
         norm_sq = self.top_norm_sq
         for each in self.gradients:

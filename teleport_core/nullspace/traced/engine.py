@@ -11,23 +11,24 @@ Parameters that stay still count: in ||g||^2, and in the direction of R{.}.
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from teleport_core.ascent import Ascent, written
-from teleport_core.interface import Status
+from teleport_core.interface import Engine, Status
 from teleport_core.layers import Layer, Layers, find_layers
 from teleport_core.layers.differentiable_twice import twice_differentiable
 from teleport_core.nullspace.bases.spaces import Space, spaces
 from teleport_core.nullspace.engine import Climb, EngineState
+from teleport_core.nullspace.start import Start
 from teleport_core.nullspace.traced.groups import GroupsUpdate
 from teleport_core.nullspace.traced.kept_pass import KeptPass, transpose
 from teleport_core.nullspace.traced.moving import Moving, MovingGroups, arranged, bound
 from teleport_core.nullspace.traced.updates import Update
 from teleport_core.phases import BACKWARD, CAPTURE, CHECK, PROJECTION, TANGENT, UPDATE
-from teleport_core.problem import Parameters, Problem
+from teleport_core.problem import Problem
 from teleport_core.projection import is_rounding
 from teleport_core.torch_private import has_gradient
 from teleport_core.verification.derivatives import (
@@ -35,6 +36,8 @@ from teleport_core.verification.derivatives import (
     require_differentiable,
     require_numbers,
 )
+
+Updates = list[Update | GroupsUpdate]
 
 
 @dataclass
@@ -50,6 +53,9 @@ class TracedState(EngineState):
     moving: list[Moving | MovingGroups]
     kept: KeptPass
     limit: int
+    start: Start
+    taken: int = field(default=0)
+    lr: float = field(default=0.0)
 
     def freedoms(self) -> Iterator[tuple[str, bool, int]]:
         """(weight, fed by data alone, free dimensions) of every layer that may move."""
@@ -69,14 +75,36 @@ class TracedState(EngineState):
 
     def advance(self, problem: Problem, climb: Climb) -> Ascent:
         """All steps, written into the model as they are taken; undone bit for bit if it fails."""
-        with UPDATE:
-            self.before = _copy(self)
-        try:
-            with torch.no_grad():
-                return _advance(problem, self, climb)
-        except BaseException:
-            self.restore(problem)
-            raise
+        with torch.no_grad():
+            with UPDATE:
+                self.start.renew()
+            self.lr = climb.lr
+            try:
+                ascent = _advance(problem, self, climb)
+            except BaseException:
+                self.start.restore()
+                raise
+        self.taken = ascent.steps_done
+        return ascent
+
+    def grad_norm_sq(self, problem: Problem) -> float | None:
+        """||g||^2 at the weights as they are now, by the kept pass."""
+        if not self.moving:
+            return None
+        with torch.no_grad(), BACKWARD, derivatives_needed(problem):
+            return self.kept.gradients()
+
+    def step_back(self, problem: Problem) -> bool:
+        """Take the last step back: from the start again, with one step less."""
+        if not self.taken:
+            return False
+        self.taken -= 1
+        with torch.no_grad():
+            self.start.restore()
+            for _ in range(self.taken):
+                self.kept.gradients()
+                _write(self, _updates(problem, self))
+        return True
 
 
 def prepare(problem: Problem, climb: Climb) -> TracedState:
@@ -102,7 +130,20 @@ def prepare(problem: Problem, climb: Climb) -> TracedState:
         use.keeps = True
     seen.drop_graph()
     kept = KeptPass(loss, others, seen.tape, inputs, transposed)
-    return TracedState(found.layers, free, moving, kept, climb.limit, held=found.held)
+    with UPDATE:
+        written_to = sorted({name for each in moving for name in each.layer.names()})
+        start = Start(problem, {name: seen.tape.parameters[name] for name in written_to})
+    return TracedState(
+        layers=found.layers,
+        free=free,
+        moving=moving,
+        kept=kept,
+        limit=climb.limit,
+        start=start,
+        held=found.held,
+        before=start.values,
+        engine=Engine("traced", ""),
+    )
 
 
 def _free(layer: Layer, space: Space | None) -> int:
@@ -128,35 +169,46 @@ def _roots(found: Layers, movers: list[Layer]) -> tuple[list[Tensor], dict[int, 
 
 def _advance(problem: Problem, state: TracedState, climb: Climb) -> Ascent:
     norms: list[float] = []
-    status, taken = Status.DONE, 0
+    status, state.taken = Status.DONE, 0
     for step in range(climb.steps):
         with BACKWARD:
             norm_sq = state.kept.gradients()
         if not math.isfinite(norm_sq):
             status = Status.NON_FINITE
-            taken -= bool(taken) and state.step_back(problem)
+            state.step_back(problem)
             break
         norms.append(norm_sq)
         if norm_sq >= climb.cap:
             status = Status.CAPPED
             break
-        with TANGENT, derivatives_needed(problem):
-            found = state.kept.tangents()
-        with PROJECTION:
-            updates = [each.update(found) for each in state.moving]
-        with CHECK:
-            if step == 0:
-                require_numbers(_named(state, found), "use another operation there")
-            nothing_left = step == 0 and _nothing_left(state, updates, found)
-        if nothing_left:
+        updates = _updates(problem, state, first=step == 0)
+        if updates is None:
             status = Status.NO_ASCENT_DIRECTION
             break
-        with UPDATE:
-            state.previous = _copy(state)
-            for each, update in zip(state.moving, updates, strict=True):
-                update.write(each.layer, state.kept.tape.parameters, climb.lr)
-        taken += 1
-    return written(status, taken, state.kept.loss, norms)
+        _write(state, updates)
+        state.taken += 1
+    return written(status, state.taken, state.kept.loss, norms)
+
+
+def _updates(problem: Problem, state: TracedState, *, first: bool = False) -> Updates | None:
+    """The step from where the gradients were taken; None where the first is rounding alone."""
+    with TANGENT, derivatives_needed(problem):
+        found = state.kept.tangents()
+    with PROJECTION:
+        updates = [each.update(found) for each in state.moving]
+    with CHECK:
+        if first:
+            require_numbers(_named(state, found), "use another operation there")
+            if _nothing_left(state, updates, found):
+                return None
+    return updates
+
+
+def _write(state: TracedState, updates: Updates | None) -> None:
+    assert updates is not None
+    with UPDATE:
+        for each, update in zip(state.moving, updates, strict=True):
+            update.write(each.layer, state.kept.tape.parameters, state.lr)
 
 
 def _named(state: TracedState, found: list[Tensor | None]) -> Iterator[tuple[str, Tensor]]:
@@ -168,16 +220,9 @@ def _named(state: TracedState, found: list[Tensor | None]) -> Iterator[tuple[str
                 yield each.layer.weight, tangent
 
 
-def _nothing_left(
-    state: TracedState, updates: list[Update | GroupsUpdate], found: list[Tensor | None]
-) -> bool:
+def _nothing_left(state: TracedState, updates: Updates, found: list[Tensor | None]) -> bool:
     """Whether the projection leaves nothing but rounding anywhere."""
     return all(
         is_rounding(update.matrix().norm(), bound(each, found), update.right.dtype)
         for each, update in zip(state.moving, updates, strict=True)
     )
-
-
-def _copy(state: TracedState) -> Parameters:
-    names = {name for each in state.moving for name in each.layer.names()}
-    return {name: state.kept.tape.parameters[name].clone() for name in names}

@@ -56,6 +56,19 @@ def test_exit_code_and_verdict(tmp_path, base, changes, code, word):
     assert f"(exit {code})" in output
 
 
+def test_whole_calls_decide_nothing(tmp_path, base):
+    """They are few, and say what the checks cost, too."""
+    head = run_directory(tmp_path / "head", seed=2)
+    for directory, seconds in ((base, 0.01), (head, 0.1)):
+        journal = RunDirectory(directory).journal
+        calls = [{"seconds": seconds, "sgd_s": 0.001}] * 7
+        lines = [json.loads(line) | {"calls": calls} for line in journal.read_text().splitlines()]
+        journal.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+    assert compare(base, head)[0] == 0
+    assert verdict(compare(base, head)[1]) == "SAME"
+
+
 def test_strict_fails_on_what_cannot_be_told(tmp_path, base):
     head = run_directory(tmp_path / "head", {FIRST: 1.05}, seed=2)
 

@@ -36,7 +36,7 @@ def test_what_measures_and_what_is_built_count(tree):
 @pytest.mark.parametrize(
     ("name", "old", "new"),
     [
-        ("worker/block.py", '"steps": point.t', '"steps": 2 * point.t'),
+        ("worker/block.py", "options_at(variant, point.t)", "options_at(variant, 2 * point.t)"),
         ("timing/clock.py", "return end - start", "return 2 * (end - start)"),
         ("problems/networks/mlp.py", "[shape.d] * (shape.l - 1)", "[shape.d] * shape.l"),
     ],

@@ -20,7 +20,8 @@ def test_description(quick):
     assert "preset quick: model mlp on digits, device auto" in text
     assert "d  hidden width              48, 64, 128, 256, 512 (base 128)" in text
     assert "21 points, 147 cells (6 variants and sgd at each point)" in text
-    assert "estimated time: about 2 min (a rough guess: 4 s a point, more where" in text
+    assert "estimated time: about 3 min (a rough guess: 4 s a point and 3.4 s for its" in text
+    assert "whole calls, more where cells are slow)" in text
     assert "note" not in text
 
 
@@ -47,10 +48,21 @@ def test_description_says_where_preservation_is_measured(quick):
 def test_time_is_that_of_the_blocks_and_of_preservation(quick):
     section = quick.preservation
     records = (len(section.variants) + len(section.taus)) * len(section.starts)
-    assert plan_seconds(make_plan(quick)) == pytest.approx(10 + 21 * 4.5 + records)
+    a_block = 0.5 + 4.0 + 6 * 4.0 / 7
+    assert plan_seconds(make_plan(quick)) == pytest.approx(10 + 21 * a_block + records)
     without = replace(quick, preservation=replace(section, enabled=False))
-    assert plan_seconds(make_plan(without)) == pytest.approx(10 + 21 * 4.5)
+    assert plan_seconds(make_plan(without)) == pytest.approx(10 + 21 * a_block)
     assert plan_seconds(make_plan(replace(without, budget=30.0))) == pytest.approx(40)
+
+
+@pytest.mark.parametrize(("block_seconds", "a_cell"), [(3.5, 0.5), (14.0, 2.0), (140.0, 2.0)])
+def test_the_whole_calls_of_a_cell_take_two_seconds_at_most(quick, block_seconds, a_cell):
+    """Of the six variants; the seventh cell is that of sgd, which has none."""
+    sampling = replace(quick.sampling, block_seconds=block_seconds)
+    preservation = replace(quick.preservation, enabled=False)
+    plan = make_plan(replace(quick, sampling=sampling, preservation=preservation))
+    expected = 10 + 21 * (0.5 + block_seconds + 6 * a_cell)
+    assert plan_seconds(plan) == pytest.approx(expected)
 
 
 def test_pairs_take_their_records_each():

@@ -31,6 +31,15 @@ def test_a_line_is_a_struct_and_a_line_again() -> None:
     assert again == record
 
 
+def test_a_journal_from_before_whole_calls_were_timed_reads_on() -> None:
+    record = typed(CELL, 1)
+    assert isinstance(record, CellRecord)
+    assert (record.calls, record.call_note) == ([], "")
+    later = typed({**CELL, "calls": [{"seconds": 0.25, "sgd_s": 0.125}]}, 1)
+    assert isinstance(later, CellRecord)
+    assert [(call.seconds, call.sgd_s) for call in later.calls] == [(0.25, 0.125)]
+
+
 def test_null_is_the_same_as_nothing() -> None:
     assert typed({**CELL, "guarantee": None, "stop": None, "flags": None}, 1) == typed(CELL, 1)
 
@@ -48,6 +57,8 @@ def test_null_is_the_same_as_nothing() -> None:
         ("samples", [{"seconds": "1"}], r"samples"),
         ("null_dims", {"0.weight": [-1]}, r">= 0.*null_dims"),
         ("flags", [1], r"flags"),
+        ("calls", [{"seconds": 0.1}], r"missing required field `sgd_s`.*calls.0"),
+        ("calls", [{"seconds": 0.1, "sgd_s": "1"}], r"calls.0.\.sgd_s"),
     ],
 )
 def test_a_value_that_it_may_not_hold_is_named(field: str, value: object, words: str) -> None:

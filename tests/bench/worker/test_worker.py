@@ -120,8 +120,10 @@ def test_warm_up_leaves_no_samples(command: dict[str, Any]) -> None:
     warmup = {event["warmup"]["rounds"] for event in ended}
     notes = sum(event["event"] == "note" for event in events)
     samples = sum(event["event"] == "sample" for event in events)
-    # One more of each for the memory pass, which leaves no sample either.
-    assert notes == samples + (warmup.pop() + 1) * len(command["cells"])
+    # One more of each for the memory pass, which leaves no sample either, and of each method one
+    # for every whole call and the step beside it, the first of which leave none.
+    pairs = sum(len(event["calls"]) + 1 for event in ended if event["calls"])
+    assert notes == samples + (warmup.pop() + 1) * len(command["cells"]) + 2 * pairs
     assert not warmup
 
 

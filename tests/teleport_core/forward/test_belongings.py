@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import teleport_core
-from teleport_core import TeleportError
+from teleport_core import Problem, TeleportError
 from teleport_core.forward.belongings import Belongings
 
 
@@ -141,7 +141,7 @@ def test_a_refusal_after_all_looks_leaves_no_trace_either(
     def loss_fn(output: Tensor, targets: Tensor) -> Tensor:
         nonlocal loss_calls
         loss_calls += 1
-        if loss_calls == 4:  # two passes and a look are over
+        if loss_calls == 2:  # the first look is over
             raise KeyboardInterrupt
         return F.cross_entropy(output, targets)
 
@@ -152,11 +152,15 @@ def test_a_refusal_after_all_looks_leaves_no_trace_either(
         assert p.detach().numpy().tobytes() == before[name].numpy().tobytes()
 
 
-def test_parameters_that_nobody_writes_are_forgotten() -> None:
+def test_copies_of_parameters_that_nobody_writes_are_given_away() -> None:
     model = Writes(writes_data)
-    own = Belongings([model])
+    own, problem = Belongings([model]), Problem(model, F.cross_entropy, None, None)
+    before = model.e.weight.detach().clone()
 
     model(torch.arange(4))
-    own.forget_unwritten()
+    own.give_unwritten(problem)
 
+    assert set(problem.copies) == {*problem.parameters()} - {"h.weight"}
+    assert torch.equal(problem.copies["e.weight"], before)
+    assert problem.kept(["e.weight"])["e.weight"] is problem.copies["e.weight"]
     assert [kept.tensor is model.h.weight for kept in own._parameters] == [True]

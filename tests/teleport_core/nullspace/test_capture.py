@@ -246,7 +246,7 @@ def test_the_host_deciding_cannot_be_recorded() -> None:
     decision.begin(8)
 
     with pytest.raises(HostWaitedError):
-        record(lambda: None, lambda: state.loop._schedule.run(decision))
+        record(lambda: None, lambda: state.loop.schedule.run(decision))
 
 
 def test_a_loss_that_only_overflows_at_the_end_is_taken_back(

@@ -11,8 +11,9 @@ from torch.nn import functional as F
 
 from teleport_core import ModelError, Problem, Status, make
 from teleport_core.ascent import Ascent
+from teleport_core.interface import Engine
 from teleport_core.nullspace import teleporter
-from teleport_core.nullspace.engine import Climb, EngineState
+from teleport_core.nullspace.engine import Climb, Declined, EngineState
 
 
 @dataclass
@@ -35,9 +36,13 @@ class Toy(EngineState):
 class ForDeepModels:
     """Applies to models of many layers only."""
 
-    def prepare(self, problem: Problem, climb: Climb) -> Toy | None:
+    def prepare(self, problem: Problem, climb: Climb) -> Toy | Declined:
         deep = len(list(problem.model.children())) > 5
-        return Toy(layers=["one"], held={"0.weight": "is first"}) if deep else None
+        if not deep:
+            return Declined("the model has few layers")
+        return Toy(
+            layers=["one"], held={"0.weight": "is first"}, engine=Engine("toy", "it is deep")
+        )
 
 
 def test_an_engine_of_its_own_is_asked_in_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,6 +59,7 @@ def test_an_engine_of_its_own_is_asked_in_its_turn(monkeypatch: pytest.MonkeyPat
     assert (result.loss, result.grad_norm_sq) == ([1.0, 1.0], [2.0, 3.0])
     assert result.null_dims == {"1.weight": [1]}
     assert result.held == {"0.weight": "is first"}
+    assert result.engine == ("toy", "it is deep")
 
 
 def test_what_is_asked_by_default_is_what_the_method_asks_by_default() -> None:

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from teleport_core import OptionError, Problem, Status, TeleportResult, make
 from teleport_core.layers import linear_layers
 from teleport_core.nullspace.bases.gram import GramBasis
+from teleport_core.nullspace.engine import EngineState
 from teleport_core.nullspace.half_hvp import forward
 from teleport_core.nullspace.half_hvp import layer as frozen
 from teleport_core.nullspace.half_hvp.cap_rule import Decision
@@ -311,7 +312,7 @@ def test_auto_takes_the_fast_engine_exactly_where_it_applies(
 
         def prepare(*args: Any, name: str = name, wrapped: Any = engine.prepare) -> Any:
             state = wrapped(*args)
-            if state is not None:
+            if isinstance(state, EngineState):
                 used.append(name)
             return state
 

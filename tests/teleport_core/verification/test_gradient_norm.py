@@ -12,14 +12,17 @@ from teleport_core import norms
 from teleport_core.norms import distance, square_sum
 from teleport_core.verification.gradient_norm import gradient_norm_sq
 
+# Wide enough for gradients that are taken one at a time.
+WIDTH = 600
 
-def net(width: int = 300) -> nn.Sequential:
+
+def net(width: int = WIDTH) -> nn.Sequential:
     torch.manual_seed(0)
     layers = [nn.Linear(width, width), nn.Tanh(), nn.Linear(width, width), nn.Tanh()]
     return nn.Sequential(*layers, nn.Linear(width, 3)).double()
 
 
-def loss_of(model: nn.Module, width: int = 300) -> Tensor:
+def loss_of(model: nn.Module, width: int = WIDTH) -> Tensor:
     generator = torch.Generator().manual_seed(1)
     x = torch.randn(4, width, generator=generator, dtype=torch.float64)
     loss: Tensor = model(x).square().sum()
@@ -127,7 +130,7 @@ class Recompute(torch.autograd.Function):
 
 def test_a_backward_pass_inside_it_is_left_alone() -> None:
     model = net()
-    x = torch.randn(4, 300, dtype=torch.float64)
+    x = torch.randn(4, WIDTH, dtype=torch.float64)
 
     def loss() -> Tensor:
         found: Tensor = Recompute.apply(x.clone().requires_grad_(), model, *model.parameters())

@@ -1,0 +1,116 @@
+"""One call of a schedule: teleports on the loader's batches, kept or taken back as a whole."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from teleport_core.errors import ProblemError
+from teleport_core.forward.belongings import Belongings
+from teleport_core.forward.generators import Generators
+from teleport_core.interface import TeleportResult
+from teleport_core.problem import LossFn, Parameters, Problem
+from teleport_core.teleport import teleport
+from teleport_core.training.batches import Batch, Unpack, batches_of
+from teleport_core.training.dropout import without_dropout
+from teleport_core.training.loader_state import as_if_undrawn
+from teleport_core.training.lookahead import Lookahead, look_ahead
+from teleport_core.training.optimizer_state import fresh, put, require_own, rules_of, transport
+
+Action = Callable[[TeleportResult], Mapping[str, Tensor]]
+
+
+class Teleports(list[TeleportResult]):
+    """What the teleports of one call did, in order; empty where the schedule has none.
+
+    Attributes:
+        kept: whether the parameters are where these teleports took them; False where the guard
+            took them back.
+        lookahead: what the guard saw; None without one.
+    """
+
+    kept: bool = True
+    lookahead: Lookahead | None = None
+
+
+@dataclass(frozen=True)
+class Call:
+    """What a schedule asks for; ``action`` gives the scales of a move, to transport a state."""
+
+    method: str
+    options: Mapping[str, Any]
+    batches: int
+    optimizer_state: str
+    guarded: bool
+    action: Action | None
+
+    def carry_out(
+        self, model: nn.Module, loss_fn: LossFn, loader: Any, optimizer: Optimizer, unpack: Unpack
+    ) -> Teleports:
+        """Teleport; after an error or an interrupt everything is as before, bit for bit."""
+        require_own(optimizer, model)
+        if self.optimizer_state == "transport":
+            rules_of(optimizer)
+        modules = [one for one in (model, loss_fn) if isinstance(one, nn.Module)]
+        own, state = Belongings(modules), dict(optimizer.state)
+        generators = Generators(modules, {p.device for p in model.parameters()})
+        try:
+            with ExitStack() as stack:
+                stack.callback(generators.put_back)
+                stack.enter_context(as_if_undrawn(loader))
+                batches = stack.enter_context(closing(batches_of(loader, unpack, model)))
+                first = Problem(model, loss_fn, *next(batches))
+                stack.enter_context(without_dropout(first))
+                return self._move(first, batches, optimizer)
+        except BaseException:
+            own.put_all_back()
+            put(optimizer, state)
+            raise
+
+    def _move(self, first: Problem, batches: Iterator[Batch], optimizer: Optimizer) -> Teleports:
+        before: Parameters = first.copy() if self.guarded else {}
+        state = dict(optimizer.state)
+        results = Teleports(
+            [self._teleport(first.model, first.loss_fn, (first.inputs, first.targets))]
+        )
+        for batch in islice(batches, self.batches - 1):
+            results.append(self._teleport(first.model, first.loss_fn, batch))
+        self._take_along(optimizer, first.model, results)
+        if self.guarded:
+            # After the last batch of a short loader comes its first.
+            inputs, targets = next(batches, (first.inputs, first.targets))
+            ahead = Problem(first.model, first.loss_fn, inputs, targets)
+            results.lookahead = look_ahead(ahead, optimizer, before, state)
+            results.kept = results.lookahead.not_worse
+        if not results.kept:
+            first.write(before)
+            put(optimizer, state)
+        return results
+
+    def _teleport(self, model: nn.Module, loss_fn: LossFn, batch: Batch) -> TeleportResult:
+        return teleport(model, loss_fn, batch, method=self.method, **self.options)
+
+    def _take_along(
+        self, optimizer: Optimizer, model: nn.Module, results: list[TeleportResult]
+    ) -> None:
+        """Have the optimizer's state follow the move as ``optimizer_state`` says."""
+        if self.optimizer_state == "reset":
+            put(optimizer, fresh(optimizer))
+        if self.action is None:
+            return
+        held = {id(p) for group in optimizer.param_groups for p in group["params"]}
+        parameters = dict(model.named_parameters())
+        for result in (one for one in results if one.steps_done):
+            scales = self.action(result)
+            unknown = next((name for name in scales if name not in parameters), None)
+            if unknown is not None:
+                raise ProblemError(
+                    f"expected an action on parameters of the model; {self.method} gives a scale "
+                    f"of {unknown!r}"
+                )
+            known = {parameters[name]: scale for name, scale in scales.items()}
+            transport(optimizer, {p: scale for p, scale in known.items() if id(p) in held})

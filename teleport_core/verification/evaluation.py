@@ -1,0 +1,121 @@
+"""One pass of model and loss, and what is wrong with a batch where it fails, by name."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from teleport_core.errors import ProblemError
+from teleport_core.problem import Parameters, Problem
+from teleport_core.torch_private import tree_leaves
+from teleport_core.verification.reference import is_number
+
+
+def evaluated(problem: Problem, parameters: Parameters | None = None) -> tuple[Any, Tensor]:
+    """Output and loss, as ``reference.evaluate``.
+
+    Raises:
+        ProblemError: an empty output, shapes or labels that do not fit, a loss that is not a finite
+            scalar.
+    """
+    try:
+        output = problem.output(parameters)
+    except Exception as error:
+        raise ProblemError(
+            f"expected inputs that the model accepts; on inputs of shape {_shapes(problem)} it "
+            f"raised {type(error).__name__}: {error}{_one_argument(problem.inputs)}"
+        ) from error
+    _require_samples(output)
+    _check_labels(problem, output)
+    try:
+        loss = problem.loss_of(output)
+    except Exception as error:
+        raise ProblemError(
+            f"expected loss_fn(model_output, targets) to accept an output of shape "
+            f"{_shape(output)} and targets of shape {_shape(problem.targets)}; it raised "
+            f"{type(error).__name__}: {error}"
+        ) from error
+    if not isinstance(loss, Tensor):
+        raise ProblemError(
+            f"expected loss_fn to return a scalar tensor; got {type(loss).__name__}: leave out "
+            ".item(), so that it has a gradient"
+        )
+    if loss.numel() != 1 or not loss.is_floating_point():
+        raise ProblemError(
+            f"expected loss_fn to return a scalar tensor; got {_shape(loss)}: reduce it, for "
+            "example with .mean()"
+        )
+    value = float(loss.detach())
+    if not math.isfinite(value):
+        raise ProblemError(
+            f"expected a finite loss on the teleport batch; got {value}{not_finite(problem)}"
+        )
+    return output, loss
+
+
+def not_finite(problem: Problem) -> str:
+    """What to say of inputs that hold NaN or infinite values; "" where none do."""
+    for tensor in problem.tensors():
+        finite = torch.isfinite(_entries(tensor))
+        if is_number(tensor) and not finite.all():
+            bad = int((~finite).sum())
+            return (
+                f"; {bad} values in an input of shape {tuple(tensor.shape)} are NaN or infinite: "
+                "clean the batch"
+            )
+    return ""
+
+
+def _require_samples(output: Any) -> None:
+    numbers = [leaf for leaf in tree_leaves(output) if is_number(leaf)]
+    if numbers and not any(leaf.numel() for leaf in numbers):
+        raise ProblemError(
+            f"expected at least one sample; the model returns an empty output of shape "
+            f"{tuple(numbers[0].shape)}"
+        )
+
+
+def _entries(tensor: Tensor) -> Tensor:
+    """Those that are stored: all, but for a sparse or nested tensor."""
+    if tensor.is_nested and tensor.layout is torch.strided:
+        return torch.cat([each.flatten() for each in tensor.unbind()])
+    if tensor.is_nested or tensor.layout is not torch.strided:
+        return tensor.coalesce().values() if tensor.is_sparse else tensor.values()
+    return tensor
+
+
+def _one_argument(inputs: Any) -> str:
+    if not isinstance(inputs, (list, tuple)) or type(inputs) is tuple:
+        return ""
+    return f"; a {type(inputs).__name__} is one argument: write tuple(inputs) for several"
+
+
+def _check_labels(problem: Problem, output: Any) -> None:
+    """Name a label out of range; on CUDA it would poison the context instead of raising."""
+    targets, loss_fn = problem.targets, problem.loss_fn
+    known = loss_fn is F.cross_entropy or isinstance(loss_fn, nn.CrossEntropyLoss)
+    if not known or not isinstance(output, Tensor) or not isinstance(targets, Tensor):
+        return
+    if targets.is_floating_point() or output.dim() < 2:
+        return
+    ignored = loss_fn.ignore_index if isinstance(loss_fn, nn.CrossEntropyLoss) else -100
+    labels = targets[targets != ignored]
+    classes = output.shape[1]
+    if labels.numel() and (int(labels.min()) < 0 or int(labels.max()) >= classes):
+        raise ProblemError(
+            f"expected labels from 0 to {classes - 1}; got labels from {int(labels.min())} to "
+            f"{int(labels.max())}"
+        )
+
+
+def _shapes(problem: Problem) -> str:
+    if isinstance(problem.inputs, Mapping):
+        return str({name: _shape(value) for name, value in problem.inputs.items()})
+    return ", ".join(str(tuple(t.shape)) for t in problem.tensors())
+
+
+def _shape(value: Any) -> str:
+    return str(tuple(value.shape)) if isinstance(value, Tensor) else type(value).__name__
