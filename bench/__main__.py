@@ -51,13 +51,8 @@ def _main() -> None:
             file=sys.stderr,
         )
         sys.exit(2)
-    from bench.errors import RegistrationError
+    from bench.cli.app import main as run
 
-    try:
-        from bench.cli.app import main as run  # its help lists what is registered
-    except RegistrationError as error:
-        print(f"teleport-bench: {error}", file=sys.stderr)  # noqa: T201
-        sys.exit(error.exit_code)
     run()
 
 

@@ -1,7 +1,7 @@
 """From a run directory to its tables and its page."""
 
 import gc
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,12 +20,15 @@ from reports.tables.analysis import Analysis, analysed
 from reports.text import csv_files
 
 
-def write_report(run_dir: Path, history: Path | None = None) -> Path:
+def write_report(
+    run_dir: Path, history: Path | None = None, tell: Callable[[str], None] | None = None
+) -> Path:
     """Write the CSV files and ``report.html`` of a run into its directory.
 
     Only ``journal.jsonl`` has to be there; what is missing besides is said on the page. Everything
     is computed before the first file is replaced, and every file is replaced in one move. Answers
     the path of the page. ``history``, a file of gate results, is by default the directory's own.
+    ``tell`` hears first what of the journal is left out.
 
     Raises:
         bench.errors.JournalError: the journal is missing or damaged.
@@ -35,7 +38,11 @@ def write_report(run_dir: Path, history: Path | None = None) -> Path:
     if history is None and (run_dir / NAME).exists():
         history = run_dir / NAME
     with _uncollected():
-        found, known = analysed(load(run_dir)), sections()
+        run = load(run_dir)
+        if tell:
+            for note in run.left_out:
+                tell(note)
+        found, known = analysed(run), sections()
         derived = _tables(found, known)
         html = _page(found, known, [f"{name}.csv" for name in derived], history)
         for name, table in derived.items():

@@ -2,22 +2,50 @@
 
 import contextlib
 import sys
+from importlib import import_module
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
+from typer.main import get_command
 
-from bench.cli import data
-from bench.cli.env import env
-from bench.cli.judging.calibrate import calibrate
-from bench.cli.judging.compare import compare
-from bench.cli.judging.gate import gate
-from bench.cli.merge import merge
-from bench.cli.profile import profile
-from bench.cli.report import report
-from bench.cli.run import run
 from bench.errors import BenchError
 from bench.plain_text import plain_lines
+
+# Command -> where its function is, and what the help of all says of it. One is imported when it is
+# called: the help would wait half a second for what it does not show.
+COMMANDS = {
+    "run": ("bench.cli.run", "Run a sweep and write its report; prints the report's path."),
+    "report": (
+        "bench.cli.report",
+        "Write the CSV files and report.html of a run; prints the report's path.",
+    ),
+    "merge": (
+        "bench.cli.merge",
+        "Join shards of one sweep and write their report; prints the report's path.",
+    ),
+    "profile": (
+        "bench.cli.profile",
+        "Profile a few cells; prints their phases and the report's path.",
+    ),
+    "compare": (
+        "bench.cli.judging.compare",
+        "Compare two run directories, or two files of pytest-benchmark.",
+    ),
+    "gate": (
+        "bench.cli.judging.gate",
+        "Compare the working tree with a revision, in turns on this machine.",
+    ),
+    "calibrate": (
+        "bench.cli.judging.calibrate",
+        "Measure this machine's own noise; gate and compare take the file with --calibration.",
+    ),
+    "env": (
+        "bench.cli.env",
+        "Show the machine and software as a run records them, and the key they are compared by.",
+    ),
+    "data": ("bench.cli.data", "List, check and fetch data sets."),
+}
 
 
 class CommandFaultError(Exception):
@@ -25,7 +53,20 @@ class CommandFaultError(Exception):
 
 
 class _Commands(TyperGroup):
-    """Keeps from typer what it would end with exit code 1: any end of file, any broken pipe."""
+    """Loads a command when it is called, and keeps from typer what it would end with exit code 1.
+
+    That is any end of file, any broken pipe.
+    """
+
+    def get_help_option(self, ctx: Any) -> Any:
+        option = super().get_help_option(ctx)
+        if option is not None:
+            option.default = False  # of None, typer would ask pydantic whether it is a bool
+        return option
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, known, rest = super().resolve_command(ctx, args)
+        return name, known and loaded(str(name)), rest
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -34,23 +75,36 @@ class _Commands(TyperGroup):
             raise CommandFaultError(f"{type(error).__name__}: {error}") from error
 
 
-app = typer.Typer(
+def new_app(**settings: Any) -> typer.Typer:
+    """An app with plain help: what draws frames around it takes longer to load than all else."""
+    return typer.Typer(
+        add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None, **settings
+    )
+
+
+def loaded(name: str) -> Any:
+    """The command of a name as typer has it."""
+    module, _ = COMMANDS[name]
+    found = import_module(module)
+    if name == "data":
+        return get_command(found.app)
+    alone = new_app()
+    alone.command(name)(getattr(found, name))
+    return get_command(alone)
+
+
+def _stand_in() -> None:
+    """Stands where a command will be loaded."""
+
+
+app = new_app(
     cls=_Commands,
     name="teleport-bench",
     help="What teleporting a network's weights costs and does.",
     no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
 )
-app.command()(run)
-app.command()(report)
-app.command()(merge)
-app.command()(profile)
-app.command()(compare)
-app.command()(gate)
-app.command()(calibrate)
-app.command()(env)
-app.add_typer(data.app, name="data")
+for _name, (_, _line) in COMMANDS.items():
+    app.command(_name, short_help=_line)(_stand_in)
 
 
 def main() -> None:

@@ -5,12 +5,11 @@ from typing import Annotated
 
 import typer
 
+from bench.cli.app import new_app
 from bench.cli.table import print_table
 from bench.errors import DataError
 
-app = typer.Typer(
-    help="List, check and fetch data sets.", no_args_is_help=True, add_completion=False
-)
+app = new_app(help="List, check and fetch data sets.", no_args_is_help=True)
 
 DataDir = Annotated[
     Path | None,

@@ -1,12 +1,10 @@
 """``teleport-bench report``: the derived files of a run directory."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
-
-from bench.storage.journal import load
-from bench.storage.run_directory import RunDirectory
 
 
 def report(
@@ -16,9 +14,7 @@ def report(
     ] = None,
 ) -> None:
     """Write the CSV files and report.html of a run; prints the report's path."""
-    _, notes = load(RunDirectory(directory).journal)
-    for note in notes:
-        typer.echo(note, err=True)
     from reports import write_report
 
-    typer.echo(str(write_report(directory, history)))
+    written = write_report(directory, history, tell=partial(typer.echo, err=True))
+    typer.echo(str(written))

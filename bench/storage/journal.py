@@ -10,21 +10,23 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
-from msgspec.json import encode
+from msgspec import MsgspecError
+from msgspec.json import Decoder, encode
 
 from bench.errors import JournalError, StorageError
 from bench.files import open_plain, sync_directory, write_all
 from bench.plain_text import plain as text
 from bench.storage.records import SCHEMA, Line, Record, plain, typed, upgraded
 
-__all__ = ["NAME", "SCHEMA", "Journal", "Line", "as_line", "lines", "load", "read"]
+__all__ = ["NAME", "SCHEMA", "Journal", "Line", "as_line", "each", "lines", "load", "read"]
 
 NAME = "journal.jsonl"
 # Thousands of samples fit; a longer line was not written by us.
 MOST_LINE_BYTES = 2**26
 
+_DECODER = Decoder()  # four times as fast as json
 _APPEND = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -37,10 +39,10 @@ def load(path: Path) -> tuple[list[Record], list[str]]:
         JournalError: no such file, none that may be read, a damaged line before the last, a schema
             we do not know, or a value that the record may not have.
     """
-    found, notes = lines(path)
+    notes: list[str] = []
     records: list[Record] = []
     unknown: Counter[str] = Counter()
-    for number, line in enumerate(found, 1):
+    for number, line in enumerate(each(path, notes), 1):
         record = typed(line, number, path)
         if record is None:
             unknown[line["kind"]] += 1
@@ -65,7 +67,16 @@ def lines(path: Path) -> tuple[list[Line], list[str]]:
     Raises:
         JournalError: as ``load``, but for what a line says besides its kind and schema.
     """
-    found, notes = [], []
+    notes: list[str] = []
+    return list(each(path, notes)), notes
+
+
+def each(path: Path, notes: list[str]) -> Iterator[Line]:
+    """The same one after another, for who need not hold them all; ``notes`` is added to.
+
+    Raises:
+        JournalError: as ``lines``, when it comes to the line.
+    """
     for number, line in enumerate(_lines(path), 1):
         if not line.endswith(b"\n"):
             notes.append(
@@ -73,8 +84,7 @@ def lines(path: Path) -> tuple[list[Line], list[str]]:
                 "left out; --resume measures its cell again"
             )
         elif line.strip():
-            found.append(_parse(line, path, number))
-    return found, notes
+            yield _parse(line, path, number)
 
 
 def _lines(path: Path) -> Iterator[bytes]:
@@ -101,7 +111,7 @@ def _lines(path: Path) -> Iterator[bytes]:
 
 def _parse(line: bytes, path: Path, number: int) -> Line:
     try:
-        record = json.loads(line)
+        record = _decoded(line)
     except (ValueError, RecursionError) as error:
         raise JournalError(
             f"expected JSON on line {number} of {path}; {error}: restore the file, or delete that "
@@ -110,6 +120,14 @@ def _parse(line: bytes, path: Path, number: int) -> Line:
     if not isinstance(record, dict) or not isinstance(record.get("kind"), str):
         raise JournalError(f"expected an object with a 'kind' on line {number} of {path}")
     return upgraded(record, f"on line {number} of {path}")
+
+
+def _decoded(line: bytes) -> Any:
+    """The value of a line; what is no strict JSON, as NaN, is left to json."""
+    try:
+        return _DECODER.decode(line)
+    except (MsgspecError, ValueError):
+        return json.loads(line)
 
 
 class Journal:

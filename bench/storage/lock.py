@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from bench.errors import RunError
 
 NAME = ".lock"
@@ -26,6 +24,8 @@ def locked(directory: Path) -> Iterator[str | None]:
     Raises:
         RunError: another process holds it, or the directory cannot be written or locked.
     """
+    from filelock import FileLock, Timeout  # with what it needs for HTTP, a fifth of a help's time
+
     file = directory / NAME
     # A lock file that counts by being there would outlive a killed process.
     lock = FileLock(file, blocking=False, fallback_to_soft=False)

@@ -48,6 +48,7 @@ class Run:
         environment: machine and versions; None if the file is missing or unreadable.
         spec: what was asked for; None if the file is missing or unreadable.
         notes: what the reader of the page must know about missing or damaged files.
+        left_out: those of them on what of the journal is in no table.
     """
 
     directory: Path
@@ -61,6 +62,7 @@ class Run:
     environment: dict[str, Any] | None
     spec: dict[str, Any] | None
     notes: list[str]
+    left_out: list[str]
 
 
 def load(run_dir: Path) -> Run:
@@ -78,6 +80,7 @@ def load(run_dir: Path) -> Run:
     spectrum = [r for r in records if type(r) is SpectrumRecord]
     profiles = [r for r in records if type(r) is ProfileRecord]
     others, unknown = _others(records)
+    left_out = [harmless.text(note) for note in [*notes, *unknown]]
     # A resumed run measures broken cells again: the newest record of a cell counts.
     cells = list({cell.cell_id: cell for cell in timed}.values())
     beside = [r for own in others.values() for r in own if isinstance(r, Record)]
@@ -93,22 +96,21 @@ def load(run_dir: Path) -> Run:
         failures=[record for record in every if record.status != "ok"],
         environment=environment,
         spec=spec,
-        notes=[
-            harmless.text(note) for note in [*notes, *unknown, *missing_environment, *missing_spec]
-        ],
+        notes=[*left_out, *map(harmless.text, [*missing_environment, *missing_spec])],
+        left_out=left_out,
     )
 
 
 def _read_journal(run_dir: Path) -> tuple[list[Any], list[str]]:
     """Every record as its struct, one of a kind that nobody knows as it was written; and notes."""
-    found, notes = journal.lines(run_dir / journal.NAME)
-    records: list[Any] = found
-    for index, record in enumerate(records):  # in place: a large journal is held once
+    path, notes = run_dir / journal.NAME, list[str]()
+    records: list[Any] = []
+    for number, line in enumerate(journal.each(path, notes), 1):
         try:
-            clean = harmless.values(record)
+            clean = harmless.values(line)
         except ValueError as error:
-            raise JournalError(f"record {index + 1} of the journal: {error}") from None
-        records[index] = typed(clean, index + 1) or clean
+            raise JournalError(f"record {number} of {path}: {error}") from None
+        records.append(typed(clean, number, path) or clean)
     return records, notes
 
 

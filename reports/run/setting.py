@@ -52,6 +52,14 @@ def is_at(record: Any, point: dict[str, int], *, but: str = "") -> bool:
     return all(getattr(record, axis) == point[axis] for axis in AXES if axis != but)
 
 
+def swept_axes(record: Any, base: dict[str, int]) -> Sequence[str]:
+    """The axes whose sweep a record or a row is in: the others have their levels of ``base``."""
+    off = [axis for axis in AXES if getattr(record, axis) != base[axis]]
+    if len(off) > 1:
+        return ()
+    return AXES if not off else [axis for axis in off if getattr(record, axis) is not None]
+
+
 def base_point(cells: Sequence[CellRecord], spec: dict[str, Any] | None) -> dict[str, int]:
     """The levels while another axis is swept: the spec's, else the most common ones."""
     asked = (spec or {}).get("base")

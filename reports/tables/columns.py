@@ -5,8 +5,10 @@ that leaves out a column that it does.
 """
 
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from typing import Any, TypeVar, get_type_hints
 
+import numpy as np
 import pandas as pd
 from msgspec import Struct
 
@@ -56,7 +58,9 @@ RowT = TypeVar("RowT", bound=Row)
 
 def row_of(kind: type[RowT], *sources: Any, **own: Any) -> RowT:
     """A row of ``own`` columns; every other is the field of its name in the first that has one."""
-    rest = (name for name in kind.__struct_fields__ if name not in own)
+    rest = [name for name in kind.__struct_fields__ if name not in own]
+    if len(sources) == 1:  # of a hundred thousand cells, for instance
+        return kind(**own, **{name: getattr(sources[0], name) for name in rest})
     owners = {name: next((s for s in sources if hasattr(s, name)), None) for name in rest}
     return kind(**own, **{name: getattr(owner, name) for name, owner in owners.items()})
 
@@ -64,7 +68,7 @@ def row_of(kind: type[RowT], *sources: Any, **own: Any) -> RowT:
 def frame(rows: Sequence[Row], kind: type[Row]) -> pd.DataFrame:
     """The rows as a table with the columns that ``kind`` declares."""
     names = kind.__struct_fields__
-    return from_columns({name: [getattr(row, name) for row in rows] for name in names}, kind)
+    return from_columns({name: [*map(attrgetter(name), rows)] for name in names}, kind)
 
 
 def from_columns(columns: Mapping[str, Sequence[Any]], kind: type[Row]) -> pd.DataFrame:
@@ -79,6 +83,13 @@ def from_columns(columns: Mapping[str, Sequence[Any]], kind: type[Row]) -> pd.Da
             f"{', '.join(columns)}"
         )
     types = get_type_hints(kind)
-    return pd.DataFrame(
-        {name: pd.Series(columns[name], dtype=_DTYPES[types[name]]) for name in columns}
-    )
+    return pd.DataFrame({name: _column(columns[name], _DTYPES[types[name]]) for name in columns})
+
+
+def _column(values: Sequence[Any], dtype: str) -> pd.Series:
+    if dtype == "Int64" and set(map(type, values)) <= {int, type(None)}:
+        # The same as below, without asking of each value what it may be.
+        missing = np.array([value is None for value in values], dtype=bool)
+        whole = [0 if value is None else value for value in values]
+        return pd.Series(pd.arrays.IntegerArray(np.array(whole, dtype=np.int64), missing))
+    return pd.Series(values, dtype=dtype)

@@ -8,7 +8,7 @@ from bench.spec.axes import AXES
 from bench.statistics.growth_verdicts import Crossing, crossing
 from bench.statistics.medians import Estimate
 from reports.run.run import SGD
-from reports.run.setting import Setting, is_at, setting_of
+from reports.run.setting import Setting, setting_of, swept_axes
 from reports.tables.columns import Row, row_of
 from reports.tables.ratios import RatioRow
 
@@ -60,17 +60,16 @@ class Crossed(NamedTuple):
 
 def crossings(ratios: Sequence[RatioRow], base: dict[str, int]) -> list[Crossed]:
     """One for each axis, variant and setting with two levels or more, other axes at ``base``."""
-    found = []
-    for axis in AXES:
-        series: dict[tuple[str, Setting], list[RatioRow]] = {}
-        for row in (row for row in ratios if is_at(row, base, but=axis)):
-            series.setdefault((row.variant, setting_of(row)), []).append(row)
-        found += [
-            _crossed(own, axis)
-            for _, own in sorted(series.items())
-            if len({getattr(row, axis) for row in own}) >= _FEWEST
-        ]
-    return found
+    series: dict[tuple[int, str, Setting], list[RatioRow]] = {}
+    for row in ratios:
+        for axis in swept_axes(row, base):
+            place = (AXES.index(axis), row.variant, setting_of(row))
+            series.setdefault(place, []).append(row)
+    return [
+        _crossed(own, AXES[number])
+        for (number, *_), own in sorted(series.items())
+        if len({getattr(row, AXES[number]) for row in own}) >= _FEWEST
+    ]
 
 
 def _crossed(own: list[RatioRow], axis: str) -> Crossed:

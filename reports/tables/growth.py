@@ -5,19 +5,25 @@ from itertools import groupby
 from math import nan
 from typing import NamedTuple, TypeVar
 
+import numpy as np
+import pandas as pd
+
 from bench.spec.axes import AXES
 from bench.statistics.growth import Growth, fit_growth
 from bench.statistics.growth_verdicts import linear, near_constant
 from bench.storage.records import CellRecord
 from reports.run.run import SGD
-from reports.run.setting import Setting, is_at, setting_of
+from reports.run.setting import Setting, setting_of, swept_axes
 from reports.tables.columns import Row, row_of
-from reports.tables.runtime import CellRow, all_steps, both_phases, per_step, prepare, wall_samples
+from reports.tables.runtime import CellRow
+from reports.tables.wall_columns import wall_columns
 
 # Of b batches.
 PHASES = ("prepare", "steps", "total")
 # Of the SGD reference: a single step.
 SGD_PHASE = "sgd step"
+# Phase -> the column of its seconds.
+_COLUMNS = {"prepare": "prepare", "steps": "steps", "total": "total", SGD_PHASE: "step"}
 # Peak bytes of both phases.
 MEMORY = "memory"
 # What does not depend on an axis by the way it is counted.
@@ -55,6 +61,29 @@ class ScalingRow(Row, frozen=True):
     floor_bytes: float
 
 
+class PhaseSeconds:
+    """Positive wall seconds of one phase, a sample per round; of a cell that is not ok none."""
+
+    def __init__(self, cells: Sequence[CellRecord]) -> None:
+        """Take the samples of all cells at once."""
+        wall = wall_columns(cells)
+        self._place = {id(cell): place for place, cell in enumerate(cells)}
+        self._columns = {phase: _split(wall, name, len(cells)) for phase, name in _COLUMNS.items()}
+
+    def of(self, cell: CellRecord, phase: str) -> list[float]:
+        """Those of one of the cells."""
+        values, ends = self._columns[phase]
+        place = self._place[id(cell)]
+        return values[ends[place] : ends[place + 1]]
+
+
+def _split(wall: pd.DataFrame, name: str, cells: int) -> tuple[list[float], list[int]]:
+    """What is positive in a column, and where each cell's begin and end."""
+    known = wall[wall[name] > 0]
+    ends = np.searchsorted(known["cell"], np.arange(cells + 1))
+    return known[name].tolist(), ends.tolist()
+
+
 class Grown(NamedTuple):
     """How one phase of a variant grows along an axis.
 
@@ -83,23 +112,22 @@ def sweep(
 ) -> list[SweptT]:
     """The cells of ``setting`` whose other four levels are the base's, ascending along ``axis``."""
     chosen = [
-        cell
-        for cell in cells
-        if is_at(cell, base, but=axis)
-        and getattr(cell, axis) is not None
-        and setting_of(cell) == setting
+        cell for cell in cells if axis in swept_axes(cell, base) and setting_of(cell) == setting
     ]
     return sorted(chosen, key=lambda cell: (cell.variant, getattr(cell, axis), cell.cell_id))
 
 
 def growths(cells: Sequence[CellRecord], base: dict[str, int]) -> list[Grown]:
     """One for each setting, axis, variant and phase; of memory where it is known."""
-    by_setting = groupby(sorted(cells, key=setting_of), setting_of)
+    found: dict[tuple[Setting, int], list[CellRecord]] = {}
+    for cell in cells:
+        for axis in swept_axes(cell, base):
+            found.setdefault((setting_of(cell), AXES.index(axis)), []).append(cell)
+    seconds = PhaseSeconds(cells)
     return [
         grown
-        for setting, own in [(setting, list(own)) for setting, own in by_setting]
-        for axis in AXES
-        for grown in _along(sweep(own, setting, axis, base), axis)
+        for (setting, number), own in sorted(found.items())
+        for grown in _along(sweep(own, setting, AXES[number], base), AXES[number], seconds)
     ]
 
 
@@ -118,23 +146,26 @@ def scaling_row(grown: Grown) -> ScalingRow:
     )
 
 
-def _along(cells: list[CellRecord], axis: str) -> list[Grown]:
+def _along(cells: list[CellRecord], axis: str, seconds: PhaseSeconds) -> list[Grown]:
     found = []
     for _, same in groupby(cells, lambda cell: cell.variant):  # a sweep is in their order
         own = list(same)
         phases = (SGD_PHASE,) if own[0].method == SGD else PHASES
-        found += [_grown(own, axis, phase) for phase in phases]
-        if any(map(_peak, own)):
-            found.append(_grown(own, axis, MEMORY))
+        found += [_grown(own, axis, phase, [seconds.of(c, phase) for c in own]) for phase in phases]
+        peaks = [*map(_peak, own)]
+        if any(peaks):
+            found.append(_grown(own, axis, MEMORY, peaks))
     return found
 
 
-def _grown(cells: list[CellRecord], axis: str, phase: str) -> Grown:
+def _grown(
+    cells: list[CellRecord], axis: str, phase: str, values: Sequence[Sequence[float]]
+) -> Grown:
+    """``values`` are seconds, or of memory bytes, of each of the cells."""
     by_level: dict[int, list[float]] = {}
-    for cell in cells:
-        values = _peak(cell) if phase == MEMORY else phase_seconds(cell, phase)
-        if values:
-            by_level.setdefault(getattr(cell, axis), []).extend(values)
+    for cell, own in zip(cells, values, strict=True):
+        if own:
+            by_level.setdefault(getattr(cell, axis), []).extend(own)
     levels = sorted(by_level)
     growth = fit_growth(levels, [by_level[level] for level in levels])
     return Grown(
@@ -165,14 +196,3 @@ def _peak(cell: CellRecord) -> list[float]:
     """The peak memory of a cell that is ok, in a list of its own; none where it is not known."""
     peak = cell.peak_memory_bytes if cell.status == "ok" else None
     return [float(peak)] if peak else []
-
-
-def phase_seconds(cell: CellRecord, phase: str) -> list[float]:
-    """Positive wall seconds of one phase, a sample per round."""
-    of_phase = {
-        "prepare": prepare,
-        "steps": all_steps,
-        "total": both_phases,
-        SGD_PHASE: per_step(cell),
-    }
-    return [value for value in map(of_phase[phase], wall_samples(cell)) if value > 0]

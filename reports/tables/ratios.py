@@ -10,7 +10,9 @@ from bench.statistics.medians import Estimate
 from bench.storage.records import CellRecord
 from reports.run.run import NULLSPACE, SGD, as_float
 from reports.tables.columns import Row, row_of
-from reports.tables.runtime import Seconds, both_phases, estimated, paired, per_step, wall_samples
+from reports.tables.grouped_medians import grouped_medians
+from reports.tables.runtime import estimated
+from reports.tables.wall_columns import partners_once, per_round, ratios, wall_columns
 
 _UNKNOWN = Estimate(float("nan"), float("nan"), float("nan"), 0)
 
@@ -54,23 +56,36 @@ def ratio_rows(cells: Sequence[CellRecord]) -> list[RatioRow]:
         for cell in reversed(cells)
         if cell.variant == NULLSPACE and cell.status == "ok"
     }
-    pairs = ((cell, reference.get((cell.block_id, cell.session))) for cell in cells)
-    return [_row(a, b) for a, b in pairs if b is not None and a is not b and a.status == "ok"]
+    found = ((cell, reference.get((cell.block_id, cell.session))) for cell in cells)
+    pairs = [(a, b) for a, b in found if b is not None and a is not b and a.status == "ok"]
+    times = _ratios([cell for cell, _ in pairs], [under for _, under in pairs])
+    return [
+        _row(cell, under, step, call)
+        for (cell, under), step, call in zip(pairs, *times, strict=True)
+    ]
 
 
-def _row(cell: CellRecord, under: CellRecord) -> RatioRow:
-    step = _ratio(cell, under, per_step(cell), per_step(under))
-    call = _ratio(cell, under, both_phases, both_phases) if cell.method != SGD else _UNKNOWN
+def _row(cell: CellRecord, under: CellRecord, step: Estimate, call: Estimate) -> RatioRow:
     return row_of(
         RatioRow,
         cell,
         reference=under.variant,
         **estimated("step_ratio", step),
-        **estimated("call_ratio", call),
+        **estimated("call_ratio", call if cell.method != SGD else _UNKNOWN),
         reference_operations=as_float(under.operations),
         rounds=float(step.count),
     )
 
 
-def _ratio(cell: CellRecord, under: CellRecord, above: Seconds, below: Seconds) -> Estimate:
-    return paired(cell, {s.round: below(s) for s in wall_samples(under)}, above)
+def _ratios(
+    cells: Sequence[CellRecord], under: Sequence[CellRecord]
+) -> tuple[list[Estimate], list[Estimate]]:
+    """A step and a call of each cell over those of the one under it."""
+    every, partner = partners_once(under)
+    wall, below = wall_columns(cells), per_round(wall_columns(every))
+    group = wall["cell"].to_numpy()
+    step, call = (
+        grouped_medians(ratios(wall, name, below, name, partner), group, len(cells))
+        for name in ("step", "total")
+    )
+    return step, call

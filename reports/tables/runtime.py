@@ -12,15 +12,14 @@ from typing import Any
 
 import pandas as pd
 
-from bench.spec.axes import AXES
 from bench.statistics.medians import LEVEL, Estimate, median_interval, paired_ratio
 from bench.storage.records import CellRecord, Sample
 from reports.run.run import SGD, as_float
 from reports.tables.calls import call_seconds, call_steps, calls_of
+from reports.tables.cell_times import CellTimes, cell_times
 from reports.tables.columns import AtPoint, Row, from_columns, row_of
 from reports.tables.roofline import Roof, share
-
-WALL = "wall"
+from reports.tables.wall_columns import WALL
 
 Seconds = Callable[[Sample], float]
 
@@ -90,9 +89,8 @@ def cell_rows(
     cells: Sequence[CellRecord], partners: Mapping[str, CellRecord], roof: Roof
 ) -> list[CellRow]:
     """A row per cell, in one order whatever order they finished in."""
-    steps = {id(sgd): step_by_round(sgd) for sgd in partners.values()}
-    found = ((cell, partners.get(cell.cell_id)) for cell in cells)
-    rows = [_cell_row(cell, steps.get(id(sgd), {}), roof) for cell, sgd in found]
+    times = cell_times(cells, partners, [interval_level(cell) for cell in cells])
+    rows = [_cell_row(cell, own, roof) for cell, own in zip(cells, times, strict=True)]
     return sorted(rows, key=_row_order)
 
 
@@ -132,11 +130,6 @@ def all_steps(sample: Sample) -> float:
     return as_float(sample.steps_s)
 
 
-def both_phases(sample: Sample) -> float:
-    """Seconds of all that the clock was around."""
-    return as_float(sample.seconds)
-
-
 def summary(seconds: Sequence[float], level: float = LEVEL) -> Estimate:
     """Median and interval of what is known among ``seconds``."""
     return median_interval([value for value in seconds if isfinite(value)], level)
@@ -174,13 +167,8 @@ def estimated(column: str, found: Estimate) -> dict[str, float]:
     return {column: found.value, f"{column}_low": found.low, f"{column}_high": found.high}
 
 
-def _cell_row(cell: CellRecord, sgd_steps: Mapping[int | None, float], roof: Roof) -> CellRow:
-    """``sgd_steps``: see ``step_by_round``."""
-    wall = wall_samples(cell)
-    level = interval_level(cell)
-    total = summary([both_phases(s) for s in wall], level)
-    step = paired(cell, sgd_steps, per_step(cell), level)
-    phases = paired(cell, sgd_steps, both_phases, level)
+def _cell_row(cell: CellRecord, times: CellTimes, roof: Roof) -> CellRow:
+    total = times.total
     return row_of(
         CellRow,
         cell,
@@ -188,11 +176,11 @@ def _cell_row(cell: CellRecord, sgd_steps: Mapping[int | None, float], roof: Roo
         median_s=total.value,
         ci_low_s=total.low,
         ci_high_s=total.high,
-        prepare_s=summary([prepare(s) for s in wall]).value / (cell.b or nan),
-        step_s=summary([per_step(cell)(s) for s in wall]).value,
-        sgd_s=summary(list(sgd_steps.values()) if wall else []).value,
-        **estimated("sgd_steps", step),
-        **estimated("phases_sgd_steps", phases),
+        prepare_s=times.prepare.value / (cell.b or nan),
+        step_s=times.step.value,
+        sgd_s=times.sgd.value,
+        **estimated("sgd_steps", times.sgd_steps),
+        **estimated("phases_sgd_steps", times.phases_sgd_steps),
         calls=len(calls_of(cell)),
         **estimated("call_s", call_seconds(cell)),
         **estimated("call_sgd_steps", call_steps(cell)),
@@ -209,5 +197,7 @@ def _cell_row(cell: CellRecord, sgd_steps: Mapping[int | None, float], roof: Roo
 def _row_order(row: CellRow) -> tuple[Any, ...]:
     """Setting, SGD last, variant, point: the same table whatever order the cells finished in."""
     names = (row.model, row.dataset, row.device, row.dtype)
-    levels = tuple(as_float(getattr(row, axis)) for axis in AXES)
+    levels: tuple[Any, ...] = (row.t, row.d, row.n, row.l, row.b)
+    if None in levels:
+        levels = tuple(map(as_float, levels))
     return (*names, row.method == SGD, row.variant, *levels, row.cell_id)

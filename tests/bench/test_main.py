@@ -34,7 +34,7 @@ def test_two_packages_with_one_name_are_one_sentence(tmp_path, monkeypatch):
     entries = {"teleport_bench.datasets": {"digits": "outside_digits:OTHER"}}
     monkeypatch.setenv("PYTHONPATH", str(write_package(tmp_path, "outside_digits", "", entries)))
     done = subprocess.run(
-        [sys.executable, "-m", "bench", "--help"],
+        [sys.executable, "-m", "bench", "run", "--help"],
         check=False,
         cwd=ROOT,
         capture_output=True,

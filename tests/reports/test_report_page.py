@@ -214,7 +214,7 @@ def test_a_record_without_a_needed_field_is_named(tmp_path):
     del cell["variant"]
     synthetic.write(tmp_path, [cell])
     with pytest.raises(
-        JournalError, match=r"expected record 1 of the journal to be a cell record; .*`variant`"
+        JournalError, match=r"expected record 1 of .*journal\.jsonl .*cell record; .*`variant`"
     ):
         write_report(tmp_path)
 

@@ -262,6 +262,19 @@ def test_a_damaged_journal_is_named(call, tmp_path: Path) -> None:
     assert "expected JSON on line 1" in errors
 
 
+def test_what_a_report_leaves_out_of_the_journal_is_said(call, tmp_path: Path) -> None:
+    foreign = '{"schema": 1, "kind": "magic"}\n'
+    (tmp_path / "journal.jsonl").write_text(foreign + '{"schema": 1, "ki')
+
+    code, printed, errors = call("report", str(tmp_path))
+
+    assert code == 0
+    assert printed.strip() == str(tmp_path / "report.html")
+    assert "line 2 was cut short" in errors
+    assert "1 of the kind magic" in errors
+    assert "environment.json" not in errors
+
+
 def test_dry_run_prints_the_plan_and_touches_nothing(call, tmp_path: Path) -> None:
     before = sorted(tmp_path.iterdir())
 

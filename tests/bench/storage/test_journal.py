@@ -196,3 +196,13 @@ def test_what_is_not_known_is_not_written(path: Path) -> None:
 
     assert "null_dims" not in line
     assert (line["operations"], line["reason"], line["flags"]) == (3, "", [])
+
+
+def test_what_json_alone_takes_is_read_as_ever(path: Path) -> None:
+    line = path.read_text().splitlines()[0].replace('"cell_id":"a"', '"cell_id":"\\ud800"')
+    path.write_text(line[:-1] + ',"stop":{"half_width":NaN,"effective_samples":1E400}}\n')
+
+    (found,) = read(path)
+
+    assert (found.cell_id, found.stop.effective_samples) == ("\ud800", math.inf)
+    assert math.isnan(found.stop.half_width)
