@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from teleport_core.errors import ProblemError
 from teleport_core.problem import Parameters, Problem
 from teleport_core.torch_private import tree_leaves
+from teleport_core.verification.model_checks import require_finite_parameters
 from teleport_core.verification.reference import is_number
 
 
@@ -50,6 +51,7 @@ def evaluated(problem: Problem, parameters: Parameters | None = None) -> tuple[A
         )
     value = float(loss.detach())
     if not math.isfinite(value):
+        require_finite_parameters(problem.parameters())
         raise ProblemError(
             f"expected a finite loss on the teleport batch; got {value}{not_finite(problem)}"
         )

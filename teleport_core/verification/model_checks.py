@@ -1,9 +1,10 @@
 """Refuse a model, or the surroundings of a call, that no method could work on exactly."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from teleport_core.errors import ModelError
@@ -62,14 +63,23 @@ def _check_parameters(parameters: dict[str, nn.Parameter]) -> None:
                 f"expected floating-point or complex parameters; {name} is {parameter.dtype}: "
                 "convert the model with model.float(), or keep integer tensors as buffers"
             )
-        if not is_finite(parameter.detach()):
-            raise ModelError(f"expected finite parameters; {name} holds NaN or infinity")
     shared = overlapping(parameters)
     if shared:
         raise ModelError(
             f"expected parameters with memory of their own; {' and '.join(dict.fromkeys(shared))} "
             "overlap: give each its own with .clone(), or make one parameter serve both"
         )
+
+
+def require_finite_parameters(parameters: Mapping[str, Tensor]) -> None:
+    """Name a parameter that holds NaN or infinity, once a loss or a gradient is not finite.
+
+    Raises:
+        ModelError: one does.
+    """
+    for name, parameter in parameters.items():
+        if not is_finite(parameter.detach()):
+            raise ModelError(f"expected finite parameters; {name} holds NaN or infinity")
 
 
 def refuse_autocast(device_type: str) -> None:

@@ -10,7 +10,11 @@ from teleport_core.errors import ModelError, ProblemError
 from teleport_core.forward.generators import Generators, generators_of
 from teleport_core.problem import Parameters, Problem
 from teleport_core.verification.evaluation import evaluated, not_finite
-from teleport_core.verification.model_checks import check_model, check_surroundings
+from teleport_core.verification.model_checks import (
+    check_model,
+    check_surroundings,
+    require_finite_parameters,
+)
 from teleport_core.verification.randomness import refuse_randomness
 from teleport_core.verification.reference import Look, look
 
@@ -114,8 +118,11 @@ def require_finite(problem: Problem, grad_norm_sq: float) -> None:
     Raises:
         ProblemError: see there.
     """
+    if math.isfinite(grad_norm_sq):
+        return
+    require_finite_parameters(problem.parameters())
     # A gradient that the model itself makes infinite is a status of the result.
-    if not math.isfinite(grad_norm_sq) and not_finite(problem):
+    if not_finite(problem):
         raise ProblemError(
             f"expected a finite gradient on the teleport batch; got ||g||^2 = {grad_norm_sq}"
             f"{not_finite(problem)}"
