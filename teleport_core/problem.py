@@ -47,7 +47,12 @@ class Problem:
         return [one for one in (self.model, self.loss_fn) if isinstance(one, nn.Module)]
 
     def parameters(self) -> dict[str, nn.Parameter]:
-        """All parameters by name, a shared one once."""
+        """All parameters by name, a shared one once: those that the model had when first asked."""
+        return self._parameters
+
+    @cached_property
+    def _parameters(self) -> dict[str, nn.Parameter]:
+        # A walk through all modules, and twenty are asked for in a call.
         return dict(self.model.named_parameters())
 
     def detached(self) -> Parameters:

@@ -19,7 +19,7 @@ from teleport_core.nullspace.bases.bounds import (
 from teleport_core.rank import RULES
 from teleport_core.torch_private import tree_map
 from teleport_core.verification.guarantee import require_gradient, verified_guarantee
-from teleport_core.verification.reference import look
+from teleport_core.verification.reference import look, output_change
 
 Record = dict[str, Any]
 
@@ -36,7 +36,8 @@ def trajectory(where: Subject, method: Teleporter, steps: int, lr: float, tau: f
     for step, result in enumerate(walk(where, method, steps), 1):
         if step == 1:
             require_gradient(problem, before, result.grad_norm_sq[0])
-        guarantee = verified_guarantee(problem, start, before, look(problem), result.guarantee)
+        change = output_change(before, look(problem))
+        guarantee = verified_guarantee(problem, start, change, result.guarantee)
         if result.steps_done < step:
             break
         rows.append({"step": step, **observe(result)})

@@ -30,10 +30,12 @@ def evaluated(problem: Problem, parameters: Parameters | None = None) -> tuple[A
             f"raised {type(error).__name__}: {error}{_one_argument(problem.inputs)}"
         ) from error
     _require_samples(output)
-    _check_labels(problem, output)
+    if isinstance(output, Tensor) and output.is_cuda:
+        _check_labels(problem, output)  # there it would end the use of the device
     try:
         loss = problem.loss_of(output)
     except Exception as error:
+        _check_labels(problem, output)
         raise ProblemError(
             f"expected loss_fn(model_output, targets) to accept an output of shape "
             f"{_shape(output)} and targets of shape {_shape(problem.targets)}; it raised "

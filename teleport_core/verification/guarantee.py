@@ -52,9 +52,11 @@ def rounding(problem: Problem) -> float:
 
 
 def verified_guarantee(
-    problem: Problem, state: State, before: Look, after: Look, guarantee: Guarantee
+    problem: Problem, state: State, change: float, guarantee: Guarantee
 ) -> Guarantee:
     """What is left of a guarantee: APPROXIMATE where outputs changed that were to stay.
+
+    ``change`` is that of the outputs, ``output_change``.
 
     What steps add to rounding is in proportion to how far they move the weights; but an output
     that changed by more than eps^(1/4) did not stay, however far.
@@ -65,7 +67,6 @@ def verified_guarantee(
     # use is not seen, outputs change about as much as weights do. Half of the digits,
     # sqrt(eps) = 7e7 eps, lies between the two.
     exact = guarantee in (Guarantee.EXACT_EVERYWHERE, Guarantee.EXACT_ON_BATCH)
-    change = output_change(before, after)
     if not exact or not change > rounding(problem):
         return guarantee
     eps, root = _eps(problem), _eps(problem) ** 0.5

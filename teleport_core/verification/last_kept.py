@@ -69,7 +69,7 @@ def end_of(call: Call, result: TeleportResult) -> End:
     if not all(map(math.isfinite, known)):
         refused = Status.NON_FINITE
     elif verify != OFF:
-        guarantee = verified_guarantee(problem, state, before, seen, guarantee)
+        guarantee = verified_guarantee(problem, state, change, guarantee)
         # A method that chooses its thresholds was told what may change.
         if guarantee is not result.guarantee and not teleporter.chooses_threshold:
             refused = Status.OUTPUTS_CHANGED
