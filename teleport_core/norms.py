@@ -26,6 +26,8 @@ def square_sum(values: Tensor) -> Tensor:
     if values.is_sparse:
         values = values.coalesce().values()
     values = real_view(values)
+    if values.dim() == 2 and values.T.is_contiguous():
+        values = values.T
     if values.dtype in _DOTS and values.is_contiguous():
         flat = values.view(-1)
         if len(flat) <= _PIECE:

@@ -46,6 +46,9 @@ class Tape:
         if known is None and view == View():
             self.gradients[name] = gradient
             return
+        if known is None and view == View(transposed=True):
+            self.gradients[name] = gradient.mT
+            return
         if known is None:
             known = self.gradients[name] = torch.zeros_like(self.parameters[name])
         view(known).add_(gradient)
