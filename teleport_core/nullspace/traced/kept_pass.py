@@ -50,7 +50,7 @@ class KeptPass:
         for name, gradient in zip(self.others, found[1:], strict=True):
             if gradient is not None:
                 known, dense = tape.gradients.get(name), gradient.to_dense()
-                tape.gradients[name] = dense if known is None else dense.add_(known)
+                tape.gradients[name] = dense if known is None else known + dense
         squares = [*map(square_sum, tape.gradients.values()), *tape.norm_sq]
         return float(torch.stack(squares).sum()) if squares else 0.0
 
