@@ -55,15 +55,17 @@ class KeptPass:
         return float(torch.stack(squares).sum()) if squares else 0.0
 
     def tangents(self) -> list[Tensor | None]:
-        """R{x} of the distinct inputs of layers that move, after ``gradients``."""
+        """R{x} of the distinct inputs of layers that move, after ``gradients``, which then go."""
         if not self.transposed:
             return [None] * len(self.inputs)
         along = {"": torch.ones_like(self.tape.along)} | self.tape.gradients
         known = [(E, along[name]) for name, E in self.transposed if name in along]
         ends, directions = [E for E, _ in known], [direction for _, direction in known]
-        return list(
-            torch.autograd.grad(ends, self.inputs, directions, retain_graph=True, allow_unused=True)
+        found = torch.autograd.grad(
+            ends, self.inputs, directions, retain_graph=True, allow_unused=True
         )
+        self.tape.gradients.clear()  # as large as all weights
+        return list(found)
 
 
 def transpose(
