@@ -32,6 +32,8 @@ class Problem:
         inputs: a tuple (positional arguments), a mapping (keyword arguments) or one argument: a
             tensor, or whatever holds some. The model gets a copy.
         targets: passed on to ``loss_fn``.
+        own: ``parameters``, where whoever made the problem knows that none is exchanged; they are
+            looked for all over the model each time otherwise.
         copies: present values of parameters in memory of their own, where whoever made the problem
             has some already; they may be kept, and are not to be written.
     """
@@ -40,6 +42,7 @@ class Problem:
     loss_fn: LossFn
     inputs: Any
     targets: Any
+    own: dict[str, nn.Parameter] | None = field(default=None, compare=False, repr=False)
     copies: Parameters = field(default_factory=dict, compare=False, repr=False)
 
     def modules(self) -> list[nn.Module]:
@@ -47,13 +50,8 @@ class Problem:
         return [one for one in (self.model, self.loss_fn) if isinstance(one, nn.Module)]
 
     def parameters(self) -> dict[str, nn.Parameter]:
-        """All parameters by name, a shared one once: those that the model had when first asked."""
-        return self._parameters
-
-    @cached_property
-    def _parameters(self) -> dict[str, nn.Parameter]:
-        # A walk through all modules, and twenty are asked for in a call.
-        return dict(self.model.named_parameters())
+        """All parameters by name, a shared one once."""
+        return dict(self.model.named_parameters()) if self.own is None else self.own
 
     def detached(self) -> Parameters:
         """The present values, sharing storage with the model."""

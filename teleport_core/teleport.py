@@ -81,6 +81,7 @@ def teleport(
         raise ProblemError("expected batch to be a pair (inputs, targets)")
     problem = Problem(model, loss_fn, *map(usable, batch))
     check_without_running(problem)
+    problem = replace(problem, own=problem.parameters())
     undo = Undo(problem)
     try:
         undo.own.set_gradients_aside()

@@ -60,7 +60,7 @@ FACTORY = """
             self.d = d
 
         def forward(self, x):
-            teleporting = not isinstance(self.body[0].weight, nn.Parameter)
+            teleporting = torch._C._len_torch_function_stack() > 0  # somebody watches
             if teleporting and self.d in FAULTS:
                 x = FAULTS[self.d](x)
             return self.body(x)

@@ -35,7 +35,7 @@ FACTORY = """
             self.d = d
 
         def forward(self, x):
-            teleporting = not isinstance(self.body[0].weight, nn.Parameter)
+            teleporting = torch._C._len_torch_function_stack() > 0  # somebody watches
             if teleporting:
                 self.misbehave()
             return self.body(x)
