@@ -57,6 +57,15 @@ class Remembers(nn.Module):
         return output
 
 
+class TiresLate(Remembers):
+    """Another one from the third pass on, when the steps are done."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.passes += 1
+        output: Tensor = self.net(x) * (1.0 if self.passes < 3 else 1.5)
+        return output
+
+
 class Drops(Remembers):
     def forward(self, x: Tensor) -> Tensor:
         return F.dropout(self.net(x), 0.5, training=True)
@@ -93,6 +102,9 @@ DEFECTS: dict[str, tuple[Callable[[], Problem], dict[str, Any], tuple[Any, Any, 
     ),
     "the loss reads parameters": (decayed, {}, (ModelError, "", "")),
     "the model remembers its passes": (lambda: made(Remembers), {}, (ModelError, ModelError, "")),
+    "the model remembers its passes, later": (
+        lambda: made(TiresLate), {}, (ModelError, ModelError, ""),
+    ),
     "the model draws random numbers": (
         lambda: made(Drops), {}, (ModelError, ModelError, ModelError),
     ),
@@ -177,6 +189,17 @@ def test_the_steps_are_the_same_and_what_nobody_saw_is_nan(
         assert result.grad_norm_sq[-1] == pytest.approx(last.grad_norm_sq, rel=1e-9)
     else:
         assert math.isnan(result.grad_norm_sq[-1])
+
+
+@pytest.mark.parametrize("level", ["full", "outputs"])
+def test_a_method_that_computes_no_loss_gets_the_models(level: str) -> None:
+    problem = made(body)
+    result = teleport(
+        problem.model, smooth, (problem.inputs, None), method="identity", steps=2, verify=level
+    )
+    first = float(problem.loss().detach())
+    assert (result.loss[0], result.loss[-1]) == (first, first)
+    assert math.isnan(result.loss[1])
 
 
 class Counted(nn.Module):
