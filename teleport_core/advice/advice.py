@@ -16,10 +16,10 @@ class LayerAdvice:
         weight: name of the weight; it has several entries where it has several groups.
         rows: of the matrix [rows, features] that moves.
         features: one for a bias that moves along included.
-        data_fed: no input depends on a parameter: the ascent never leaves the span of its inputs,
-            so that these rows cannot move, whatever is free.
-        moving: by size, rows that may move: none where ``data_fed``, all but those that the model
-            looks up as an embedding elsewhere.
+        data_fed: no input depends on a parameter. The ascent then never leaves the span of the
+            inputs: what is free at tau = 1 is of no use, and below only what tau adds is.
+        moving: by size, rows that may move: all but those that the model looks up elsewhere, as an
+            embedding does.
         free: by size, then by tau, dimensions of the input in which a row may move.
         bound: by size, then by tau, sigma_{k+1} / sigma_1 of the inputs R: a move dW in the free
             space changes the layer's pre-activations by ||dW R||_F <= ||dW||_F sigma_{k+1}.
@@ -32,6 +32,13 @@ class LayerAdvice:
     moving: tuple[int, ...]
     free: tuple[tuple[int, ...] | None, ...]
     bound: tuple[tuple[float, ...] | None, ...]
+
+    def useful(self, size: int, tau: int) -> int:
+        """Free dimensions in which a teleport can move a row, at a place in sizes and in taus."""
+        free = self.free[size]
+        if free is None:
+            return 0
+        return free[tau] - free[0] if self.data_fed else free[tau]
 
 
 @dataclass(frozen=True)
@@ -57,16 +64,16 @@ class Advice:
     notes: tuple[str, ...]
 
     def share(self, size: int, tau: float = 1.0) -> float:
-        """The share of all entries that may move: sum(moving * free) / sum(rows * features).
+        """The share of all entries that may move: sum(moving * useful) / sum(rows * features).
 
         Args:
             size: one of ``sizes``.
             tau: one of ``taus``.
         """
         i, j = self.sizes.index(size), self.taus.index(tau)
-        free = sum(each.moving[i] * (each.free[i] or (0,) * (j + 1))[j] for each in self.layers)
+        useful = sum(each.moving[i] * each.useful(i, j) for each in self.layers)
         whole = sum(each.rows * each.features for each in self.layers)
-        return free / whole if whole else 0.0
+        return useful / whole if whole else 0.0
 
     @property
     def verdict(self) -> str:

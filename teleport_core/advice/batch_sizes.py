@@ -50,9 +50,10 @@ def sized(batches: list[Batch]) -> Sized:
 def _short(drawn: int, alike: int, there: int, wanted: int) -> tuple[str, ...]:
     if there >= wanted:
         return ()
+    count = "1 sample" if there == 1 else f"{there} samples"
     batches = "1 batch" if alike == 1 else f"{alike} batches"
     why = f"the next is of other shapes, of {drawn} drawn" if alike < drawn else "no more was drawn"
-    return (f"Sizes end at the {there} samples of {batches}: {why}.",)
+    return (f"Sizes end at the {count} of {batches}: {why}.",)
 
 
 def _samples(batch: Batch) -> int:

@@ -26,7 +26,8 @@ class Freedom:
 
     Attributes:
         shape: [rows, features], a feature for a bias that moves along.
-        moving: rows that would move; none where data alone feeds them.
+        data_fed: no input depends on a parameter.
+        moving: rows that may move.
         free: dimensions in which they may, at each tau.
         bound: sigma_{k+1} / sigma_1 at each tau.
     """
@@ -90,7 +91,7 @@ def _freedom(layer: Layer, sigma: Tensor, taus: Sequence[float]) -> Freedom:
         layer.weight,
         (rows, features),
         layer.data_fed,
-        0 if layer.data_fed else rows - stay,
+        rows - stay,
         tuple(features - k for k in ranks),
         tuple(bounds),
     )

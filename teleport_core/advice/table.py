@@ -65,10 +65,15 @@ def _taus(advice: Advice) -> list[str]:
         for j in range(1, len(advice.taus)):
             more = _range([_more(layer, own, j) for layer in layers])
             worst = max((b[j] for layer in layers if (b := layer.bound[own])), default=0.0)
-            cells.append("-" if more == "-" else f"+{more} {worst:7.1e}")
+            cells.append("-" if more == "-" else f"+{more} {_bound(more, worst):>7}")
         lines.append((_name(layers), "", *cells, ""))
     shares = [percent(advice.share(advice.own_size, tau)) for tau in advice.taus[1:]]
     return _aligned([*lines, (_TOTAL, "", *shares, "")])
+
+
+def _bound(more: str, worst: float) -> str:
+    # Where tau adds nothing what is left out is rounding.
+    return "0" if more == "0" else f"{worst:.1e}"
 
 
 def _legend(advice: Advice) -> str:
@@ -77,7 +82,9 @@ def _legend(advice: Advice) -> str:
         "max_drift chooses among such taus step by step, by what the loss does."
     )
     if any(layer.data_fed for layer in advice.layers):
-        said += f" {_DATA_FED}: only data feeds it; it cannot move, its entries count as fixed."
+        said += (
+            f" {_DATA_FED}: only data feeds it; at tau = 1 it cannot move, below in what tau adds."
+        )
     return said
 
 

@@ -21,26 +21,22 @@ def verdict(advice: Advice) -> str:
     """Whether something is free at the loader's batch size, and what to change where nothing is."""
     if not advice.layers:
         return "Nothing can move: no weight is only ever multiplied with its inputs."
-    if all(layer.data_fed for layer in advice.layers):
-        return "Nothing can move: data alone feeds every layer."
     own = advice.own_size
     here = advice.share(own)
-    full = next((size for size in advice.sizes if not advice.share(size)), None)
     if here:
-        start = f"At {samples(own)} {percent(here)} of all directions are free"
+        start = f"At {samples(own)} {percent(here)} of all directions are free to move"
+        full = next((n for n in advice.sizes if n > own and not advice.share(n)), None)
         if full is None:
             return f"{start} at tau = 1."
-        below = _below(advice, full)
-        end = f"use batches of up to {below}{_or_tau(advice, full)}"
-        return f"{start}; from {samples(full)} on nothing is free at tau = 1: {end}."
-    start = f"At {samples(own)} nothing is free at tau = 1"
-    below = _below(advice, own if full is None else full)
+        advised = " or ".join([f"batches of up to {_below(advice, full)}", *_tau(advice, full)])
+        return f"{start}; from {samples(full)} on nothing is at tau = 1: use {advised}."
+    start = f"At {samples(own)} nothing is free to move at tau = 1"
+    below, tau = _below(advice, own), _tau(advice, own)
     if below is None:
-        other = _or_tau(advice, own).removeprefix(", or ")
-        end = f"use {other}." if other else "a smaller batch or a wider model has more room."
-        return f"{start}, nor at any smaller size looked at: {end}"
-    room = percent(advice.share(below))
-    return f"{start}: use batches of up to {below} ({room} free){_or_tau(advice, own)}."
+        advised = "".join(tau) or "a wider model"
+        return f"{start}, nor at any smaller size looked at: use {advised}."
+    room = f"batches of up to {below} ({percent(advice.share(below))} free)"
+    return f"{start}: use {' or '.join([room, *tau])}."
 
 
 def _below(advice: Advice, full: int) -> int | None:
@@ -49,13 +45,13 @@ def _below(advice: Advice, full: int) -> int | None:
     return max(sizes, default=None)
 
 
-def _or_tau(advice: Advice, size: int) -> str:
-    """The tightest tau that frees something at ``size``."""
-    for tau in advice.taus:
-        share = advice.share(size, tau)
-        if share:
-            return f", or tau = {tau:g} ({percent(share)} free, not exactly)"
-    return ""
+def _tau(advice: Advice, size: int) -> list[str]:
+    """The tightest tau that frees something at ``size``, if one does."""
+    freed = {tau: share for tau in advice.taus if (share := advice.share(size, tau))}
+    return [
+        f"tau = {tau:g}, which frees {percent(freed[tau])} at {samples(size)}"
+        for tau in sorted(freed, reverse=True)[:1]
+    ]
 
 
 def samples(size: int) -> str:
