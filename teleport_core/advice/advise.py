@@ -10,6 +10,7 @@ from torch import nn
 from teleport_core.advice.advice import Advice, LayerAdvice
 from teleport_core.advice.batch_sizes import Sized, sized
 from teleport_core.advice.freedom import Block, Freedom, freedoms
+from teleport_core.advice.verdict import samples
 from teleport_core.forward.arguments import copied, usable
 from teleport_core.forward.belongings import Belongings
 from teleport_core.forward.generators import Generators
@@ -112,7 +113,7 @@ def _looked_at(first: Problem, found: Sized) -> Advice:
             by_size[size], _ = freedoms(problem, TAUS)
         except Exception as error:  # a model may want more samples, a machine fewer
             why = (str(error).splitlines() or [""])[0]
-            notes.append(f"Not looked at: {size} samples, {type(error).__name__}: {why}")
+            notes.append(f"Not looked at: {samples(size)}, {type(error).__name__}: {why}")
     sizes = tuple(sorted(by_size))
     blocks = {block: each for by in by_size.values() for block, each in by.items()}
     return Advice(
