@@ -82,9 +82,7 @@ def _legend(advice: Advice) -> str:
         "max_drift chooses among such taus step by step, by what the loss does."
     )
     if any(layer.data_fed for layer in advice.layers):
-        said += (
-            f" {_DATA_FED}: only data feeds it; at tau = 1 it cannot move, below in what tau adds."
-        )
+        said += f" {_DATA_FED}: fed by data alone; it moves in what tau adds, and not at tau = 1."
     return said
 
 

@@ -98,8 +98,8 @@ def test_a_size_that_the_model_refuses_is_left_out() -> None:
 
     assert found.sizes == (2, 4, 8, 16, 32)
     assert found.notes == (
-        "Not looked at: 1 sample, ValueError: Expected more than 1 value per channel when training, "
-        "got input size torch.Size([1, 24])",
+        "Not looked at: 1 sample, ValueError: Expected more than 1 value per channel when "
+        "training, got input size torch.Size([1, 24])",
     )
 
 
