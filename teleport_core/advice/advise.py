@@ -44,7 +44,8 @@ def advise(
         model: any module.
         loss_fn: ``loss_fn(model_output, targets)`` returns a scalar tensor.
         loader: a DataLoader, a list of batches, whatever can be iterated over again; or one batch
-            ``(inputs, targets)``, as ``teleport`` takes it.
+            ``(inputs, targets)``, as ``teleport`` takes it. A pair of pairs, or of mappings, is two
+            batches.
         batches: so many batches are drawn at most.
         unpack: makes ``(inputs, targets)`` of what the loader yields, as ``Schedule`` does.
 
