@@ -35,12 +35,32 @@ def test_model_generators_and_loader_are_as_before() -> None:
             if ask and place in (0, 2):
                 advise(model, F.cross_entropy, batches)
             seen.append(x.sum().item())
+        seen += [x.sum().item() for x, _ in batches]
         gradients = [p.grad.sum().item() for p in model.parameters() if p.grad is not None]
         assert [module.training for module in model.modules()] == modes
         ends.append((bits(model), seen, gradients, drawn()))
 
     assert ends[0] == ends[1]
     assert len(ends[0][2]) == len(list(net().parameters()))
+
+
+def test_a_forward_pass_that_accumulates_adds_to_no_gradient() -> None:
+    class Accumulates(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body, self.side = net().eval(), nn.Parameter(torch.ones(1))
+
+        def forward(self, x: Tensor) -> Tensor:
+            with torch.enable_grad():
+                self.side.sum().backward()
+            return self.body(x)
+
+    model = Accumulates()
+    model.side.grad = torch.tensor([5.0])
+
+    advise(model, F.cross_entropy, loader())
+
+    assert model.side.grad.item() == 5.0
 
 
 def test_dropout_is_off_and_batch_norm_on() -> None:
