@@ -1,5 +1,6 @@
 """Loss-preserving teleportation of neural network weights."""
 
+from teleport_core.advice import Advice, advise
 from teleport_core.errors import (
     ModelError,
     OptionError,
@@ -14,6 +15,7 @@ from teleport_core.teleport import teleport
 from teleport_core.training import Schedule, Teleports
 
 __all__ = [
+    "Advice",
     "Guarantee",
     "ModelError",
     "OptionError",
@@ -28,6 +30,7 @@ __all__ = [
     "TeleportWarning",
     "Teleporter",
     "Teleports",
+    "advise",
     "available",
     "make",
     "teleport",

@@ -77,7 +77,10 @@ LATE = {"bench/worker/__main__.py": ["bench.worker.commands"]}
 
 # rooms of teleport_core that stand above the rest -> who may import them.
 ABOVE = {
-    "teleport_core.training": ("teleport_core/__init__.py", "teleport_core/integrations/"),
+    "teleport_core.training": (
+        *("teleport_core/__init__.py", "teleport_core/advice/", "teleport_core/integrations/"),
+    ),
+    "teleport_core.advice": ("teleport_core/__init__.py",),
     "teleport_core.integrations": (),
 }
 
@@ -193,6 +196,7 @@ def test_imports_follow_the_arrows() -> None:
         ("teleport_core/x.py", "import bench.spec.spec"),
         ("teleport_core/x.py", "from teleport_core.training import Schedule"),
         ("teleport_core/training/x.py", "from teleport_core.integrations import loop"),
+        ("teleport_core/training/x.py", "from teleport_core.advice import advise"),
         ("baselines/x.py", "from bench import spec"),
         ("bench/x.py", "def f():\n    from reports import page"),
         ("bench/runsheet.py", "import reports"),

@@ -9,7 +9,7 @@ import pytest
 from teleport_core import Teleports
 
 TEXT = (Path(__file__).parents[1] / "docs" / "training_loop.md").read_text()
-LOOP, *CALLBACKS = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+LOOP, ADVICE, *CALLBACKS = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 
 
 def test_the_loop_teleports_before_two_epochs(capsys: pytest.CaptureFixture[str]) -> None:
@@ -20,6 +20,19 @@ def test_the_loop_teleports_before_two_epochs(capsys: pytest.CaptureFixture[str]
     assert [len(results) for results in names["found"]] == [4, 4, 0]
     assert [results.lookahead is None for results in names["found"]] == [False, False, True]
     assert capsys.readouterr().out.startswith("4 ")
+
+
+def test_the_advice_is_what_the_page_shows(capsys: pytest.CaptureFixture[str]) -> None:
+    names: dict[str, Any] = {}
+    exec(LOOP, names)
+    capsys.readouterr()
+    exec(ADVICE, names)
+
+    # What follows are bounds, whose last digit may be another on another machine.
+    shown, bounds = capsys.readouterr().out.split("At 32 samples by tau", maxsplit=1)
+    assert shown in TEXT
+    assert "e-0" in bounds
+    assert max(map(len, bounds.splitlines())) <= 100
 
 
 def test_both_callbacks_are_where_the_page_says() -> None:

@@ -57,14 +57,14 @@ def spaces(layers: list[Layer], limit: int) -> list[Space]:
     found = []
     with BASIS:
         for layer in layers:
-            key = _same_inputs(layer)
+            key = same_inputs(layer)
             if key not in known:
                 known[key] = _of_groups(layer, limit)
             found.append(known[key][layer.group])
     return found
 
 
-def _same_inputs(layer: Layer) -> object:
+def same_inputs(layer: Layer) -> object:
     """Equal for layers that see the same inputs: queries, keys and values; groups."""
     views = [(u.x.data_ptr(), u.x.shape, u.x.stride(), u.operator) for u in layer.uses]
     return (layer.bias is None, *views)
