@@ -181,6 +181,15 @@ class Shortcut(Written):
         return self.body[2](self.body[0](INPUTS).tanh()).tanh() + 0 * h
 
 
+class Quiet(Written):
+    def forward(self, x: Tensor) -> Tensor:
+        first, _, second, _, last = self.body
+        with torch.no_grad():
+            h = first(x)
+        output: Tensor = last(second(h).tanh())
+        return output
+
+
 class Reversed(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
@@ -245,6 +254,7 @@ NO_CHAINS: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "a layer used twice": (Shortcut, "is used twice"),
     "a backward pass of its own": (Reversal, "something else comes between"),
     "cut": (Hushed, "something else comes between"),
+    "without a gradient": (Quiet, "body.0.weight is used without a gradient"),
     "a hook on a gradient": (GradientHook, "has a hook on its gradient"),
     "a gradient on the way": (Asks, "cut at its layers it raises RuntimeError"),
     "a value of a parameter": (Reads, "a parameter is used in __getitem__"),
