@@ -132,9 +132,15 @@ class NullSpaceTeleporter(Teleporter):
             return self._result(nowhere(Status.NO_NULL_SPACE), state)
         if not state.something_moves():
             return self._result(nowhere(Status.NO_ASCENT_DIRECTION), state)
-        may_pass = self.overshoot or self.cap == inf
+        # With growth no step passes the cap.
+        may_pass = self.overshoot or self.cap == inf or self.growth is not None
         advance = state.advance if may_pass else state.advance_to_cap
         return self._result(advance(problem, self._climb()), state)
+
+    @property
+    def grows(self) -> bool:
+        """In the exact null space, where a trial costs one backward pass."""
+        return self.engine != "textbook" and self.rule == "numerical" and self.max_drift is None
 
     @property
     def chooses_threshold(self) -> bool:
@@ -170,6 +176,7 @@ class NullSpaceTeleporter(Teleporter):
     def _climb(self) -> Climb:
         return Climb(
             lr=self.lr,
+            growth=self.growth,
             steps=self.steps,
             cap=self.cap,
             rule=self.rule,
