@@ -86,7 +86,7 @@ class Climber:
         while status is None and len(lrs) < steps:
             slope_from = self.line.aim(first=not lrs)
             if slope_from is None:
-                status = Status.NO_ASCENT_DIRECTION
+                status = Status.GROWTH_NOT_REACHED if lrs else Status.NO_ASCENT_DIRECTION
                 break
             window = self._window(norms[0], len(lrs))
             step = self._step(norms[-1], 2 * slope_from, window, bend, last=self._last(len(lrs)))

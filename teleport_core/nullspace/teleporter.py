@@ -139,8 +139,8 @@ class NullSpaceTeleporter(Teleporter):
 
     @property
     def grows(self) -> bool:
-        """In the exact null space, where a trial costs one backward pass."""
-        return self.engine != "textbook" and self.rule == "numerical" and self.max_drift is None
+        """All but max_drift, which chooses its steps by the loss."""
+        return self.max_drift is None
 
     @property
     def chooses_threshold(self) -> bool:
@@ -150,7 +150,7 @@ class NullSpaceTeleporter(Teleporter):
     @property
     def steps_are_one_call(self) -> bool:
         """Below tau = 1 nothing is kept between steps but bases; only a shortened step looks on."""
-        return self.tau == 1.0 or not self.overshoot
+        return self.tau == 1.0 or not self.overshoot or self.growth is not None
 
     def unbounded(self) -> Self:
         """Without cap and max_drift."""
