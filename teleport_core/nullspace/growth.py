@@ -21,7 +21,9 @@ _ON_THE_WAY = 0.025
 _MISSED = 0.05
 # So many backward passes a step, and in all as many at least.
 _PASSES = 3
-_FEWEST = 12
+_FEWEST = 20
+# Of these each later step keeps: one for a trial, one to look again where an earlier one was best.
+_RESERVED = 2
 # b / a^2 of 1 + a s + b s^2 before a step has shown it: that of a square, (1 + a s / 2)^2.
 _BEND = 0.25
 
@@ -89,7 +91,9 @@ class Climber:
                 status = Status.GROWTH_NOT_REACHED if lrs else Status.NO_ASCENT_DIRECTION
                 break
             window = self._window(norms[0], len(lrs))
-            step = self._step(norms[-1], 2 * slope_from, window, bend, last=self._last(len(lrs)))
+            step = self._step(
+                norms[-1], 2 * slope_from, window, bend, later=self.plan.planned - len(lrs) - 1
+            )
             if step.length:
                 lrs.append(step.length)
                 norms.append(step.norm_sq)
@@ -105,12 +109,9 @@ class Climber:
             return Status.NON_FINITE
         return Status.CAPPED if norm_sq >= self.plan.cap else None
 
-    def _last(self, step: int) -> bool:
-        return step == self.plan.planned - 1
-
     def _window(self, start: float, step: int) -> Window:
         growth, planned, cap = self.plan
-        close = _AT_THE_END if self._last(step) else _ON_THE_WAY
+        close = _AT_THE_END if step == planned - 1 else _ON_THE_WAY
         aim = start * growth ** ((step + 1) / planned)
         if aim > cap:
             return Window((1 - _AT_THE_END) * cap, (1 - _AT_THE_END / 2) * cap, cap)
@@ -128,28 +129,31 @@ class Climber:
             return None
         return Status.CAPPED if met else Status.GROWTH_NOT_REACHED
 
-    def _step(self, here: float, slope: float, window: Window, bend: float, *, last: bool) -> _Step:
-        """Go to where ||g||^2 is in the window, or as near to it as trials find."""
+    def _step(self, here: float, slope: float, window: Window, bend: float, *, later: int) -> _Step:
+        """Go to where ||g||^2 is in the window, or as near to it as trials find.
+
+        ``later`` steps are to come.
+        """
         if not (slope > 0 and math.isfinite(slope) and math.isfinite(window.high)):
             return _Step(0.0, here, bend)
         trials: list[Trial] = []
         length = _first_length(here, slope, window.aim, bend)
         while True:
             trials.append(self._try(length))
-            if window.low <= trials[-1].norm_sq <= window.high or not self._may_try(trials, last):
+            if window.low <= trials[-1].norm_sq <= window.high or not self._may_try(later):
                 break
             length = next_length(here, slope, window, trials)
         best = _nearest(here, window, trials)
         if best is not trials[-1]:
             self.line.go(best.length)
-            self._look()
+            if best.length and later:
+                self._look()
         return _Step(best.length, best.norm_sq, _bend(here, slope, best, bend))
 
-    def _may_try(self, trials: list[Trial], last: bool) -> bool:
-        """Whether passes are left: those that one step leaves, the later ones have."""
+    def _may_try(self, later: int) -> bool:
+        """Whether passes are left; what one step leaves, the later ones have."""
         left = max(_PASSES * self.plan.planned, _FEWEST) - self.passes
-        # One pass looks again where an earlier trial was the best.
-        return left > 1 and (last or len(trials) < _PASSES or left > _FEWEST)
+        return left > _RESERVED * later
 
     def _try(self, length: float) -> Trial:
         self.line.go(length)
