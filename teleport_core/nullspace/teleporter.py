@@ -165,9 +165,9 @@ class NullSpaceTeleporter(Teleporter):
     ) -> Phases | None:
         """Those of the engine that is chosen on a stack of linear layers.
 
-        None with ``max_drift``: how many points it tries depends on the loss.
+        None with ``max_drift`` and ``growth``: how many points they try is up to the batch.
         """
-        if self.max_drift is not None:
+        if self.max_drift is not None or self.growth is not None:
             return None
         published = self.engine == "textbook" or self.rule != "numerical"
         count = operations.textbook if published else operations.half_hvp

@@ -300,6 +300,18 @@ def test_growth_survives_other_changes() -> None:
 def test_who_cannot_grow_says_so() -> None:
     with pytest.raises(OptionError, match="expected no growth for these options of nullspace"):
         make("nullspace", growth=2, max_drift=0.1)
-    for method in {*available()} - {"nullspace"}:
+    with pytest.raises(OptionError, match="expected no growth for these options of symmetry"):
+        make("symmetry", growth=2, published=True)
+    for method in {*available()} - {"nullspace", "symmetry"}:
         with pytest.raises(OptionError, match=f"expected no growth for these options of {method}"):
             make(method, growth=2)
+
+
+def test_operations_of_trials_are_not_known() -> None:
+    for method in ("nullspace", "symmetry"):
+        counted = [
+            make(method, **options).operations([4, 8, 2], 3, bias=True, itemsize=4)
+            for options in ({}, {"growth": 2})
+        ]
+        assert counted[0] is not None
+        assert counted[1] is None
