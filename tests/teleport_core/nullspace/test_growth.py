@@ -207,6 +207,30 @@ def test_steps_that_changed_outputs_are_taken_back(monkeypatch: pytest.MonkeyPat
     assert len(result.lrs) == 1
 
 
+@pytest.mark.parametrize("options", [{}, {"engine": "textbook"}])
+@pytest.mark.parametrize("net", ["tanh", "traced"])
+def test_an_interrupt_leaves_everything_as_it_was(
+    net: str, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    problem, own, calls = NETS[net](), Climber._look, []
+
+    def interrupted(self: Climber) -> float:
+        calls.append(None)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return own(self)
+
+    monkeypatch.setattr(Climber, "_look", interrupted)
+    before = snapshot(problem)
+    teleporter = make("nullspace", growth=20, **options)
+    state = teleporter.prepare(problem)
+
+    with pytest.raises(KeyboardInterrupt):
+        teleporter.advance(problem, state)
+
+    assert identical(problem, before)
+
+
 def test_where_nothing_can_move_the_status_says_so() -> None:
     problem = classification([3, 4, 2], 50)
     before = snapshot(problem)
