@@ -37,6 +37,7 @@ class Ascent:
         grad_norm_sq: likewise.
         taus: the tau of each step, where the method chose it; else empty.
         lengths: the share of each step that was taken; empty where all are whole.
+        lrs: the lr of each step, where growth chose it; else empty.
     """
 
     status: Status
@@ -47,6 +48,7 @@ class Ascent:
     grad_norm_sq: list[float]
     taus: list[float] = field(default_factory=list)
     lengths: list[float] = field(default_factory=list)
+    lrs: list[float] = field(default_factory=list)
 
     def result(
         self,
@@ -66,6 +68,7 @@ class Ascent:
             held=held or {},
             taus=self.taus,
             lengths=self.lengths,
+            lrs=self.lrs,
             engine=engine,
         )
 

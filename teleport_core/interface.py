@@ -7,8 +7,9 @@ from enum import Enum
 from math import inf, nan
 from typing import Any, ClassVar, NamedTuple, Self
 
+from teleport_core.errors import OptionError
 from teleport_core.operations import Phases
-from teleport_core.option_checks import require_int, require_positive
+from teleport_core.option_checks import as_float, require_int, require_positive
 from teleport_core.problem import Parameters, Problem
 
 
@@ -38,6 +39,10 @@ class Status(Enum):
     DRIFTED = (
         "every further step would have changed the loss by more than max_drift allows, or lowered "
         "the gradient norm, so the remaining steps were not taken"
+    )
+    GROWTH_NOT_REACHED = (
+        "the squared gradient norm did not grow as far as growth asks, and the parameters are at "
+        "the nearest point that was found; use a smaller growth, more steps or lr in its place"
     )
 
 
@@ -86,6 +91,7 @@ class TeleportResult:
         held: parameters that count in the gradient and were held fixed -> why.
         taus: the tau of each step, where the method chose it; else empty.
         lengths: the share of each step that was taken; empty where all are whole.
+        lrs: the lr of each step, where ``growth`` chose it; else empty.
         output_change: ||o' - o|| / ||o|| of the model's outputs o on the batch, of several outputs
             the largest, by real forward passes before and after; NaN where nobody looked.
         engine: which way of computing the steps ran, and why.
@@ -101,6 +107,7 @@ class TeleportResult:
     held: dict[str, str] = field(default_factory=dict)
     taus: list[float] = field(default_factory=list)
     lengths: list[float] = field(default_factory=list)
+    lrs: list[float] = field(default_factory=list)
     output_change: float = nan
     engine: Engine = field(default=Engine("", ""))
 
@@ -148,6 +155,10 @@ class State:
         return None
 
 
+class _DefaultLr(float):
+    """The lr that nobody gave: a float like any other, but for growth, which goes with no other."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Teleporter(ABC):
     """One method with its options fixed.
@@ -159,7 +170,10 @@ class Teleporter(ABC):
         threshold: name of the option, a number in (0, 1], by which the method may free more than
             what is exact; 1 is exact, smaller frees more. None where there is no such option.
         steps: teleport steps per batch, the paper's t. Default 8, the paper's.
-        lr: learning rate of the ascent on 1/2 ||g||^2 (Eq. 4-5 of the null-space paper).
+        lr: learning rate of the ascent on 1/2 ||g||^2 (Eq. 4-5 of the null-space paper). Default
+            0.01; of no effect with ``growth``.
+        growth: in place of lr, how many times its value ||g||^2 ends, > 1; each step multiplies it
+            by growth^(1/steps), to 2.5 %, the last one to 1 %, and none passes the cap.
         cap: no step is taken once ||g||^2 has reached it (Alg. 1, line 6). Default: no cap.
     """
 
@@ -167,16 +181,35 @@ class Teleporter(ABC):
     threshold: ClassVar[str | None] = None
 
     steps: int = 8
-    lr: float = 0.01
+    lr: float = _DefaultLr(0.01)
+    growth: float | None = None
     cap: float = inf
 
     def __post_init__(self) -> None:
         """Refuse values outside their range."""
         self._keep(
             steps=require_int("steps", self.steps, at_least=1),
-            lr=require_positive("lr", self.lr),
+            lr=self.lr if isinstance(self.lr, _DefaultLr) else require_positive("lr", self.lr),
             cap=require_positive("cap", self.cap),
         )
+        if self.growth is not None:
+            self._keep(growth=self._readable_growth())
+
+    def _readable_growth(self) -> float:
+        growth = as_float(self.growth)
+        if growth is None or not 1 < growth < inf:
+            raise OptionError(f"expected growth to be a finite number > 1; got {self.growth!r}")
+        if not isinstance(self.lr, _DefaultLr):
+            raise OptionError(
+                f"expected growth without lr, which it takes the place of; got growth={growth} "
+                f"with lr={self.lr}: write one of them"
+            )
+        if not self.grows:
+            raise OptionError(
+                f"expected no growth for these options of {self.name}, which take steps of a given "
+                f"lr only; got growth={growth}: write lr in its place"
+            )
+        return growth
 
     def _keep(self, **options: object) -> None:
         """Hold options as they were read, in ``__post_init__``."""
@@ -197,6 +230,11 @@ class Teleporter(ABC):
     def stands_at_cap(self, grad_norm_sq: float) -> bool:
         """Whether no step is taken from a point with this ||g||^2 of the model's own."""
         return grad_norm_sq >= self.cap
+
+    @property
+    def grows(self) -> bool:
+        """Whether these options go together with ``growth``."""
+        return False
 
     @property
     def chooses_threshold(self) -> bool:

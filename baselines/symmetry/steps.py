@@ -32,18 +32,22 @@ def exact_visit(batch: Batch, input_pinv: Tensor | None, lr: float, ranks: list[
     With ``input_pinv`` by the 2022 action, without by the 2023 action. Each step appends the
     smallest rank among the matrices it inverted to ``ranks``.
     """
-    search: Sweep
-    apply: Sweep
-    search = apply = partial(sweep_preactivations, batch.mlp, batch.inputs, keep_rest=True)
-    if input_pinv is not None:
-        sweep = partial(sweep_activations, batch.mlp, batch.inputs, input_pinv, keep_rest=True)
-        # At T = 0 the derivatives of I - T and of (I + T)^-1 agree, and I - T is free.
-        search, apply = partial(sweep, inverse="first_order"), partial(sweep, inverse="true")
+    search, apply = exact_sweeps(batch, input_pinv)
 
     def after(swept: Swept, T: Sequence[Tensor]) -> None:
         ranks.append(smallest_rank(swept.inverted))
 
     return _visit(batch, search, apply, lr, after)
+
+
+def exact_sweeps(batch: Batch, input_pinv: Tensor | None) -> tuple[Sweep, Sweep]:
+    """How an exact step is searched, and how it is applied."""
+    if input_pinv is None:
+        search = partial(sweep_preactivations, batch.mlp, batch.inputs, keep_rest=True)
+        return search, search
+    sweep = partial(sweep_activations, batch.mlp, batch.inputs, input_pinv, keep_rest=True)
+    # At T = 0 the derivatives of I - T and of (I + T)^-1 agree, and I - T is free.
+    return partial(sweep, inverse="first_order"), partial(sweep, inverse="true")
 
 
 def published_2022_visit(batch: Batch, input_pinv: Tensor, lr: float) -> Visit:

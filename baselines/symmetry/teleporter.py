@@ -10,17 +10,25 @@ from torch import Tensor
 
 from baselines.symmetry.actions import pseudo_inverse, required_inverse
 from baselines.symmetry.extraction import extract
+from baselines.symmetry.line import OrbitLine
 from baselines.symmetry.mlp import MLP, with_ones
 from baselines.symmetry.operations import symmetry_operations
 from baselines.symmetry.search import Batch
-from baselines.symmetry.steps import Visit, exact_visit, published_2022_visit, published_2023_visit
+from baselines.symmetry.steps import (
+    Visit,
+    exact_sweeps,
+    exact_visit,
+    published_2022_visit,
+    published_2023_visit,
+)
 from teleport_core.ascent import Ascent, ascend, nowhere
 from teleport_core.errors import ModelError
 from teleport_core.interface import Guarantee, State, Status, Teleporter, TeleportResult
+from teleport_core.nullspace.growth import Climber, Plan
 from teleport_core.operations import Phases
 from teleport_core.option_checks import require_bool, require_choice
 from teleport_core.phases import CAPTURE
-from teleport_core.problem import Problem
+from teleport_core.problem import Parameters, Problem
 
 ACTIONS = ("preactivations", "activations")
 
@@ -35,6 +43,7 @@ class SymmetryState(State):
         input_pinv: pseudo-inverse of the inputs with their ones row, for the 2022 action.
         hidden: inputs of the pairs, for the released 2023 code, and in
         hidden_pinv: their pseudo-inverses.
+        plan: how far ||g||^2 is to grow, where that was asked for.
     """
 
     batch: Batch
@@ -42,6 +51,7 @@ class SymmetryState(State):
     input_pinv: Tensor | None = None
     hidden: Sequence[Tensor] = ()
     hidden_pinv: Sequence[Tensor] = ()
+    plan: Plan | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +107,8 @@ class SymmetryTeleporter(Teleporter):
             return problem.loss_of(output.reshape(*leading, output.shape[-1]))
 
         state = SymmetryState(Batch(mlp, X, loss_of), self._columns_fit(mlp, X))
+        if self.growth is not None:
+            state.plan = Plan(self.growth, self.steps, self.cap)
         matrices = list(mlp.read(problem.detached()).values())
         with torch.no_grad():
             if self.acts_on == "activations":
@@ -118,7 +130,10 @@ class SymmetryTeleporter(Teleporter):
         # The released code goes on at ||g||^2 == cap, which is >= for the next number up.
         cap = math.nextafter(self.cap, math.inf) if self.published else self.cap
         start = mlp.read(problem.detached())
-        ascent = ascend(start, self._visit(state, ranks), self.steps, cap)
+        if state.plan is None:
+            ascent = ascend(start, self._visit(state, ranks), self.steps, cap)
+        else:
+            ascent = _grown(state, state.plan, start, self.steps, ranks)
         if ascent.previous is not None:
             # It may be the model's own storage, which is about to be written.
             previous = mlp.split(ascent.previous)
@@ -127,12 +142,21 @@ class SymmetryTeleporter(Teleporter):
             state.write(problem, mlp.split(ascent.parameters))
         return self._known(ascent).result(self._guarantee(state, ranks))
 
+    @property
+    def grows(self) -> bool:
+        """All but the released code, which measures ||g||^2 elsewhere than it goes."""
+        return not self.published
+
     def stands_at_cap(self, grad_norm_sq: float) -> bool:
         """With ``published`` nobody can say by the model's own norm, which is not what it tests."""
         return not self.published and super().stands_at_cap(grad_norm_sq)
 
-    def operations(self, widths: Sequence[int], n: int, *, bias: bool, itemsize: int) -> Phases:
-        """What ``prepare`` and a step compute."""
+    def operations(
+        self, widths: Sequence[int], n: int, *, bias: bool, itemsize: int
+    ) -> Phases | None:
+        """What ``prepare`` and a step compute; None with ``growth``, as trials are not known."""
+        if self.growth is not None:
+            return None
         return symmetry_operations(
             self.acts_on, self.published, widths, n, bias=bias, itemsize=itemsize
         )
@@ -182,3 +206,16 @@ class SymmetryTeleporter(Teleporter):
         columns = state.batch.inputs.shape[1]
         full = all(float(rank) > columns - 0.5 for rank in ranks)
         return Guarantee.EXACT_ON_BATCH if full else Guarantee.APPROXIMATE
+
+
+def _grown(
+    state: SymmetryState, plan: Plan, start: Parameters, steps: int, ranks: list[Tensor]
+) -> Ascent:
+    """The first steps of a plan; nothing is written to the model."""
+    line = OrbitLine(state.batch, *exact_sweeps(state.batch, state.input_pinv), start)
+    ascent = Climber(line, plan).climb(steps, math.nan)
+    ascent.loss[0] = line.losses[0]
+    ranks += line.ranks
+    if not ascent.steps_done:
+        return ascent
+    return replace(ascent, parameters=line.parameters, previous=line.origin)

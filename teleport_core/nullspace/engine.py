@@ -22,6 +22,7 @@ class Climb(NamedTuple):
     """What is asked of an engine.
 
     Attributes:
+        growth: in place of lr, what ||g||^2 is to be multiplied by in the steps of ``prepare``.
         steps: at most so many.
         cap: no step is taken once ||g||^2 has reached it.
         rule: the rank rule of the free spaces.
@@ -32,6 +33,7 @@ class Climb(NamedTuple):
     """
 
     lr: float = 0.01
+    growth: float | None = None
     steps: int = 8
     cap: float = inf
     rule: str = "numerical"

@@ -1,5 +1,7 @@
 """The weights that steps write, as they were before the first of them."""
 
+from copy import copy
+
 from torch import Tensor
 
 from teleport_core.problem import Parameters, Problem
@@ -18,6 +20,14 @@ class Start:
         self.values = problem.kept(weights)
         self._copies: list[Tensor] = [*self.values.values()]
         self._versions = self._present()
+
+    def another(self) -> "Start":
+        """A second copy of the same weights, as they are now."""
+        other = copy(self)
+        other._copies = [weight.clone() for weight in self._weights]
+        other.values = dict(zip(self.values, other._copies, strict=True))
+        other._versions = self._present()
+        return other
 
     def renew(self) -> None:
         """Copy again what was written since."""

@@ -132,9 +132,15 @@ class NullSpaceTeleporter(Teleporter):
             return self._result(nowhere(Status.NO_NULL_SPACE), state)
         if not state.something_moves():
             return self._result(nowhere(Status.NO_ASCENT_DIRECTION), state)
-        may_pass = self.overshoot or self.cap == inf
+        # With growth no step passes the cap.
+        may_pass = self.overshoot or self.cap == inf or self.growth is not None
         advance = state.advance if may_pass else state.advance_to_cap
         return self._result(advance(problem, self._climb()), state)
+
+    @property
+    def grows(self) -> bool:
+        """All but max_drift, which chooses its steps by the loss."""
+        return self.max_drift is None
 
     @property
     def chooses_threshold(self) -> bool:
@@ -144,7 +150,7 @@ class NullSpaceTeleporter(Teleporter):
     @property
     def steps_are_one_call(self) -> bool:
         """Below tau = 1 nothing is kept between steps but bases; only a shortened step looks on."""
-        return self.tau == 1.0 or not self.overshoot
+        return self.tau == 1.0 or not self.overshoot or self.growth is not None
 
     def unbounded(self) -> Self:
         """Without cap and max_drift."""
@@ -159,9 +165,9 @@ class NullSpaceTeleporter(Teleporter):
     ) -> Phases | None:
         """Those of the engine that is chosen on a stack of linear layers.
 
-        None with ``max_drift``: how many points it tries depends on the loss.
+        None with ``max_drift`` and ``growth``: how many points they try is up to the batch.
         """
-        if self.max_drift is not None:
+        if self.max_drift is not None or self.growth is not None:
             return None
         published = self.engine == "textbook" or self.rule != "numerical"
         count = operations.textbook if published else operations.half_hvp
@@ -170,6 +176,7 @@ class NullSpaceTeleporter(Teleporter):
     def _climb(self) -> Climb:
         return Climb(
             lr=self.lr,
+            growth=self.growth,
             steps=self.steps,
             cap=self.cap,
             rule=self.rule,

@@ -5,8 +5,9 @@ double backward (Eq. 4), its projection (Eq. 12) and an ascent step (Eq. 5). Alg
 a minus sign there; ascent needs the plus of Eq. 5.
 """
 
+import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -16,6 +17,7 @@ from teleport_core.layers import Layer, find_layers
 from teleport_core.layers.differentiable_twice import twice_differentiable
 from teleport_core.norms import squared_norm
 from teleport_core.nullspace.engine import Climb, Declined, EngineState
+from teleport_core.nullspace.growth import Climber, Plan
 from teleport_core.objective import gradient_at, objective_gradient
 from teleport_core.phases import BACKWARD, BASIS, CAPTURE, PROJECTION, UPDATE
 from teleport_core.problem import Parameters, Problem
@@ -34,6 +36,7 @@ class TextbookState(EngineState):
     layers: list[Layer]
     bases: list[Basis]
     fused: bool
+    plan: Plan | None = field(default=None, kw_only=True)
 
     def freedoms(self) -> Iterator[tuple[str, bool, int]]:
         """(weight, fed by data alone, free dimensions) of every movable layer."""
@@ -42,7 +45,10 @@ class TextbookState(EngineState):
 
     def advance(self, problem: Problem, climb: Climb) -> Ascent:
         """Algorithm 1, lines 5-11."""
-        ascent = climbed(problem, self, climb)
+        if self.plan is None:
+            ascent = climbed(problem, self, climb)
+        else:
+            ascent = _grown(problem, self, self.plan, climb.steps)
         if ascent.parameters is not None:
             self.write(problem, self.moved(ascent.parameters))
         if ascent.previous is not None:
@@ -70,7 +76,9 @@ def prepare(problem: Problem, climb: Climb) -> TextbookState | Declined:
         ]
     found.seen.drop_graph()
     ran = Engine("textbook", why)
-    return TextbookState(found.layers, bases, found.seen.fused, held=found.held, engine=ran)
+    plan = None if climb.growth is None else Plan(climb.growth, climb.steps, climb.cap)
+    held = found.held
+    return TextbookState(found.layers, bases, found.seen.fused, plan=plan, held=held, engine=ran)
 
 
 def climbed(problem: Problem, state: TextbookState, climb: Climb) -> Ascent:
@@ -106,6 +114,68 @@ def climbed(problem: Problem, state: TextbookState, climb: Climb) -> Ascent:
 
     with torch.enable_grad(), twice_differentiable(fused=state.fused):
         return ascend(start, visit, climb.steps, climb.cap)
+
+
+class _Line:
+    """Points along the published step, for growth: each is visited by passes of its own.
+
+    Below tau = 1 activations move, so that ||g||^2 may jump where a unit switches.
+    """
+
+    def __init__(self, problem: Problem, state: TextbookState) -> None:
+        self._problem, self._state = problem, state
+        self.parameters = problem.copy()
+        self.origin = self.parameters
+        self.losses: list[float] = []
+        self._leaves: Parameters = {}
+        self._gradient: Parameters = {}
+        self._updates: Parameters = {}
+
+    def look(self) -> float:
+        """||g||^2 at the present point, its graph kept; NaN where the loss is not finite."""
+        self._leaves, self._gradient = {}, {}
+        problem = self._problem
+        leaves = problem.leaves(self.parameters)
+        with derivatives_needed(problem):
+            loss, gradient = gradient_at(problem, leaves, problem.counted(), differentiable=True)
+        with BACKWARD:
+            norm_sq = float(squared_norm(gradient.values()).detach())
+        self.losses.append(float(loss.detach()))
+        self._leaves, self._gradient = leaves, gradient
+        return norm_sq if math.isfinite(self.losses[-1]) else math.nan
+
+    def aim(self, *, first: bool) -> float | None:
+        """Begin a step where ``look`` looked last; ||U||^2, None where nothing is left of U."""
+        if first:
+            require_differentiable(self._problem, self._gradient.values())
+        with derivatives_needed(self._problem):
+            found = projected_objective_gradient(self._state, self._leaves, self._gradient)
+        if not found:
+            return None
+        if first:
+            require_numbers(found.items(), "use engine='auto' at tau=1, which needs fewer of them")
+        self.origin, self._updates = self.parameters, found
+        return float(squared_norm(found.values()))
+
+    def go(self, length: float) -> None:
+        """Be ``length`` along U from where the step began."""
+        with UPDATE:
+            self.parameters = self.origin
+            if length:
+                moved = {n: self.origin[n] + length * U for n, U in self._updates.items()}
+                self.parameters = self.origin | moved
+
+
+def _grown(problem: Problem, state: TextbookState, plan: Plan, steps: int) -> Ascent:
+    """The first steps of a plan; nothing is written to the model."""
+    with UPDATE:
+        line = _Line(problem, state)
+    with torch.enable_grad(), twice_differentiable(fused=state.fused):
+        ascent = Climber(line, plan).climb(steps, math.nan)
+    ascent.loss[0] = line.losses[0]
+    if not ascent.steps_done:
+        return ascent
+    return replace(ascent, parameters=line.parameters, previous=line.origin)
 
 
 def projected_objective_gradient(

@@ -120,4 +120,5 @@ def _replayed(call: Call, steps: int) -> TeleportResult:
 
 def _start(result: TeleportResult) -> TeleportResult:
     loss, norms = result.loss[:1], result.grad_norm_sq[:1]
-    return replace(result, steps_done=0, loss=loss, grad_norm_sq=norms, taus=[], lengths=[])
+    start = replace(result, steps_done=0, loss=loss, grad_norm_sq=norms)
+    return replace(start, taus=[], lengths=[], lrs=[])

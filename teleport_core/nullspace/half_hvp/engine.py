@@ -29,11 +29,13 @@ from torch import Tensor
 from teleport_core.ascent import Ascent, written
 from teleport_core.interface import Engine, Status
 from teleport_core.nullspace.engine import Climb, Declined, EngineState
+from teleport_core.nullspace.growth import Climber, Plan
 from teleport_core.nullspace.half_hvp.chain import Chain, NoChain, read_chain
-from teleport_core.nullspace.half_hvp.cuda_graph import Loop, recordings_of
+from teleport_core.nullspace.half_hvp.cuda_graph import Eager, Loop, recordings_of
 from teleport_core.nullspace.half_hvp.forward import freeze
 from teleport_core.nullspace.half_hvp.gradients import together
 from teleport_core.nullspace.half_hvp.layer import FrozenLayer
+from teleport_core.nullspace.half_hvp.line import FrozenLine
 from teleport_core.nullspace.half_hvp.projection import Movers, movers
 from teleport_core.nullspace.half_hvp.schedule import Schedule
 from teleport_core.nullspace.start import Start
@@ -51,6 +53,7 @@ class HalfHvpState(EngineState):
     loss: Tensor
     loop: Loop | None = None
     start: Start | None = None
+    plan: Plan | None = None
     taken: int = field(default=0)
 
     @property
@@ -86,6 +89,8 @@ class HalfHvpState(EngineState):
             with UPDATE:
                 self.start.renew()
             try:
+                if self.plan is not None:
+                    return self._grown(self.plan, climb.steps)
                 outcome = self.loop.run(climb.steps)
                 if outcome.status in (Status.NON_FINITE, Status.NO_ASCENT_DIRECTION):
                     _again(self.loop, self.start, outcome.steps_done)
@@ -94,6 +99,13 @@ class HalfHvpState(EngineState):
                 raise
         self.taken = outcome.steps_done
         return written(outcome.status, outcome.steps_done, self.loss, outcome.norms)
+
+    def _grown(self, plan: Plan, steps: int) -> Ascent:
+        """The first steps of a plan."""
+        assert self.loop is not None
+        ascent = Climber(FrozenLine(self.loop.schedule), plan).climb(steps, float(self.loss))
+        self.taken = ascent.steps_done
+        return ascent
 
     def grad_norm_sq(self, problem: Problem) -> float | None:
         """||g||^2 at the weights as they are now, by one more pass down."""
@@ -110,7 +122,11 @@ class HalfHvpState(EngineState):
             return False
         self.taken -= 1
         with torch.no_grad():
-            _again(self.loop, self.start, self.taken)
+            if self.plan is None:
+                _again(self.loop, self.start, self.taken)
+            else:
+                self.start.restore()
+                self._grown(self.plan, self.taken)
         return True
 
 
@@ -137,7 +153,12 @@ def prepare(problem: Problem, climb: Climb) -> HalfHvpState | Declined:
             lower = layers[:-1]
             gradients = together(lower) if recordings.records(top_norm_sq.device) else lower
             schedule = Schedule(layers, moving, gradients, top_norm_sq, climb.lr, climb.steps)
-            state.loop = recordings.loop_for(schedule, climb.cap, state)
+            if climb.growth is None:
+                state.loop = recordings.loop_for(schedule, climb.cap, state)
+            else:
+                # How many trials a step takes is up to the norms: on a GPU too the host asks.
+                state.loop = Eager(schedule, climb.cap)
+                state.plan = Plan(climb.growth, climb.steps, climb.cap)
             with UPDATE:
                 state.start = Start(problem, _weights(moving))
             state.before = state.start.values

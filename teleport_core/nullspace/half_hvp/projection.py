@@ -62,6 +62,15 @@ class TogetherProjected:
         size: Tensor = torch.linalg.vector_norm(self.tangents, dim=(1, 2))
         return size
 
+    def direction(self, number: int) -> list[tuple[Tensor, Tensor]]:
+        """(W, D (P R{X})^T) at the present D, the bias with it."""
+        layer = self.layers[number]
+        found = [(layer.weight, layer.D @ self.tangents[number].T)]
+        if layer.bias is not None and self.last_rows is not None:
+            along = layer.D @ (self.last_rows[number] @ self.coefficients[number])
+            found.append((layer.bias, -along))
+        return found
+
     def write(self, number: int, lr: float, D: Tensor, admit: Admit) -> None:
         """W <- W + lr D (P R{X})^T, the bias with it; Eq. 5 of the paper."""
         layer = self.layers[number]
@@ -105,6 +114,15 @@ class ProductProjected:
         """Size of what is projected [1]."""
         size: Tensor = torch.linalg.vector_norm(self.update)
         return size.reshape(1)
+
+    def direction(self, number: int) -> list[tuple[Tensor, Tensor]]:
+        """(W, U), the bias with it."""
+        del number
+        layer = self.layer
+        found = [(layer.weight, self.update)]
+        if layer.bias is not None and layer.basis is not None:
+            found.append((layer.bias, -(self.coefficients @ layer.basis[-1])))
+        return found
 
     def write(self, number: int, lr: float, D: Tensor, admit: Admit) -> None:
         """W <- W + lr U, the bias with it."""

@@ -55,12 +55,7 @@ class Schedule:
             pending = None
             if not decision.go_on(step, norm_sq):
                 break
-            with TANGENT:
-                for lower, upper in pairwise(self.layers):
-                    lower.push_tangent_to(upper)
-            with PROJECTION:
-                found = self._project(decision, first=step == 0)
-            if not found:
+            if not self.aim(decision, first=step == 0):
                 break
             pending = decision
         if pending is not None:
@@ -72,6 +67,14 @@ class Schedule:
     def grad_norm_sq(self) -> Tensor:
         """||g||^2 at the present weights."""
         return self._down(None)
+
+    def aim(self, decision: Decision, *, first: bool) -> bool:
+        """The step from where D was taken; False where the first of all is nothing but rounding."""
+        with TANGENT:
+            for lower, upper in pairwise(self.layers):
+                lower.push_tangent_to(upper)
+        with PROJECTION:
+            return self._project(decision, first=first)
 
     def _down(self, pending: Decision | None) -> Tensor:
         """D of every layer at the present weights, and ||g||^2; a pending step is written first."""

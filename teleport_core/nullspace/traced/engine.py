@@ -20,8 +20,10 @@ from teleport_core.ascent import Ascent, written
 from teleport_core.interface import Engine, Status
 from teleport_core.layers import Layer, Layers, find_layers
 from teleport_core.layers.differentiable_twice import twice_differentiable
+from teleport_core.norms import square_sum
 from teleport_core.nullspace.bases.spaces import Space, spaces
 from teleport_core.nullspace.engine import Climb, EngineState
+from teleport_core.nullspace.growth import Climber, Plan
 from teleport_core.nullspace.start import Start
 from teleport_core.nullspace.traced.groups import GroupsUpdate
 from teleport_core.nullspace.traced.kept_pass import KeptPass, transpose
@@ -56,6 +58,7 @@ class TracedState(EngineState):
     start: Start
     taken: int = field(default=0)
     lr: float = field(default=0.0)
+    plan: Plan | None = None
 
     def freedoms(self) -> Iterator[tuple[str, bool, int]]:
         """(weight, fed by data alone, free dimensions) of every layer that may move."""
@@ -80,12 +83,19 @@ class TracedState(EngineState):
                 self.start.renew()
             self.lr = climb.lr
             try:
-                ascent = _advance(problem, self, climb)
+                if self.plan is None:
+                    ascent = _advance(problem, self, climb)
+                else:
+                    ascent = self._grown(problem, self.plan, climb.steps)
             except BaseException:
                 self.start.restore()
                 raise
         self.taken = ascent.steps_done
         return ascent
+
+    def _grown(self, problem: Problem, plan: Plan, steps: int) -> Ascent:
+        """The first steps of a plan."""
+        return Climber(_Line(problem, self), plan).climb(steps, float(self.kept.loss))
 
     def grad_norm_sq(self, problem: Problem) -> float | None:
         """||g||^2 at the weights as they are now, by the kept pass."""
@@ -101,10 +111,47 @@ class TracedState(EngineState):
         self.taken -= 1
         with torch.no_grad():
             self.start.restore()
+            if self.plan is not None:
+                self._grown(problem, self.plan, self.taken)
+                return True
             for _ in range(self.taken):
                 self.kept.gradients()
                 _write(self, _updates(problem, self))
         return True
+
+
+class _Line:
+    """The weights along the step of every layer, for growth."""
+
+    def __init__(self, problem: Problem, state: TracedState) -> None:
+        self._problem, self._state = problem, state
+        self._updates: Updates | None = None
+        self._start: Start | None = None
+
+    def look(self) -> float:
+        """||g||^2 at the present weights, by the kept pass."""
+        with BACKWARD, derivatives_needed(self._problem):
+            return self._state.kept.gradients()
+
+    def aim(self, *, first: bool) -> float | None:
+        """Begin a step where ``look`` looked last; ||U||^2, None where the first is rounding."""
+        self._updates = _updates(self._problem, self._state, first=first)
+        if self._updates is None:
+            return None
+        with UPDATE:
+            if self._start is None:
+                self._start = self._state.start.another()
+            self._start.renew()
+            return sum(float(square_sum(update.matrix())) for update in self._updates)
+
+    def go(self, length: float) -> None:
+        """Put the weights ``length`` along U from a copy of where the step began."""
+        assert self._start is not None
+        with UPDATE:
+            self._start.restore()
+            self._state.lr = length
+        if length:
+            _write(self._state, self._updates)
 
 
 def prepare(problem: Problem, climb: Climb) -> TracedState:
@@ -139,6 +186,7 @@ def prepare(problem: Problem, climb: Climb) -> TracedState:
         moving=moving,
         kept=kept,
         limit=climb.limit,
+        plan=None if climb.growth is None else Plan(climb.growth, climb.steps, climb.cap),
         start=start,
         held=found.held,
         before=start.values,

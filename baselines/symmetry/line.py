@@ -1,0 +1,60 @@
+"""Points of one exact step by its length: what growth needs of the symmetry method."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from baselines.symmetry.actions import smallest_rank
+from baselines.symmetry.search import Batch, Slope, Sweep, slope
+from teleport_core.norms import squared_norm
+from teleport_core.phases import UPDATE
+from teleport_core.problem import Parameters
+
+
+class OrbitLine:
+    """apply(W, s d(1/2 ||g||^2)/dT) from where the step began; a curve, visited point by point.
+
+    Attributes:
+        parameters: where it stands.
+        origin: where the step began.
+        losses: of all points that were visited.
+        ranks: the smallest rank among the matrices that each step so far inverted.
+    """
+
+    def __init__(self, batch: Batch, search: Sweep, apply: Sweep, start: Parameters) -> None:
+        self._batch, self._search, self._apply = batch, search, apply
+        self.parameters = self.origin = start
+        self.losses: list[float] = []
+        self.ranks: list[Tensor] = []
+        self._steps_before: list[Tensor] = []
+        self._here: Slope | None = None
+        self._derivatives: Sequence[Tensor] = ()
+
+    def look(self) -> float:
+        """||g||^2 at the present point, its graph kept; NaN where the loss is not finite."""
+        self._here = None
+        here = slope(self._batch, self._search, list(self.parameters.values()))
+        self._here = here
+        self.losses.append(float(here.loss))
+        return float(here.grad_norm_sq) if math.isfinite(self.losses[-1]) else math.nan
+
+    def aim(self, *, first: bool) -> float | None:
+        """Begin a step where ``look`` looked last; ||dJ/dT||^2, None where it is zero."""
+        del first
+        assert self._here is not None
+        self._derivatives = self._here.derivative()
+        self.origin, self._steps_before = self.parameters, self.ranks
+        return float(squared_norm(self._derivatives)) or None
+
+    def go(self, length: float) -> None:
+        """Be where T = ``length`` dJ/dT leads from where the step began."""
+        self.parameters, self.ranks = self.origin, self._steps_before
+        if not length:
+            return
+        with UPDATE, torch.no_grad():
+            T = [length * derivative for derivative in self._derivatives]
+            swept = self._apply(list(self.origin.values()), T)
+        self.ranks = [*self.ranks, smallest_rank(swept.inverted)]
+        self.parameters = dict(zip(self.origin, swept.matrices, strict=True))
