@@ -119,6 +119,22 @@ def test_the_memory_of_the_readme_is_that_of_the_recorded_run() -> None:
     assert list(written) == [f"{peak:#.2g}".rstrip(".") for peak in peaks]
 
 
+def test_the_whole_calls_of_the_readme_are_those_of_the_recorded_run() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    found = re.findall(r"^\| (\d+) wide \| (.+) \|$", text, flags=re.MULTILINE)
+    with (ROOT / "results" / "amd-epyc-2-cores" / "runtime.csv").open(newline="") as file:
+        rows = {(row["d"], row["variant"]): row for row in csv.DictReader(file)}
+    assert [d for d, _ in found] == ["256", "512", "1024", "2048"]
+    variants = ("nullspace", "nullspace:engine=textbook", "symmetry:published=true")
+    for d, line in found:
+        for variant, cell in zip(variants, line.split(" | "), strict=True):
+            row = rows[d, variant]
+            seconds, unit, steps = re.findall(r"^([\d.]+) (m?s), ([\d.]+)", cell)[0]
+            size = 1e3 if unit == "ms" else 1.0
+            assert seconds == f"{size * float(row['call_s']):#.3g}".rstrip(".")
+            assert steps == f"{float(row['call_sgd_steps']):#.3g}".rstrip(".")
+
+
 def test_every_command_of_the_readme_is_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
