@@ -26,6 +26,7 @@ from teleport_core import (
     Status,
     TeleportError,
     TeleportWarning,
+    make,
     teleport,
 )
 from teleport_core.verification.reference import look
@@ -242,6 +243,21 @@ def test_a_call_that_stands_at_its_cap_asks_nothing_of_the_method() -> None:
     assert identical(problem, before)
     above = teleport(problem.model, smooth, (problem.inputs, None), cap=1.01 * seen.grad_norm_sq)
     assert above.steps_done > 0
+
+
+def test_who_does_not_test_the_models_own_norm_is_asked_all_the_same() -> None:
+    stands = {
+        name: make(method, cap=1.0, **options).stands_at_cap(2.0)
+        for name, method, options in (
+            ("nullspace", "nullspace", {}),
+            ("symmetry", "symmetry", {}),
+            ("released code", "symmetry", {"published": True}),
+            ("identity", "identity", {}),
+        )
+    }
+    assert stands == {
+        "nullspace": True, "symmetry": True, "released code": False, "identity": False,
+    }  # fmt: skip
 
 
 def test_the_three_times_add_up_to_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
