@@ -101,7 +101,7 @@ def _moved(problem: Problem, teleporter: Teleporter, verify: str, undo: Undo) ->
     """Everything between the first look and the last."""
     before = _before(problem, verify, undo)
     if verify == FULL and teleporter.stands_at_cap(before.grad_norm_sq):
-        return _capped(teleporter, before)
+        return _capped(before)
     undo.own.give_unwritten(problem)
     now = wall_clock(next(iter(problem.parameters().values())).device)
     start = now()
@@ -128,7 +128,7 @@ def _before(problem: Problem, verify: str, undo: Undo) -> Look:
     return before
 
 
-def _capped(teleporter: Teleporter, before: Look) -> TeleportResult:
+def _capped(before: Look) -> TeleportResult:
     """Of a call that stood at the cap: nothing was asked of the method."""
     return TeleportResult(
         status=Status.CAPPED,
@@ -139,6 +139,7 @@ def _capped(teleporter: Teleporter, before: Look) -> TeleportResult:
         guarantee=Guarantee.EXACT_EVERYWHERE,
         seconds=Seconds(0.0, 0.0, 0.0),
         output_change=0.0,
+        engine=Engine("none", "the model stood at its cap already"),
     )
 
 

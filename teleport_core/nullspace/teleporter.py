@@ -105,16 +105,7 @@ class NullSpaceTeleporter(Teleporter):
         Raises:
             ModelError: no weight can move.
         """
-        climb = self._climb()
-        prepared = (engine.prepare(problem, climb) for engine in _ORDER)
-        why = ""
-        for found in prepared:
-            if isinstance(found, EngineState):
-                state = found
-                break
-            why = found.why
-        if not state.engine.why:
-            state.engine = state.engine._replace(why=why)
+        state = _prepared(problem, self._climb())
         if not state.layers:
             reasons = "; ".join(f"{name} is {why}" for name, why in [*state.held.items()][:_NAMED])
             more = len(state.held) - _NAMED
@@ -193,6 +184,18 @@ class NullSpaceTeleporter(Teleporter):
         guarantee = Guarantee.EXACT_ON_BATCH if exact else Guarantee.APPROXIMATE
         null_dims = _null_dims(state, exact=exact)
         return ascent.result(guarantee, null_dims, state.held, state.engine)
+
+
+def _prepared(problem: Problem, climb: Climb) -> EngineState:
+    """What the first engine that applies has found out; the last applies for want of another."""
+    why = ""
+    for engine in _ORDER:
+        found = engine.prepare(problem, climb)
+        if isinstance(found, EngineState):
+            found.engine = found.engine._replace(why=found.engine.why or why)
+            return found
+        why = found.why
+    raise AssertionError(why)
 
 
 def _null_dims(state: EngineState, *, exact: bool) -> dict[str, list[int] | None]:

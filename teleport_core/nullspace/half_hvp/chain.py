@@ -21,6 +21,7 @@ from torch.overrides import TorchFunctionMode
 from teleport_core import products
 from teleport_core.errors import TeleportError
 from teleport_core.forward.hooks import HookReadings
+from teleport_core.layers.registry import adapter_of
 from teleport_core.layers.watch import READS
 from teleport_core.problem import Problem
 from teleport_core.torch_private import has_gradient, transform_level, tree_leaves
@@ -153,8 +154,11 @@ class _Watch(TorchFunctionMode):
     def _any(self, func: Callable[..., Any], args: Any, given: Any, end: Tensor | None) -> Any:
         """Any other call: a parameter may not be in it, and no activation may be written."""
         tensors = _tensors(args, given)
+        of_parameters = any(id(tensor) in self._counted for tensor in tensors)
+        if of_parameters and adapter_of(func) is not None:
+            _refuse_use(func)  # before a convolution is computed in vain
         made = func(*args, **given)
-        if any(id(tensor) in self._counted for tensor in tensors):
+        if of_parameters:
             found = [leaf for leaf in tree_leaves(made) if isinstance(leaf, Tensor)]
             if made is None or any(leaf.requires_grad for leaf in found):
                 _refuse_use(func)

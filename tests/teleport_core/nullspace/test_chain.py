@@ -9,6 +9,7 @@ import torch
 from small_problems import batch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
 
 from teleport_core import ModelError, Problem, TeleportResult, teleport
 from teleport_core.nullspace.half_hvp.chain import NoChain, is_chain, read_chain
@@ -292,6 +293,13 @@ def test_what_is_none_is_said_and_steps_as_the_published_formulation_does(name: 
     assert expected.engine == ("textbook", "engine='textbook' was asked for")
     ends = (result.grad_norm_sq, expected.grad_norm_sq)
     assert ends[0] == pytest.approx(ends[1], rel=1e-9)
+
+
+def test_a_model_is_given_up_before_its_first_convolution() -> None:
+    problem = Problem(convolution().double(), F.cross_entropy, INPUTS, TARGETS)
+    with FlopCounterMode(display=False) as counter, pytest.raises(NoChain):
+        read_chain(problem)
+    assert counter.get_total_flops() == 0
 
 
 def test_a_loss_that_reads_an_activation_is_no_chains() -> None:

@@ -240,6 +240,7 @@ def test_a_call_that_stands_at_its_cap_asks_nothing_of_the_method() -> None:
     assert (result.status, result.steps_done) == (Status.CAPPED, 0)
     assert (result.loss, result.grad_norm_sq) == ([seen.loss], [seen.grad_norm_sq])
     assert (result.output_change, result.seconds[:2]) == (0.0, (0.0, 0.0))
+    assert result.engine.name == "none"
     assert identical(problem, before)
     above = teleport(problem.model, smooth, (problem.inputs, None), cap=1.01 * seen.grad_norm_sq)
     assert above.steps_done > 0
