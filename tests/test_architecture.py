@@ -40,7 +40,8 @@ ROOMS = {
     "process": set(),
     "storage": {"machine", "spec"},
     "plan": {"spec", "storage"},
-    "measurements": {"plan", "spec", "storage"},
+    "training": {"spec", "storage"},
+    "measurements": {"plan", "spec", "storage", "training"},
     "timing": {"spec", "statistics"},
     "costs": {"spec"},
     "runner": {"measurements", "plan", "process", "spec", "storage"},
@@ -49,13 +50,14 @@ ROOMS = {
     "profiling": {"costs", "plan", "spec", "timing"},
     "preservation": {"problems", "timing"},
     "gate": {"comparison", "machine", "plan", "process", "spec", "storage"},
+    "trainer": {"costs", "plan", "problems", "process", "spec", "timing", "training"},
     "worker": {
         *("costs", "machine", "measurements", "plan", "preservation", "problems", "process"),
-        *("profiling", "spec", "timing"),
+        *("profiling", "spec", "timing", "trainer"),
     },
     "cli": {
         *("comparison", "gate", "machine", "measurements", "plan", "problems", "process"),
-        *("runner", "spec", "storage"),
+        *("runner", "spec", "storage", "training"),
     },
 }
 # The worker's side, which imports torch like any torch code; nothing else may import it. A longer
@@ -67,6 +69,7 @@ WITH_TORCH = {
     "bench/problems/datasets/": False,  # "data list" is quick; the loaders import torch late
     "bench/profiling/": True,
     "bench/preservation/": True,
+    "bench/trainer/": True,
     "bench/worker/": True,
     "bench/machine/environment.py": True,
 }

@@ -20,7 +20,8 @@ def make_units(plan: Plan, records: Sequence[Record], part: Shard = WHOLE) -> li
     units = [unit for measurement in measurements() for unit in measurement.units(plan)]
     blocks = [unit for unit in units if unit.is_block]
     extra = _by_place([unit for unit in units if not unit.is_block])
-    own = [unit for place, unit in enumerate(extra) if part.owns(place)]
+    groups = list(dict.fromkeys(unit.group or unit.unit for unit in extra))
+    own = [unit for unit in extra if part.owns(groups.index(unit.group or unit.unit))]
     return [*missing_cells(blocks, records), *missing_units(own, records)]
 
 

@@ -24,6 +24,8 @@ class Unit:
     command: Command  # what is sent to the worker
     base: Command  # what every record of it has in common, and one of its failure needs
     cell_ids: tuple[str, ...]  # the cells of a block; of another unit, one id for its failure
+    needs: tuple[str, ...] = ()  # units whose records it is given, as "given" of its command
+    group: str = ""  # units of one group stay in one part of a sweep
 
     @property
     def is_block(self) -> bool:

@@ -16,8 +16,8 @@ from bench.runner.block_attempt import Attempt
 from bench.runner.progress import Progress
 from bench.runner.unit_attempt import UnitAttempt
 from bench.spec.spec import Spec
-from bench.storage.journal import Journal
-from bench.storage.records import CellRecord, Record
+from bench.storage.journal import Journal, read
+from bench.storage.records import CellRecord, Record, plain
 
 # Between two signs of life; the slowest sample of the largest preset takes minutes.
 SILENCE_SECONDS = 1800.0
@@ -159,8 +159,15 @@ class Runner:
         """Carry out a unit that is not timed; what it measured before it failed stays."""
         attempt = UnitAttempt(unit, journal.append)
         try:
-            for message in self._worker.ask(unit.command):
+            for message in self._worker.ask(_with_given(unit, journal)):
                 attempt.take(message)
         except WorkerGoneError as gone:
             attempt.lose(gone)
         return attempt.records
+
+
+def _with_given(unit: Unit, journal: Journal) -> Message:
+    """The command of a unit, with the run directory and the records it needs."""
+    known = read(journal.path) if unit.needs else []
+    given = [plain(record) for record in known if record.unit in unit.needs]
+    return {**unit.command, "run": str(journal.path.parent), "given": given}

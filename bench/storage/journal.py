@@ -135,7 +135,7 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         """Open for appending; a torn last line is cut off first; JournalError: not writable."""
-        self._path = path
+        self.path = path
         try:
             self._file = os.open(path, _APPEND, 0o644)
             self._size = _whole_size(path)
@@ -165,8 +165,8 @@ class Journal:
                     os.ftruncate(self._file, self._size)
             if isinstance(error, OSError):
                 raise StorageError(
-                    f"expected room for a line in {self._path}; {error.strerror}: every cell "
-                    f"before it is safe there; make room, then add --out {self._path.parent} "
+                    f"expected room for a line in {self.path}; {error.strerror}: every cell "
+                    f"before it is safe there; make room, then add --out {self.path.parent} "
                     "--resume to go on"
                 ) from error
             raise

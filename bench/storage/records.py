@@ -16,6 +16,7 @@ from bench.spec.checks import shown
 from bench.spec.sections import MEASUREMENTS
 from bench.storage.record import SCHEMA, FailureRecord, Record
 from bench.storage.timed_records import CellRecord, ReferenceRecord, Sample, Stop, WholeCall
+from bench.storage.training_records import TeleportRecord, TrainingRecord, TrialRecord
 from bench.storage.untimed_records import (
     PhaseTime,
     PreservationRecord,
@@ -35,6 +36,9 @@ __all__ = [
     "Sample",
     "SpectrumRecord",
     "Stop",
+    "TeleportRecord",
+    "TrainingRecord",
+    "TrialRecord",
     "Usage",
     "WholeCall",
 ]
@@ -53,6 +57,9 @@ KINDS: dict[str, type[Record]] = {
     "preservation": PreservationRecord,
     "spectrum": SpectrumRecord,
     "profile": ProfileRecord,
+    "training": TrainingRecord,
+    "teleport": TeleportRecord,
+    "trial": TrialRecord,
     "failure": FailureRecord,
 }
 

@@ -1,0 +1,1 @@
+"""Carries training experiments out: trials in turns, clocks, checkpoints."""
