@@ -50,7 +50,9 @@ ROOMS = {
     "profiling": {"costs", "plan", "spec", "timing"},
     "preservation": {"problems", "timing"},
     "gate": {"comparison", "machine", "plan", "process", "spec", "storage"},
-    "trainer": {"costs", "plan", "problems", "process", "spec", "timing", "training"},
+    "trainer": {
+        *("costs", "plan", "problems", "process", "spec", "storage", "timing", "training"),
+    },
     "worker": {
         *("costs", "machine", "measurements", "plan", "preservation", "problems", "process"),
         *("profiling", "spec", "timing", "trainer"),
