@@ -73,7 +73,7 @@ def train(
     bias: options.Bias = None,
     quiet: options.Quiet = False,
 ) -> None:
-    """Train with and without teleports, paired, and write the report; prints its path."""
+    """Does a teleport pay? Train with and without, paired; prints the report's path."""
     what = {"model": model, "dataset": dataset, "device": device, "dtype": dtype}
     how = {"budget": budget, "threads": threads, "seed": seed, "bias": bias}
     carrying = Carrying(out, resume, dry_run, timeout, shard, quiet)
