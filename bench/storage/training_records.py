@@ -47,6 +47,8 @@ class TrainingRecord(TrialFacts, kw_only=True, tag="training"):
 class TeleportRecord(TrialFacts, kw_only=True, tag="teleport"):
     """A teleport of a trial, on one batch; losses beside it are those of ``TrainingRecord``.
 
+    Of these the first teleport of a moment has those before, and the last those after.
+
     ``ahead_*`` are training losses after so many plain steps on the same batches, off the clock,
     from the point before the first teleport of the moment and from that after the last; only the
     last teleport of a moment has them.

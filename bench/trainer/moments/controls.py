@@ -51,7 +51,7 @@ def _pseudo(run: Run, place: int, batch: Batch, example: Happened) -> None:
         seed = run.study.seed("direction", run.trial["seed"], run.step, number)
         perturb(run.model, seed, length=length)
     with run.watch.standing():
-        look.close()
+        look.close(last=True)
         for move in look.moves:
             move.status = "PSEUDO"
         say(run, look.moves, {})

@@ -51,7 +51,7 @@ def teleports(run: Run, place: int, batch: Batch, carry: Carry) -> None:
         floor = run.gradient_norm(batch) if watched else 0.0
     results = carry(look.asked)
     with run.watch.standing():
-        look.close()
+        look.close(last=True)
         for move, result in zip(look.moves, results, strict=True):
             move.result, move.status, move.steps_done = (
                 result,
@@ -108,7 +108,10 @@ def say(run: Run, moves: list[Move], ahead: dict[str, Any]) -> None:
 
 
 class Look:
-    """Takes note of every move between two batches, the clock standing still."""
+    """Takes note of every move between two batches, the clock standing still.
+
+    Losses are taken before the first move and after the last: they would take longer than the moves.
+    """
 
     def __init__(self, run: Run) -> None:
         self.moves: list[Move] = []
@@ -122,16 +125,21 @@ class Look:
             self.close()
             if len(self.moves) < self._run.study.task.point.b:  # a guard asks for one more
                 self._from = values(self._run.model)
-                before = self._run.study.evaluation.of(self._run.model)
-                self.moves.append(Move("", before=before[:2]))
+                self.moves.append(Move(""))
+                if len(self.moves) == 1:
+                    self.moves[0].before = self._losses()
                 self._begun = self._run.watch.seconds
 
-    def close(self) -> None:
-        """End the move that is open, if there is one."""
+    def close(self, *, last: bool = False) -> None:
+        """End the move that is open, if there is one; with the last the moment ends."""
         if self._from:
             move = self.moves[-1]
             move.seconds = self._run.watch.seconds - self._begun
             self._run.teleport_seconds += move.seconds
-            move.after = self._run.study.evaluation.of(self._run.model)[:2]
             move.displacement = distance(self._from, values(self._run.model))
             self._from = []
+        if last and self.moves:
+            self.moves[-1].after = self._losses()
+
+    def _losses(self) -> tuple[float | None, float | None]:
+        return self._run.study.evaluation.of(self._run.model)[:2]

@@ -19,9 +19,8 @@ def factory(n):
     inputs = torch.randn(96, 12, generator=generator)
     targets = (inputs[:, 0] > 0).long()
     loader = [(inputs[k : k + n], targets[k : k + n]) for k in range(0, 96, n)]
-    model = nn.Sequential(
-        nn.Linear(12, 24), nn.ReLU(), nn.Dropout(0.2), nn.Linear(24, 24), nn.ReLU(), nn.Linear(24, 2)
-    )
+    dropped = nn.Sequential(nn.Linear(12, 24), nn.ReLU(), nn.Dropout(0.2))
+    model = nn.Sequential(dropped, nn.Linear(24, 24), nn.ReLU(), nn.Linear(24, 2))
     return model, nn.functional.cross_entropy, (loader, loader[:2])
 """
 

@@ -29,7 +29,7 @@ def test_what_is_no_schedule_is_refused(text: str) -> None:
 def test_a_schedule_beyond_the_end_is_refused() -> None:
     check_within(parse_moments("0:5"), 5)
     check_within(parse_moments("0:20:5steps"), 2, steps_each=8)
-    with pytest.raises(SpecError, match="within 4 epochs; got teleports before epoch 4"):
+    with pytest.raises(SpecError, match=r"within 4 epochs; got teleports before epoch 4"):
         check_within(parse_moments("0:5"), 4)
-    with pytest.raises(SpecError, match="within 14 steps .* got teleports before step 15"):
+    with pytest.raises(SpecError, match=r"within 14 steps .* got teleports before step 15"):
         check_within(parse_moments("0:20:5steps"), 2, steps_each=7)
