@@ -40,7 +40,7 @@ ROOMS = {
     "process": set(),
     "storage": {"machine", "spec"},
     "plan": {"spec", "storage"},
-    "training": {"spec", "storage"},
+    "training": {"spec", "statistics", "storage"},
     "measurements": {"plan", "spec", "storage", "training"},
     "timing": {"spec", "statistics"},
     "costs": {"spec"},

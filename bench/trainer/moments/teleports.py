@@ -110,7 +110,7 @@ def say(run: Run, moves: list[Move], ahead: dict[str, Any]) -> None:
 class Look:
     """Takes note of every move between two batches, the clock standing still.
 
-    Losses are taken before the first move and after the last: they would take longer than the moves.
+    Losses are taken before the first move and after the last: each takes longer than a move.
     """
 
     def __init__(self, run: Run) -> None:

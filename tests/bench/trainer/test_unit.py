@@ -116,7 +116,7 @@ def test_where_nothing_could_be_tuned_the_trials_say_so(tmp_path: Path) -> None:
     records = carried_out(last)
 
     assert {record["outcome"] for record in records} == {"failed"}
-    assert all("expected a learning rate at which" in record["reason"] for record in records)
+    assert all("has no learning rate: expected" in record["reason"] for record in records)
 
 
 def test_a_schedule_of_steps_is_kept(tmp_path: Path) -> None:
