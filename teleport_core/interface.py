@@ -250,6 +250,11 @@ class Teleporter(ABC):
         return not isinstance(self.lr, _DefaultLr)
 
     @property
+    def takes_lr(self) -> bool:
+        """Whether these options leave the length of the steps to lr."""
+        return self.growth is None
+
+    @property
     def grows(self) -> bool:
         """Whether these options go together with ``growth``."""
         return False

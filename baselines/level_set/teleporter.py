@@ -40,7 +40,7 @@ class LevelSetTeleporter(Teleporter):
             last point back onto the level set.
 
     The outputs change: nothing is promised of them. What is kept is the loss: ``loss[-1]`` beside
-    ``loss[0]`` of the result, both by passes of the model's own. ``lrs`` holds the rho of each step.
+    ``loss[0]`` of the result, both by passes of the model's own. ``lrs`` has the rho of every step.
     Where the loss is not coercive ||g||^2 may have no maximum on a level set: add weight decay to
     the loss, or use ``cap``.
     """
@@ -89,11 +89,14 @@ class LevelSetTeleporter(Teleporter):
             state.write(problem, ascent.parameters)
         return ascent.result(Guarantee.APPROXIMATE)
 
+    @property
+    def takes_lr(self) -> bool:
+        """Where rho is not given."""
+        return self.rho is None
+
     def _search(self, problem: Problem) -> Search:
         tolerance = self.tolerance or (1e-6 if self.published else 1e-12)
         eps = max(torch.finfo(p.dtype).eps for p in problem.parameters().values())
         feasible = tolerance if self.published else tolerance**0.5 + _ROUNDING_EPS * eps
-        rho = self.rho
-        if rho is None and not self.lr_is_given:
-            rho = 1.0
+        rho = self.rho if self.rho is not None or self.lr_is_given else 1.0
         return Search(self.steps, rho, self.lr, self.sublevel, tolerance, feasible, self.cap)
