@@ -40,9 +40,7 @@ def run_preservation(command: Message, emit: Emit) -> None:
             "of": len(items),
             "status": "ok",
             "reason": "",
-            **trajectory(
-                where, method, point.t, lr if lr is None else float(lr), item["tau"] or 1.0
-            ),
+            **trajectory(where, method, point.t, length, item["tau"] or 1.0),
         }
         emit({"event": "record", "record": record})
 
