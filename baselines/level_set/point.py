@@ -4,7 +4,7 @@ At most one autograd graph is alive: a visit makes it, the product H g uses it u
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import torch
@@ -26,7 +26,7 @@ class Visited:
         loss: f(w).
         norm_sq: G = ||g||^2.
         leaves: the same values as leaves of the graph.
-        graph: g(w) as it can be differentiated once more.
+        graph: g(w) as it can be differentiated once more, until that is done.
     """
 
     parameters: Parameters
@@ -44,12 +44,17 @@ class Visited:
         """The gradient g without its graph."""
         return {name: value.detach() for name, value in self.graph.items()}
 
+    def without_graph(self) -> Self:
+        """The same, not to be differentiated again."""
+        return replace(self, leaves={}, graph=self.gradient())
 
-def visit(problem: Problem, parameters: Parameters) -> Visited:
-    """One forward and one backward pass."""
+
+def visit(problem: Problem, parameters: Parameters, *, differentiable: bool = True) -> Visited:
+    """One forward and one backward pass; without a graph unless ``differentiable``."""
     leaves = problem.leaves(parameters)
     with derivatives_needed(problem):
-        loss, gradient = gradient_at(problem, leaves, [*parameters], differentiable=True)
+        found = gradient_at(problem, leaves, [*parameters], differentiable=differentiable)
+    loss, gradient = found
     with CHECK:
         value, norm_sq = float(loss.detach()), inner(gradient, gradient)
     return Visited(parameters, value, norm_sq, leaves, gradient)

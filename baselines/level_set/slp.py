@@ -180,14 +180,13 @@ def _ended(climb: _Climb, status: Status) -> Ascent:
 
 def _corrected(climb: _Climb) -> Visited:
     """The solution of the subproblem at rho = 0, again and again: w - (f - f_0) g / G."""
-    there = climb.there
+    climb.there = there = climb.there.without_graph()
     for _ in range(_MOST_CORRECTIONS):
         if climb.feasible(there):
             break
         length = (there.loss - climb.level.loss) / there.norm_sq
-        g = there.gradient()
-        moved = {name: value - length * g[name] for name, value in there.parameters.items()}
-        nearer = visit(climb.problem, moved)
+        moved = {n: value - length * there.graph[n] for n, value in there.parameters.items()}
+        nearer = visit(climb.problem, moved, differentiable=False)
         if not climb.level.violation(nearer.loss) < climb.level.violation(there.loss):
             break
         there = nearer
