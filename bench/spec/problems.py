@@ -7,6 +7,8 @@ The factory brings its own model, loss and batches, so that no data set is read,
 unless axes are asked for it is swept over steps and batches alone.
 """
 
+from functools import cache
+
 from bench.entry_points import found
 
 GROUP = "teleport_bench.problems"
@@ -20,10 +22,15 @@ def address_of(model: str) -> str:
     Raises:
         RegistrationError: two packages use one name.
     """
-    problems = found(GROUP)
-    return problems[model].value if model in problems else model
+    return _addresses().get(model, model)
 
 
 def is_problem(model: object) -> bool:
     """Whether this is the name of one."""
-    return model in found(GROUP)
+    return model in _addresses()
+
+
+@cache
+def _addresses() -> dict[str, str]:
+    """Looked up once, as every spec asks and no package comes meanwhile."""
+    return {name: point.value for name, point in found(GROUP).items()}
