@@ -25,7 +25,7 @@ def rotated(function: PlaneFunction, point: Tensor, angle: Tensor) -> Tensor:
 
 def grad_norm_sq_at(function: PlaneFunction, points: Tensor) -> Tensor:
     """||grad f||^2 [k] at points [2, k], which may be differentiated further."""
-    (gradient,) = torch.autograd.grad(function.value(points), points, create_graph=True)
+    (gradient,) = torch.autograd.grad(function.value(points).sum(), points, create_graph=True)
     return gradient.square().sum(0)
 
 

@@ -113,7 +113,7 @@ class SO2Teleporter(Teleporter):
             status, taken = Status.NON_FINITE, max(finite.index(False) - 1, 0)
         if taken > 0:
             state.write(problem, {"point": points[:, taken]})
-        losses = [float(state.function.value(point)) for point in points.T[: taken + 1]]
+        losses = state.function.value(points[:, : taken + 1]).tolist()
         return TeleportResult(
             status=status,
             steps_done=taken,

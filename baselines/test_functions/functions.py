@@ -17,7 +17,7 @@ class Chart(NamedTuple):
     """Coordinates (u, v) of the plane in which f = u^2 + v^2.
 
     Attributes:
-        into: [2] -> [2], (x, y) to (u, v).
+        into: [2, ...] to the same, (x, y) to (u, v).
         back: its inverse.
     """
 
@@ -29,7 +29,7 @@ class PlaneFunction(NamedTuple):
     """A function of the plane.
 
     Attributes:
-        value: f, [2] to a scalar.
+        value: f, of one point [2] a scalar, of many [2, ...] one each.
         minimum: its smallest value, at
         minimisers: these points.
         start: where the papers start.
@@ -47,7 +47,7 @@ def _of_squares(
     into: Map, back: Map, minimiser: tuple[float, float], start: tuple[float, float]
 ) -> PlaneFunction:
     def value(point: Tensor) -> Tensor:
-        return into(point).square().sum()
+        return into(point).square().sum(0)
 
     return PlaneFunction(value, 0.0, (minimiser,), start, Chart(into, back))
 
@@ -94,15 +94,14 @@ def goldstein_price(point: Tensor) -> Tensor:
 def beale(point: Tensor) -> Tensor:
     """Beale (1958): three residuals in two variables, hence without a chart of this kind."""
     x, y = point
-    powers = torch.stack([y, y**2, y**3])
-    value: Tensor = (x * (powers - 1) + point.new_tensor([1.5, 2.25, 2.625])).square().sum()
-    return value
+    residuals = [c + x * (y**k - 1) for k, c in ((1, 1.5), (2, 2.25), (3, 2.625))]
+    return torch.stack(residuals).square().sum(0)
 
 
 def hyperbola(point: Tensor) -> Tensor:
     """1/2 (ab - 1)^2 + 0.05 (a^2 + b^2): the smallest net, with the decay that bounds ||g||."""
     a, b = point
-    value: Tensor = (a * b - 1) ** 2 / 2 + 0.05 * point.square().sum()
+    value: Tensor = (a * b - 1) ** 2 / 2 + 0.05 * point.square().sum(0)
     return value
 
 
