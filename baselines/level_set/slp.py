@@ -43,7 +43,7 @@ class Search:
         lr: see rho.
         sublevel: whether the loss may fall.
         tolerance: the squared KKT residual that is small enough.
-        feasible: the violation that is small enough, relative to the loss.
+        feasible: the violation, relative to the loss, that rounding may leave.
         cap: no step is taken once ||g||^2 has reached it.
     """
 
@@ -181,13 +181,15 @@ def _ended(climb: _Climb, status: Status) -> Ascent:
 def _corrected(climb: _Climb) -> Visited:
     """The solution of the subproblem at rho = 0, again and again: w - (f - f_0) g / G."""
     climb.there = there = climb.there.without_graph()
+    near = climb.search.tolerance**0.5 * abs(climb.level.loss)
     for _ in range(_MOST_CORRECTIONS):
-        if climb.feasible(there):
+        if climb.level.violation(there.loss) <= near or not there.norm_sq:
             break
         length = (there.loss - climb.level.loss) / there.norm_sq
         moved = {n: value - length * there.graph[n] for n, value in there.parameters.items()}
         nearer = visit(climb.problem, moved, differentiable=False)
-        if not climb.level.violation(nearer.loss) < climb.level.violation(there.loss):
+        is_nearer = climb.level.violation(nearer.loss) < climb.level.violation(there.loss)
+        if not (nearer.finite and is_nearer):
             break
         there = nearer
     return there

@@ -37,6 +37,18 @@ def test_the_loss_stays_within_the_tolerance_and_the_gradient_grows(
     assert result.status is Status.DONE
 
 
+@pytest.mark.parametrize("case", ["relu", "leaky-bias", "tanh-regression", "gelu-deep"])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_keeps_the_loss_as_far_as_it_resolves(case: str, dtype: torch.dtype) -> None:
+    problem = in_dtype(CASES[case].build(), dtype)
+
+    result = run(problem, steps=8, sublevel=False)
+
+    assert result.loss[-1] == pytest.approx(result.loss[0], rel=4 * torch.finfo(dtype).eps)
+    assert result.grad_norm_sq[-1] > 10 * result.grad_norm_sq[0]
+    assert all(p.dtype is dtype for p in problem.model.parameters())
+
+
 def in_dtype(problem: Problem, dtype: torch.dtype) -> Problem:
     def one(value: Tensor) -> Tensor:
         return value.to(dtype) if value.is_floating_point() else value
