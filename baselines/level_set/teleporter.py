@@ -1,6 +1,7 @@
 """The level-set method as users see it: options, guarantee."""
 
 from dataclasses import dataclass
+from math import inf
 from typing import ClassVar
 
 import torch
@@ -63,6 +64,8 @@ class LevelSetTeleporter(Teleporter):
             self._keep(tolerance=require_positive("tolerance", self.tolerance))
         if self.rho is not None:
             self._keep(rho=require_positive("rho", self.rho))
+            if self.rho == inf:
+                raise OptionError("expected rho to be a finite number > 0; got inf")
             if self.lr_is_given:
                 raise OptionError(
                     f"expected rho without lr, which takes its place; got rho={self.rho} with "

@@ -188,6 +188,7 @@ def test_lr_is_the_first_trial_along_the_level() -> None:
     [
         ({"rho": 1.0, "lr": 0.1}, "expected rho without lr, which takes its place; got rho=1.0"),
         ({"rho": -1}, "expected rho to be a number > 0; got -1"),
+        ({"rho": math.inf}, "expected rho to be a finite number > 0; got inf"),
         ({"tolerance": 0}, "expected tolerance to be a number > 0; got 0"),
         ({"sublevel": 1}, "expected sublevel to be True or False; got 1"),
         ({"published": "yes"}, "expected published to be True or False; got 'yes'"),
