@@ -54,8 +54,10 @@ def movable(method: str) -> Problem:
 def run(problem: Problem, method: str, lr: float, **more: Any) -> TeleportResult:
     name, options = METHODS[method]
     batch = (problem.inputs, problem.targets)
+    if make(name, **options).takes_lr:
+        more["lr"] = lr
     return teleport(
-        problem.model, problem.loss_fn, batch, method=name, steps=STEPS, lr=lr, **options, **more
+        problem.model, problem.loss_fn, batch, method=name, steps=STEPS, **options, **more
     )
 
 
