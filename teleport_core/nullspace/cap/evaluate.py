@@ -9,7 +9,7 @@ import torch
 from teleport_core.ascent import all_finite
 from teleport_core.interface import Status
 from teleport_core.norms import squared_norm
-from teleport_core.objective import gradient_of
+from teleport_core.objectives.gradient import gradient_of
 from teleport_core.phases import FORWARD
 from teleport_core.problem import Parameters, Problem
 

@@ -1,0 +1,68 @@
+"""J = sum ||G||_* over all matrices, the norm dual to Muon's step; vectors count by their l1 norm.
+
+Muon (Jordan et al. 2024) moves a matrix along the polar factor U of its gradient, U V^T for a thin
+SVD U S V^T, and lowers the loss by lr <G, U> = lr ||G||_*. The weight of a convolution
+[out, in, k, ...] is the matrix [out, in k ...]. What is no matrix, biases and the gains of norms,
+its authors leave to AdamW, whose dual norm is l1; it counts by that here.
+"""
+
+import torch
+from torch import Tensor
+
+from teleport_core.norms import real_view
+from teleport_core.objectives.l1 import sign
+from teleport_core.objectives.objective import Objective
+from teleport_core.problem import Parameters
+
+Coefficients = tuple[float, float, float]
+
+# Of s -> a s + b s^3 + c s^5: Jordan's, of the largest slope at 0, and the one that leaves nothing
+# of an error at 1 but its cube. Together they take 1e-4 ... 1 to 1 within 1e-10.
+STEEP: Coefficients = (3.4445, -4.7750, 2.0315)
+_CLOSING: Coefficients = (15 / 8, -10 / 8, 3 / 8)
+_ITERATIONS = (STEEP,) * 7 + (_CLOSING,) * 4
+
+
+class Nuclear(Objective):
+    """J = sum ||G||_* + sum ||b||_1, hence v = the polar factor of G, and the sign of b."""
+
+    def value_and_slope(
+        self, gradient: Parameters, parameters: Parameters
+    ) -> tuple[float, Parameters]:
+        """J and v, J = <g, v>."""
+        del parameters
+        slope = {name: _slope(g) for name, g in gradient.items()}
+        values = [
+            (real_view(g).double() * real_view(slope[name])).sum() for name, g in gradient.items()
+        ]
+        return float(torch.stack(values).sum()), slope
+
+
+def _slope(g: Tensor) -> Tensor:
+    return polar(g.reshape(len(g), -1)).view(g.shape) if g.dim() > 1 and g.numel() else sign(g)
+
+
+def polar(matrix: Tensor) -> Tensor:
+    """The polar factor U V^T of a matrix U S V^T, on its numerical range, by Newton-Schulz.
+
+    Singular values above 1e-4 of the Frobenius norm become 1 within 1e-10 (rounding of the dtype
+    aside), smaller ones something between 0 and 1, those of rounding 7e4 times what they are. So
+    <G, polar(G)> falls short of ||G||_* by at most 1e-4 ||G||_F for each smaller one. Where it
+    does, v is that of a nuclear norm whose kink at 0 is rounded off.
+
+    Args:
+        matrix: [rows, columns], any rank; less than float32 is computed in float32.
+    """
+    precise = matrix.float() if matrix.dtype in (torch.bfloat16, torch.float16) else matrix
+    return newton_schulz(precise, _ITERATIONS, torch.finfo(precise.dtype).tiny).to(matrix.dtype)
+
+
+def newton_schulz(matrix: Tensor, iterations: tuple[Coefficients, ...], eps: float) -> Tensor:
+    """X <- a X + (b A + c A^2) X with A = X X^T, from X = G / max(||G||_F, eps); differentiable."""
+    tall = matrix.shape[0] > matrix.shape[1]
+    X: Tensor = matrix.mH if tall else matrix
+    X = X / torch.linalg.vector_norm(X).clamp(min=eps)
+    for a, b, c in iterations:
+        A = X @ X.mH
+        X = a * X + (b * A + c * A @ A) @ X
+    return X.mH if tall else X
