@@ -105,7 +105,8 @@ class EngineState(State, ABC):
 
     def advance_to_cap(self, problem: Problem, climb: Climb) -> Ascent:
         """The same, its last step shortened where it would pass the cap."""
-        return stop_at_cap(problem, self, climb.cap, lambda: self.advance(problem, climb))
+        climbed = lambda: self.advance(problem, climb)  # noqa: E731
+        return stop_at_cap(problem, self, climb.cap, climbed, self.goal)
 
 
 class Engine(Protocol):

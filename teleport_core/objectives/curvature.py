@@ -115,7 +115,7 @@ def _is_leaky(sigma: Sigma) -> bool:
 
 def _slope(sigma: Sigma, z: Tensor) -> Tensor:
     assert isinstance(sigma.module, nn.LeakyReLU)
-    return torch.where(z > 0, 1.0, sigma.module.negative_slope).to(z.dtype)
+    return torch.ones_like(z).masked_fill(z <= 0, sigma.module.negative_slope)
 
 
 def _pairs(problem: Problem, stack: Stack, values: Parameters) -> Iterator[Pair]:
