@@ -22,7 +22,7 @@ class L1(Objective):
     ) -> tuple[float, Parameters]:
         """J and v."""
         del parameters
-        sizes = [real_view(g).abs().sum().double() for g in gradient.values()]
+        sizes = [real_view(g).abs().sum(dtype=torch.float64) for g in gradient.values()]
         return float(torch.stack(sizes).sum()), {name: sign(g) for name, g in gradient.items()}
 
 

@@ -33,13 +33,14 @@ class Nuclear(Objective):
         del parameters
         slope = {name: _slope(g) for name, g in gradient.items()}
         values = [
-            (real_view(g).double() * real_view(slope[name])).sum() for name, g in gradient.items()
+            (real_view(g) * real_view(slope[name])).sum(dtype=torch.float64)
+            for name, g in gradient.items()
         ]
         return float(torch.stack(values).sum()), slope
 
 
 def _slope(g: Tensor) -> Tensor:
-    return polar(g.reshape(len(g), -1)).view(g.shape) if g.dim() > 1 and g.numel() else sign(g)
+    return polar(g.reshape(len(g), -1)).reshape(g.shape) if g.dim() > 1 and g.numel() else sign(g)
 
 
 def polar(matrix: Tensor) -> Tensor:

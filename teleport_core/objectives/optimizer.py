@@ -76,7 +76,9 @@ class NextStep(Objective):
                 g = real_view(gradient[name])
                 state = {key: _real(value) for key, value in self._state.get(p, {}).items()}
                 given = _given(g, real_view(parameters[name].detach()), group)
-                found.append(share * (g * self._update(given, group, state)).sum().double())
+                found.append(
+                    share * (g * self._update(given, group, state)).sum(dtype=torch.float64)
+                )
         return torch.stack(found).sum()
 
 

@@ -7,7 +7,14 @@ from typing import Any
 
 import pytest
 import torch
-from oracles import identical, null_space_projector, output_change, snapshot
+from oracles import (
+    identical,
+    loss_and_grad_norm_sq,
+    null_space_projector,
+    output_change,
+    snapshot,
+)
+from recording import record
 from small_problems import CASES, batch, classification, mlp
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -16,6 +23,8 @@ from zoo import build
 from teleport_core import Problem, Status, TeleportResult, make, teleport
 from teleport_core.nullspace import textbook
 from teleport_core.nullspace.engine import Climb
+from teleport_core.nullspace.half_hvp import engine
+from teleport_core.nullspace.half_hvp.cuda_graph import Recordings
 from teleport_core.objectives.goal import goal_of
 from teleport_core.problem import Parameters
 
@@ -129,8 +138,8 @@ def test_random_nets_step_as_double_backward_says(start: int) -> None:
         before, lr = snapshot(problem), 0.1
         full, _ = pulled_back(problem, objective)
         expected = dense_step(problem, full)
-        engine = "textbook" if seed % 7 == 0 else "half_hvp"
-        method = make("nullspace", objective=objective, steps=1, lr=lr, engine=engine)
+        by = "textbook" if seed % 7 == 0 else "half_hvp"
+        method = make("nullspace", objective=objective, steps=1, lr=lr, engine=by)
         result = method.advance(problem, method.prepare(problem))
         if result.status is Status.DONE:
             assert_moved(problem, before, expected, full, lr)
@@ -314,6 +323,28 @@ def test_asked_again_it_takes_the_same_steps(net: str, options: dict[str, Any]) 
         result = teleporter.advance(problem, state)
         ends.append((snapshot(problem), result.objective))
         state.restore(problem)
+
+    assert ends[0][1] == ends[1][1]
+    assert all(torch.equal(ends[0][0][n], ends[1][0][n]) for n in ends[0][0])
+
+
+@pytest.mark.parametrize("objective", ["l1", "adam"])
+def test_where_steps_are_recorded_others_are_taken_one_by_one(
+    objective: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends = []
+    for recorded in (False, True):
+        if recorded:
+            recordings = Recordings(record=record)
+            monkeypatch.setattr(engine, "recordings_of", lambda model, found=recordings: found)
+        problem = classification([9, 8, 8, 7, 4], 5, nn.Tanh)
+        climbed = OBJECTIVES[objective](problem)
+        teleporter = make("nullspace", objective=climbed, lr=0.05, steps=4)
+        state = teleporter.prepare(problem)
+        result = teleporter.advance(problem, state)
+        norm_sq = loss_and_grad_norm_sq(problem)[1]
+        assert state.grad_norm_sq(problem) == pytest.approx(norm_sq, rel=1e-12)
+        ends.append((snapshot(problem), result.objective))
 
     assert ends[0][1] == ends[1][1]
     assert all(torch.equal(ends[0][0][n], ends[1][0][n]) for n in ends[0][0])
