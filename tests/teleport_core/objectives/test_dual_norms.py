@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from teleport_core.objectives.l1 import L1, sign
-from teleport_core.objectives.nuclear import Nuclear, polar
+from teleport_core.objectives.nuclear import Nuclear, polar, small_range
 
 ALONE: dict[str, Tensor] = {}
 
@@ -41,6 +41,35 @@ def test_of_a_deficient_matrix_it_is_that_of_the_range(rank: int, rows: int, col
 
     assert (polar(matrix) - svd_polar(matrix)).norm() < 1e-9
     assert (polar(matrix.float()).double() - svd_polar(matrix)).norm() < 0.02
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize(("rank", "rows", "columns"), [(9, 70, 80), (30, 90, 200), (20, 300, 128)])
+def test_of_a_small_range_it_is_computed_in_it(
+    rank: int, rows: int, columns: int, dtype: torch.dtype
+) -> None:
+    torch.manual_seed(rank)
+    sigma = torch.logspace(0, -2, rank, dtype=torch.float64)
+    whole = matrix_of(sigma, rows, columns)
+    matrix = whole.to(dtype)
+    wide = matrix.T if rows > columns else matrix
+
+    found = small_range(wide)
+
+    few = 4 * rank < len(wide)
+    assert (found is not None) == few
+    if found is not None:
+        assert found.shape[1] <= max(16, 2 * rank)
+    off = (polar(matrix).double() - svd_polar(whole)).norm()
+    assert off < (1e-9 if dtype is torch.float64 else 1e-2)
+
+
+def test_a_whole_range_is_no_small_one() -> None:
+    torch.manual_seed(0)
+    matrix = matrix_of(torch.logspace(0, -3, 64, dtype=torch.float64), 64, 100)
+
+    assert small_range(matrix) is None
+    assert (polar(matrix) - svd_polar(matrix)).norm() < 1e-9
 
 
 def test_every_singular_value_ends_where_the_docstring_says() -> None:

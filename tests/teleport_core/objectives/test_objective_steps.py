@@ -342,9 +342,10 @@ def test_where_steps_are_recorded_others_are_taken_one_by_one(
         teleporter = make("nullspace", objective=climbed, lr=0.05, steps=4)
         state = teleporter.prepare(problem)
         result = teleporter.advance(problem, state)
+        ends.append((snapshot(problem), result.objective))
+        state.restore(problem)
         norm_sq = loss_and_grad_norm_sq(problem)[1]
         assert state.grad_norm_sq(problem) == pytest.approx(norm_sq, rel=1e-12)
-        ends.append((snapshot(problem), result.objective))
 
     assert ends[0][1] == ends[1][1]
     assert all(torch.equal(ends[0][0][n], ends[1][0][n]) for n in ends[0][0])
