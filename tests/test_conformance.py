@@ -26,6 +26,7 @@ METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "nullspace:tau": ("nullspace", {"tau": 0.9}),
     "nullspace:max_drift": ("nullspace", {"max_drift": 1e-3}),
     "nullspace:overshoot": ("nullspace", {"overshoot": False}),
+    "nullspace:l1": ("nullspace", {"objective": "l1"}),
     PRE: ("symmetry", {}),
     ACT: ("symmetry", {"acts_on": "activations"}),
     "symmetry:preactivations,published": ("symmetry", {"published": True}),
