@@ -172,7 +172,11 @@ def log_ticks(axes: Axes, low: float, high: float, *, seconds: bool = False) -> 
     """
     axes.set_ylim(low, high)
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    steps = (1, 2, 5) if high / low < 40 else (1, 3) if high / low < 1000 else (1,)
+    steps: tuple[float, ...] = (1, 2, 5)
+    if high / low < 4:
+        steps = (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8)
+    elif high / low >= 40:
+        steps = (1, 3) if high / low < 1000 else (1,)
     ticks = [step * 10.0**decade for decade in decades for step in steps]
     shown = [tick for tick in ticks if low <= tick <= high]
     shown = shown[:: math.ceil(len(shown) / _MOST_TICKS) or 1]

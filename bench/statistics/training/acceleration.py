@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,6 +65,7 @@ def accelerations(
     axis: str,
     against: str = "plain",
     min_effect: float = MIN_EFFECT,
+    left_out: Mapping[str, AbstractSet[int]] | None = None,
 ) -> list[Acceleration]:
     """Compare every arm with plain training, seed by seed.
 
@@ -75,12 +77,15 @@ def accelerations(
         axis: what the axis values of all curves are: steps, seconds, gradient equivalents.
         against: what ``plain`` is called.
         min_effect: the smallest relative difference that matters.
+        left_out: for an arm, seeds that neither side is judged with, since a measured axis cannot
+            be trusted there.
 
     Raises:
         ValueError: a curve that is none, a target that is not finite, or a minimum effect that is
             not positive.
     """
-    found = {arm: _pair(curves, plain, target) for arm, curves in arms.items()}
+    without = {arm: (left_out or {}).get(arm, frozenset()) for arm in arms}
+    found = {arm: _pair(curves, plain, target, without[arm]) for arm, curves in arms.items()}
     p_values = holm(np.array([sign_test(pairs.logs) for pairs in found.values()])).tolist()
     return [
         _compare(pairs, p_value, len(found), min_effect, arm, against, axis, target)
@@ -88,11 +93,13 @@ def accelerations(
     ]
 
 
-def _pair(arm: Mapping[int, Curve], plain: Mapping[int, Curve], target: float) -> _Pairs:
-    both = sorted(arm.keys() & plain.keys())
+def _pair(
+    arm: Mapping[int, Curve], plain: Mapping[int, Curve], target: float, without: AbstractSet[int]
+) -> _Pairs:
+    both = sorted((arm.keys() & plain.keys()) - without)
     ours = [arrival(arm[seed], target) for seed in both]
     theirs = [arrival(plain[seed], target) for seed in both]
-    missing = tuple(sorted(arm.keys() ^ plain.keys()))
+    missing = tuple(sorted((arm.keys() ^ plain.keys()) - without))
     return _Pairs(ours, theirs, missing, log_ratios(ours, theirs))
 
 
