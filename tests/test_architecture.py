@@ -41,7 +41,7 @@ ROOMS = {
     "process": set(),
     "storage": {"machine", "spec"},
     "plan": {"spec", "storage"},
-    "training": {"spec", "storage"},
+    "training": {"spec", "statistics", "storage"},
     "measurements": {"plan", "spec", "storage", "training"},
     "timing": {"spec", "statistics"},
     "costs": {"spec"},
@@ -51,7 +51,9 @@ ROOMS = {
     "profiling": {"costs", "plan", "spec", "timing"},
     "preservation": {"problems", "timing"},
     "gate": {"comparison", "machine", "plan", "process", "spec", "storage"},
-    "trainer": {"costs", "plan", "problems", "process", "spec", "timing", "training"},
+    "trainer": {
+        *("costs", "plan", "problems", "process", "spec", "storage", "timing", "training"),
+    },
     "worker": {
         *("costs", "machine", "measurements", "plan", "preservation", "problems", "process"),
         *("profiling", "spec", "timing", "trainer"),

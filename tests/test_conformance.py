@@ -33,6 +33,7 @@ METHODS: dict[str, tuple[str, dict[str, Any]]] = {
         {"published": True, "acts_on": "activations"},
     ),
     "identity": ("identity", {}),
+    "random": ("random", {"displacement": 0.1}),
 }
 STEPS = 8
 

@@ -15,7 +15,14 @@ from bench.plain_text import plain_lines
 # Command -> where its function is, and what the help of all says of it. One is imported when it is
 # called: the help would wait half a second for what it does not show.
 COMMANDS = {
-    "run": ("bench.cli.run", "Run a sweep and write its report; prints the report's path."),
+    "run": (
+        "bench.cli.measuring.run",
+        "Run a sweep and write its report; prints the report's path.",
+    ),
+    "train": (
+        "bench.cli.measuring.train",
+        "Does a teleport pay? Train with and without, paired; prints the report's path.",
+    ),
     "report": (
         "bench.cli.report",
         "Write the CSV files and report.html of a run; prints the report's path.",
@@ -25,7 +32,7 @@ COMMANDS = {
         "Join shards of one sweep and write their report; prints the report's path.",
     ),
     "profile": (
-        "bench.cli.profile",
+        "bench.cli.measuring.profile",
         "Profile a few cells; prints their phases and the report's path.",
     ),
     "compare": (

@@ -12,7 +12,7 @@ def merge(
 ) -> None:
     """Join shards of one sweep and write their report; prints the report's path."""
     from bench.cli.command import command
-    from bench.cli.run import INCOMPLETE
+    from bench.cli.measuring.carried import INCOMPLETE
     from bench.measurements.units import make_units
     from bench.plan.points import make_plan
     from bench.storage.journal import read

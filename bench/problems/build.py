@@ -47,9 +47,9 @@ def build(
     else:
         refuse_swept(point.model, swept)
         built = _by_name(point, seed, bias=bias, data_dir=data_dir)
-    model = _converted(built.model, point.device, dtype)
-    batches = [_move(batch, point.device, dtype) for batch in built.batches]
-    heldout = None if built.heldout is None else _move(built.heldout, point.device, dtype)
+    model = converted(built.model, point.device, dtype)
+    batches = [moved(batch, point.device, dtype) for batch in built.batches]
+    heldout = None if built.heldout is None else moved(built.heldout, point.device, dtype)
     return replace(built, model=model, batches=batches, heldout=heldout)
 
 
@@ -90,7 +90,7 @@ def next_token_loss(scores: torch.Tensor, targets: torch.Tensor) -> torch.Tensor
     return F.cross_entropy(scores.flatten(0, 1), targets.flatten())
 
 
-def _converted(model: nn.Module, device: str, dtype: torch.dtype) -> nn.Module:
+def converted(model: nn.Module, device: str, dtype: torch.dtype) -> nn.Module:
     """The model in ``dtype``; what is complex stays so, which ``nn.Module.to`` does not see to."""
     if not any(tensor.is_complex() for tensor in [*model.parameters(), *model.buffers()]):
         return model.to(device=device, dtype=dtype)
@@ -107,7 +107,9 @@ def _kept_kind(tensor: torch.Tensor, dtype: torch.dtype) -> torch.dtype:
     return dtype if tensor.is_floating_point() else tensor.dtype
 
 
-def _move(batch: Batch, device: str, dtype: torch.dtype) -> Batch:
+def moved(batch: Batch, device: str, dtype: torch.dtype) -> Batch:
+    """A batch on the device; numbers in ``dtype``, or its complex counterpart."""
+
     def one(value: Any) -> Any:
         if not isinstance(value, torch.Tensor):
             return value

@@ -29,6 +29,26 @@ def call_factory(
     Raises:
         SpecError: a factory that is not there, does not fit or returns something else.
     """
+    model, loss_fn, given = made_by_factory(point, seed, swept)
+    batches = list(islice(given, point.b + 1))  # there may be no end of them
+    if not batches or not all(
+        isinstance(item, (tuple, list)) and len(item) == 2 for item in batches
+    ):
+        raise SpecError(
+            f"expected batches of {point.model} to be at least one of (inputs, targets) pairs"
+        )
+    heldout = batches[point.b] if len(batches) > point.b else None
+    return model, loss_fn, list(islice(cycle(batches), point.b)), heldout
+
+
+def made_by_factory(
+    point: Point, seed: int, swept: Sequence[str]
+) -> tuple[nn.Module, LossFunction, Any]:
+    """What the factory returns: model, loss and whatever it has for batches.
+
+    Raises:
+        SpecError: a factory that is not there, does not fit or returns something else.
+    """
     factory = load_factory(point.model)
     names = factory_arguments(point.model, factory, swept)
     values = {
@@ -44,16 +64,7 @@ def call_factory(
         raise SpecError(
             f"expected {point.model} to return (model, loss_fn, batches); got {_returned(made)}"
         )
-    model, loss_fn, given = made
-    batches = list(islice(given, point.b + 1))  # there may be no end of them
-    if not batches or not all(
-        isinstance(item, (tuple, list)) and len(item) == 2 for item in batches
-    ):
-        raise SpecError(
-            f"expected batches of {point.model} to be at least one of (inputs, targets) pairs"
-        )
-    heldout = batches[point.b] if len(batches) > point.b else None
-    return model, loss_fn, list(islice(cycle(batches), point.b)), heldout
+    return made
 
 
 def load_factory(address: str) -> Callable[..., Any]:

@@ -35,7 +35,8 @@ class TrainingRecord(TrialFacts, kw_only=True, tag="training"):
     step: Whole  # optimizer steps of the schedule
     train_seconds: float  # everything since the start, teleports included
     teleport_seconds: float  # the part of teleports, with all that is done for them
-    gradient_equivalents: float  # a forward and backward pass of a training batch is 1
+    # A forward and backward pass of a training batch is 1; None where it cannot be counted.
+    gradient_equivalents: float | None = None
     train_loss: float | None = None
     test_loss: float | None = None
     test_metric: float | None = None  # share of right answers; None where there are no classes
@@ -45,6 +46,8 @@ class TrainingRecord(TrialFacts, kw_only=True, tag="training"):
 
 class TeleportRecord(TrialFacts, kw_only=True, tag="teleport"):
     """A teleport of a trial, on one batch; losses beside it are those of ``TrainingRecord``.
+
+    Of these the first teleport of a moment has those before, and the last those after.
 
     ``ahead_*`` are training losses after so many plain steps on the same batches, off the clock,
     from the point before the first teleport of the moment and from that after the last; only the

@@ -12,8 +12,8 @@ have those of ``teleport_core.Schedule``, ``guard`` and ``optimizer_state``. The
 - ``pseudo``: as far, in a random direction of all weights, so that the loss is not kept;
 - ``lr-gain``: plain with the learning rate times the gain in gradient norm while that lasted;
 - ``spend``: the gradient-equivalents of the teleports are spent on more plain steps;
-- ``normalised``: steps of a fixed length along g / ||g||, and ``normalised+VARIANT`` with
-  teleports: a gain of the norm alone cannot enter.
+- ``normalised``, of the optimizer sgd alone: steps of a fixed length along g / ||g||, and
+  ``normalised+VARIANT`` with teleports: a gain of the norm alone cannot enter.
 
 The paired arm of a control is the first teleport arm of the experiment.
 """

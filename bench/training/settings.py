@@ -42,7 +42,7 @@ class Training:
             optimizer's usual one; 0 leaves the comparison of tuned arms out.
         tuning_seeds: runs of each, with seeds that are not judged.
         target_at: the share of the budget after which plain training, in the median over the
-            tuning seeds, defines the target.
+            tuning seeds, defines the target. Where runs ended there, half of plain would miss it.
         minimum_effect: ratios of time nearer to 1 count as the same.
         lr_schedule: constant, step (a tenth after half and three quarters) or cosine.
         warmup: steps in which the learning rate rises to its value.
@@ -63,7 +63,7 @@ class Training:
     lr: float | Mapping[str, float] = 0.0
     tune: int = 5
     tuning_seeds: int = 1
-    target_at: float = 0.8
+    target_at: float = 0.667
     minimum_effect: float = 0.05
     lr_schedule: str = "constant"
     warmup: int = 0

@@ -30,6 +30,12 @@ def tuned(arm: Arm) -> bool:
     return arm.name in (PLAIN, NORMALISED) or arm.variant is not None
 
 
+def arms_of(settings: Training, optimizer: str) -> list[Arm]:
+    """The arms of an optimizer; steps of a fixed length are those of SGD."""
+    every = all_arms(settings.arms)
+    return [arm for arm in every if optimizer == "sgd" or not arm.normalised]
+
+
 def lr_source(arm: Arm) -> str:
     """The arm whose tuning gives this one's learning rate."""
     return arm.name if tuned(arm) else PLAIN
@@ -41,7 +47,7 @@ def tuning_trials(settings: Training, optimizer: str, run: int) -> list[Trial]:
     Plain training is run at the fixed learning rate, too, for the target of that question.
     """
     seed = _FIRST_TUNING_SEED + run
-    arms = [arm.name for arm in all_arms(settings.arms) if tuned(arm)]
+    arms = [arm.name for arm in arms_of(settings, optimizer) if tuned(arm)]
     grid = settings.grid(optimizer) if settings.tune else []
     found = [Trial(optimizer, arm, "tuned", "tuning", lr, seed) for arm in arms for lr in grid]
     if optimizer in settings.lrs:
@@ -54,7 +60,7 @@ def tuning_trials(settings: Training, optimizer: str, run: int) -> list[Trial]:
 def judged_trials(settings: Training, optimizer: str, seed: int) -> list[Trial]:
     """What is judged with one seed: every arm, as it is and tuned."""
     found = []
-    for arm in all_arms(settings.arms):
+    for arm in arms_of(settings, optimizer):
         if optimizer in settings.lrs:
             lr = settings.lrs[optimizer]
             found.append(Trial(optimizer, arm.name, "fixed", "test", lr, seed))

@@ -84,7 +84,7 @@ def acceleration_rows(experiment: Experiment) -> list[AccelerationRow]:
 def _families(experiment: Experiment, optimizer: str, rule: str) -> list[_Family]:
     """Teleports are tested together, and so are the controls that have one arm to compare with."""
     names: dict[tuple[str, bool], list[str]] = {}
-    for arm in experiment.arms:
+    for arm in experiment.arms_of(optimizer):
         if arm != PLAIN:
             names.setdefault((against(arm), is_control(arm)), []).append(arm)
     return [
@@ -105,11 +105,18 @@ def _judged(experiment: Experiment, family: _Family) -> list[AccelerationRow]:
 
 
 def _on_axis(experiment: Experiment, family: _Family, axis: str) -> list[AccelerationRow]:
-    aside = {arm: _aside(own, family.plain, axis) for arm, own in family.arms.items()}
     settings = experiment.settings
     if settings is None or not isfinite(family.target.loss):
-        return [_unknown(experiment, family, arm, axis) for arm in family.arms]
-    curves = {arm: _curves(own, axis) for arm, own in family.arms.items()}
+        reason = f"no target: {family.target.reason}"
+        return [_unknown(experiment, family, arm, axis, reason) for arm in family.arms]
+    counted = {arm: own for arm, own in family.arms.items() if _counted(own, family.plain, axis)}
+    rows = [
+        _unknown(experiment, family, arm, axis, "what a teleport costs could not be counted")
+        for arm in family.arms
+        if arm not in counted
+    ]
+    curves = {arm: _curves(own, axis) for arm, own in counted.items()}
+    aside = {arm: _aside(own, family.plain, axis) for arm, own in counted.items()}
     try:
         results = accelerations(
             curves,
@@ -122,7 +129,13 @@ def _on_axis(experiment: Experiment, family: _Family, axis: str) -> list[Acceler
         )
     except ValueError as error:
         raise JournalError(f"expected training records that make curves; {error}") from None
-    return [_row(experiment, family, one, len(aside[one.arm])) for one in results]
+    return rows + [_row(experiment, family, one, len(aside[one.arm])) for one in results]
+
+
+def _counted(own: Courses, plain: Courses, axis: str) -> bool:
+    """Whether every trial of both has its gradient-equivalents, where these are the axis."""
+    every = [*own.values(), *plain.values()] if axis == "gradient_equivalents" else []
+    return all(course.counts(axis) for course in every)
 
 
 def _aside(own: Courses, plain: Courses, axis: str) -> set[int]:
@@ -153,9 +166,11 @@ def _row(
     )
 
 
-def _unknown(experiment: Experiment, family: _Family, arm: str, axis: str) -> AccelerationRow:
-    """The row of an arm where there is no target yet."""
-    unknown = ("target", "hit_rate", "hit_rate_against", "ratio", "ci_low", "ci_high", "p")
+def _unknown(
+    experiment: Experiment, family: _Family, arm: str, axis: str, reason: str
+) -> AccelerationRow:
+    """The row of an arm that cannot be compared."""
+    unknown = ("hit_rate", "hit_rate_against", "ratio", "ci_low", "ci_high", "p")
     return row_of(
         AccelerationRow,
         experiment,
@@ -164,9 +179,10 @@ def _unknown(experiment: Experiment, family: _Family, arm: str, axis: str) -> Ac
         against=family.against,
         axis=axis,
         lr_rule=family.rule,
+        target=family.target.loss,
         seeds=0,
         verdict=NOT_JUDGED,
-        reason=f"no target: {family.target.reason}",
+        reason=reason,
         pairs_left_out=0,
         needed_seeds=nan,
         **dict.fromkeys(unknown, nan),

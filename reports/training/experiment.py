@@ -12,7 +12,7 @@ from bench.storage.records import TeleportRecord, TrainingRecord, TrialRecord
 from bench.storage.training_records import TrialFacts
 from bench.training.arms import CONTROLS, NORMALISED, PLAIN, all_arms
 from bench.training.settings import Training
-from bench.training.trials import judged_trials, tuning_trials
+from bench.training.trials import arms_of, judged_trials, tuning_trials
 from reports.run.run import Run, as_float
 
 RULES = ("fixed", "tuned")
@@ -46,6 +46,11 @@ class Course:
     def undisturbed(self) -> bool:
         """Whether its seconds count: no epoch on a busy machine, and never taken up again."""
         return not any(each.busy_epochs or each.interruptions for each in self.evaluations)
+
+    def counts(self, axis: str) -> bool:
+        """Whether a field of its evaluations is a clock to go by."""
+        known = all(getattr(each, axis) is not None for each in self.evaluations)
+        return known and (axis != "train_seconds" or self.undisturbed)
 
     @property
     def last_loss(self) -> float:
@@ -96,6 +101,12 @@ class Experiment:
         """In the order of the spec, plain first."""
         asked = [arm.name for arm in all_arms(self.settings.arms)] if self.settings else [PLAIN]
         return _ordered(asked, (course.facts.arm for course in self.courses))
+
+    def arms_of(self, optimizer: str) -> list[str]:
+        """The arms of one optimizer: some controls are for SGD alone."""
+        asked = {arm.name for arm in arms_of(self.settings, optimizer)} if self.settings else set()
+        seen = {c.facts.arm for c in self.courses if c.facts.optimizer == optimizer}
+        return [arm for arm in self.arms if arm in asked | seen]
 
     @cached_property
     def rules(self) -> list[str]:

@@ -10,8 +10,12 @@ _EDGE = "at the end of the grid: a better one may lie beyond"
 
 def rate_table(experiment: Experiment) -> Table:
     """A row per optimizer and arm with a rate of its own."""
-    arms = [arm for arm in experiment.arms if source(arm) == arm]
-    rows = [_cells(experiment, o, arm) for o in experiment.optimizers for arm in arms]
+    rows = [
+        _cells(experiment, optimizer, arm)
+        for optimizer in experiment.optimizers
+        for arm in experiment.arms_of(optimizer)
+        if source(arm) == arm
+    ]
     columns = html.columns(["optimizer", "arm", "tuned to", "remark"], ["target at that rate"])
     shown = rows if "tuned" in experiment.rules else []
     return Table("The rates that were chosen", columns, shown).without_empty()

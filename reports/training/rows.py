@@ -18,7 +18,7 @@ class TrainingRow(Row, frozen=True):
     step: int
     train_seconds: float
     teleport_seconds: float
-    gradient_equivalents: float
+    gradient_equivalents: float | None
     train_loss: float | None
     test_loss: float | None
     test_metric: float | None

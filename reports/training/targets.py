@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 from bench.errors import RunError, SpecError
 from bench.statistics.training.targets import best_loss, target_of
+from bench.statistics.training.tuning import Best
 from bench.training.arms import CONTROLS, NORMALISED, PLAIN
-from bench.training.tuning import Chosen, chosen_lr
+from bench.training.tuning import chosen_lr
 from reports.tables.columns import Row
 from reports.training.experiment import Course, Experiment
 
@@ -42,7 +43,7 @@ class TuningRow(Row, frozen=True):
     lost: int
 
 
-def tuned_rate(experiment: Experiment, optimizer: str, arm: str) -> Chosen | str:
+def tuned_rate(experiment: Experiment, optimizer: str, arm: str) -> Best | str:
     """The learning rate that is chosen for an arm, or why there is none."""
     settings = experiment.settings
     if settings is None:
@@ -76,7 +77,7 @@ def target(experiment: Experiment, optimizer: str, arm: str, rule: str) -> Targe
     if len(found) < settings.tuning_seeds:
         ended = f"{len(found)} of {settings.tuning_seeds}"
         return Target(nan, lr, f"{ended} trials of {arm} with the tuning seeds have ended")
-    share = settings.target_at * settings.epochs
+    share = round(settings.target_at * settings.epochs, 9)  # 0.57 of 100 epochs are 57
     try:
         return Target(target_of([best_loss(c.curve("epoch"), share) for c in found]), lr)
     except RunError as error:
@@ -87,7 +88,7 @@ def tuning_rows(experiment: Experiment) -> list[TuningRow]:
     """A row per optimizer, arm, rule and learning rate."""
     found = []
     for optimizer in experiment.optimizers:
-        for arm in experiment.arms:
+        for arm in experiment.arms_of(optimizer):
             chosen = tuned_rate(experiment, optimizer, arm)
             best = None if isinstance(chosen, str) else chosen
             for rule in experiment.rules:
@@ -106,7 +107,7 @@ def source(arm: str) -> str:
 
 
 def _row(
-    experiment: Experiment, place: tuple[str, str, str], own: Sequence[Course], best: Chosen | None
+    experiment: Experiment, place: tuple[str, str, str], own: Sequence[Course], best: Best | None
 ) -> TuningRow:
     optimizer, arm, rule = place
     lr = own[0].facts.lr

@@ -182,7 +182,7 @@ class NullSpaceTeleporter(Teleporter):
         loosest = min(ascent.taus, default=self.tau)
         exact = loosest == 1.0 and self.rule in ("numerical", "energy")
         guarantee = Guarantee.EXACT_ON_BATCH if exact else Guarantee.APPROXIMATE
-        null_dims = _null_dims(state, exact=exact)
+        null_dims = null_dimensions(state, exact=exact)
         return ascent.result(guarantee, null_dims, state.held, state.engine)
 
 
@@ -198,7 +198,8 @@ def _prepared(problem: Problem, climb: Climb) -> EngineState:
     raise AssertionError(why)
 
 
-def _null_dims(state: EngineState, *, exact: bool) -> dict[str, list[int] | None]:
+def null_dimensions(state: EngineState, *, exact: bool) -> dict[str, list[int] | None]:
+    """Weight -> free dimensions of each of its blocks; None where only data feeds it."""
     # At exact rank a block fed by data alone has a zero projection (R{X} = 0): it never moves.
     blocks: dict[str, list[int | None]] = {}
     for name, data_fed, free in state.freedoms():

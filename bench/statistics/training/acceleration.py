@@ -1,7 +1,7 @@
 """From curves to verdicts: every arm of an experiment against plain training, on one axis."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
@@ -48,10 +48,11 @@ class Acceleration:
 
 
 @dataclass(frozen=True)
-class _Pairs:
-    """The runs of one arm and of plain with the same seeds."""
+class _Arm:
+    """The runs of one arm and those of plain with the same seeds."""
 
-    arm: list[Arrival]
+    name: str
+    runs: list[Arrival]
     plain: list[Arrival]
     missing: tuple[int, ...]
     logs: LogRatios
@@ -77,51 +78,49 @@ def accelerations(
         axis: what the axis values of all curves are: steps, seconds, gradient equivalents.
         against: what ``plain`` is called.
         min_effect: the smallest relative difference that matters.
-        left_out: for an arm, seeds that neither side is judged with, since a measured axis cannot
-            be trusted there.
+        left_out: for an arm, seeds of which neither side is judged, as where the machine was busy
+            while seconds were counted.
 
     Raises:
         ValueError: a curve that is none, a target that is not finite, or a minimum effect that is
             not positive.
     """
-    without = {arm: (left_out or {}).get(arm, frozenset()) for arm in arms}
-    found = {arm: _pair(curves, plain, target, without[arm]) for arm, curves in arms.items()}
-    p_values = holm(np.array([sign_test(pairs.logs) for pairs in found.values()])).tolist()
+    aside = left_out or {}
+    paired = [_pair(arm, arms[arm], plain, target, aside.get(arm, frozenset())) for arm in arms]
+    p_values = holm(np.array([sign_test(arm.logs) for arm in paired])).tolist()
     return [
-        _compare(pairs, p_value, len(found), min_effect, arm, against, axis, target)
-        for (arm, pairs), p_value in zip(found.items(), p_values, strict=True)
+        _compare(arm, p_value, len(paired), min_effect, against, axis, target)
+        for arm, p_value in zip(paired, p_values, strict=True)
     ]
 
 
 def _pair(
-    arm: Mapping[int, Curve], plain: Mapping[int, Curve], target: float, without: AbstractSet[int]
-) -> _Pairs:
-    both = sorted((arm.keys() & plain.keys()) - without)
-    ours = [arrival(arm[seed], target) for seed in both]
+    name: str,
+    curves: Mapping[int, Curve],
+    plain: Mapping[int, Curve],
+    target: float,
+    aside: AbstractSet[int],
+) -> _Arm:
+    both = sorted((curves.keys() & plain.keys()) - aside)
+    ours = [arrival(curves[seed], target) for seed in both]
     theirs = [arrival(plain[seed], target) for seed in both]
-    missing = tuple(sorted((arm.keys() ^ plain.keys()) - without))
-    return _Pairs(ours, theirs, missing, log_ratios(ours, theirs))
+    missing = tuple(sorted((curves.keys() ^ plain.keys()) - aside))
+    return _Arm(name, ours, theirs, missing, log_ratios(ours, theirs))
 
 
 def _compare(
-    pairs: _Pairs,
-    p_value: float,
-    arms: int,
-    min_effect: float,
-    arm: str,
-    against: str,
-    axis: str,
-    target: float,
+    arm: _Arm, p_value: float, arms: int, min_effect: float, against: str, axis: str, target: float
 ) -> Acceleration:
-    found = ratio(pairs.logs)
-    hits, hits_against = (sum(a.arrived for a in side) for side in (pairs.arm, pairs.plain))
-    evidence = Evidence(found, p_value, arms, hits, hits_against, pairs.logs.unknown, pairs.missing)
+    found = ratio(arm.logs)
+    hits, hits_against = _hits(arm.runs), _hits(arm.plain)
+    unknown = arm.logs.unknown
+    evidence = Evidence(found, p_value, arms, hits, hits_against, unknown, arm.missing)
     judged = judge(evidence, min_effect)
-    horizon = min(max((a.end for a in side), default=math.nan) for side in (pairs.arm, pairs.plain))
-    ours, theirs = (followed(side, horizon) for side in (pairs.arm, pairs.plain))
+    horizon = min(_longest(arm.runs), _longest(arm.plain))
+    ours, theirs = followed(arm.runs, horizon), followed(arm.plain, horizon)
     mean, mean_against = restricted_mean(ours, horizon), restricted_mean(theirs, horizon)
     return Acceleration(
-        arm=arm,
+        arm=arm.name,
         against=against,
         axis=axis,
         target=target,
@@ -134,7 +133,7 @@ def _compare(
         p=p_value,
         verdict=judged.verdict,
         reason=judged.reason,
-        needed_seeds=needed_seeds(spread(pairs.logs.values), FALSE_ALARMS / arms),
+        needed_seeds=needed_seeds(spread(arm.logs.values), FALSE_ALARMS / arms),
         median=median_time(ours),
         median_against=median_time(theirs),
         horizon=horizon,
@@ -144,3 +143,11 @@ def _compare(
         restricted_mean_against_error=mean_against.error,
         log_rank_p=log_rank(ours, theirs),
     )
+
+
+def _hits(runs: Sequence[Arrival]) -> int:
+    return sum(run.arrived for run in runs)
+
+
+def _longest(runs: Sequence[Arrival]) -> float:
+    return max((run.end for run in runs), default=math.nan)

@@ -88,9 +88,7 @@ def log_rank(first: Times, second: Times) -> float:
     """
     from scipy.stats import logrank
 
-    if not (first.arrived.any() or second.arrived.any()):
-        return math.nan
-    with np.errstate(invalid="ignore"):  # 0 / 0 where all arrive after the other arm has ended
+    with np.errstate(invalid="ignore"):  # 0 / 0
         return float(logrank(_censored(first), _censored(second)).pvalue)
 
 

@@ -56,18 +56,13 @@ def _view(experiment: Experiment, rule: str, axis: str, styles: Mapping[str, Sty
     panels, left_out = [], 0
     for optimizer in experiment.optimizers:
         every = {a: [*experiment.judged(optimizer, a, rule).values()] for a in experiment.arms}
-        kept = {arm: [c for c in own if counts(c, axis)] for arm, own in every.items()}
+        kept = {arm: [c for c in own if c.counts(axis)] for arm, own in every.items()}
         left_out += sum(len(every[arm]) - len(kept[arm]) for arm in every)
         for loss, name in LOSSES.items():
             if any(line(course, axis, loss) for own in kept.values() for course in own):
                 drawing = _draw(kept, axis, loss, styles, f"{optimizer}, {RULE_WORDS[rule]}")
                 panels.append(CurvePanel(drawing, f"{optimizer}, {name}"))
     return View(axis, X_AXES[axis][1], panels, left_out)
-
-
-def counts(course: Course, axis: str) -> bool:
-    """Whether a trial is drawn: seconds that were disturbed are none."""
-    return axis != "train_seconds" or course.undisturbed
 
 
 def line(course: Course, axis: str, loss: str) -> Line:

@@ -178,7 +178,7 @@ def test_a_run_stopped_before_its_beginning_does_not_promise_a_journal(
     def stopped(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("bench.cli.run.Runner.environment", stopped)
+    monkeypatch.setattr("bench.cli.measuring.carried.Runner.environment", stopped)
 
     code, _, errors = call("run", *SMALL, "--out", str(tmp_path / "run"))
 

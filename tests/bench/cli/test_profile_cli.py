@@ -211,7 +211,7 @@ def test_a_failed_cell_gives_exit_code_4_and_a_cut_trace_a_word(
             journal.append({**cell, **whole, "cell_id": "1", "traced": traced, "note": note})
             journal.append({**cell, "cell_id": "2", "status": "oom"})
 
-    monkeypatch.setattr("bench.cli.profile.carry_out_profiles", carried_out)
+    monkeypatch.setattr("bench.cli.measuring.profile.carry_out_profiles", carried_out)
 
     code, printed, errors = call("profile", *SMALL, "--out", str(tmp_path / "run"))
 

@@ -31,7 +31,7 @@ MOMENTS = (0, 1)
 
 def settings(**changes):
     asked = {"optimizers": ("sgd", "adam"), "arms": ARMS, "seeds": 3, "epochs": 10, "lr": 2e-3}
-    asked |= {"schedule": "0:2", "tune": 5, "tuning_seeds": 1}
+    asked |= {"schedule": "0:2", "target_at": 0.8, "tune": 5, "tuning_seeds": 1}
     return Training(**{**asked, **changes})
 
 

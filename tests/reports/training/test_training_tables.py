@@ -177,6 +177,30 @@ def test_the_normalised_arm_has_a_baseline_and_a_target_of_its_own(judged_of):
     assert moved.target == pytest.approx(plain.target + 0.5, rel=0.01)
 
 
+def test_steps_of_a_fixed_length_are_of_sgd_alone(judged_of):
+    asked = synthetic.settings(seeds=1, arms=("plain", TELEPORT, "normalised"))
+    found = judged_of(synthetic.records(asked), asked)
+    of_adam = {r.arm for r in found.comparisons if r.optimizer == "adam"}
+    of_sgd = {r.arm for r in found.comparisons if r.optimizer == "sgd"}
+
+    assert of_adam == {TELEPORT}
+    assert of_sgd == {TELEPORT, "normalised", f"normalised+{TELEPORT}"}
+
+
+def test_a_cost_that_cannot_be_counted_leaves_one_axis_open(journal, asked, judged_of):
+    places = of_trial(journal, "sgd", TELEPORT, "fixed", 4)
+    uncounted = changed(journal, places, gradient_equivalents=None)
+    found = judged_of(uncounted, asked)
+
+    work = row(found, axis="gradient_equivalents")
+    assert (work.verdict, work.reason) == (
+        "UNDECIDED",
+        "what a teleport costs could not be counted",
+    )
+    assert row(found) == row(judged_of(journal, asked))
+    assert row(found, arm="jitter", axis="gradient_equivalents").verdict == "SAME"
+
+
 def test_three_seeds_are_undecided_by_design(judged_of):
     asked = synthetic.settings(seeds=3)
     found = row(judged_of(synthetic.records(asked), asked))

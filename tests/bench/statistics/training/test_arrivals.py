@@ -2,6 +2,7 @@
 
 import math
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -47,7 +48,7 @@ def walk(axis, losses, target):
     aim = Fraction(target)
     if points[0][1] <= aim:
         return points[0][0]
-    for (x0, y0), (x1, y1) in zip(points, points[1:], strict=False):
+    for (x0, y0), (x1, y1) in pairwise(points):
         if y1 <= aim:
             return x0 + (x1 - x0) * (aim - y0) / (y1 - y0)
     return INF

@@ -1,5 +1,6 @@
-"""``teleport-bench run``: from a command line to a journal and its report."""
+"""From a spec to its journal and report: what every command that measures does with it."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from bench.cli import options, progress
+from bench.cli import progress
 from bench.cli.command import repeatable
 from bench.cli.stopping import stoppable
 from bench.errors import RunError, SpecError
@@ -22,12 +23,12 @@ from bench.spec.checks import number
 from bench.spec.preset import load_preset
 from bench.spec.spec import Spec
 from bench.storage.run_directory import RunDirectory
+from bench.training.describe import describe_training
 
 INCOMPLETE = 4
 
 _say = partial(typer.echo, err=True)
 
-Preset = Annotated[str, typer.Option(help="Start: smoke, quick, paper, spectrum or cuda.")]
 Resume = Annotated[
     bool, typer.Option("--resume", help="Measure only what the journal in --out lacks.")
 ]
@@ -44,74 +45,77 @@ Timeout = Annotated[
 ShardOption = Annotated[
     str, typer.Option(help="Run part I of N, such as 1/4; 'merge' joins the parts.")
 ]
-Profile = Annotated[
-    bool,
-    typer.Option(
-        "--profile", help="Profile the base point, too: phases in the report, traces beside it."
-    ),
-]
+SILENCE = SILENCE_SECONDS
 
 
-def run(
-    preset: Preset = "quick",
-    axis: options.Axes = None,
-    method: options.Methods = None,
-    model: options.Model = None,
-    dataset: options.Dataset = None,
-    data_dir: options.DataDir = None,
-    device: options.Device = None,
-    dtype: options.Dtype = None,
-    out: options.Out = None,
-    resume: Resume = False,
-    dry_run: options.DryRun = False,
-    budget: Budget = None,
-    timeout: Timeout = SILENCE_SECONDS,
-    shard: ShardOption = "1/1",
-    threads: options.Threads = None,
-    seed: options.Seed = None,
-    bias: options.Bias = None,
-    profile: Profile = False,
-    quiet: options.Quiet = False,
-) -> None:
-    """Run a sweep and write its report; prints the report's path."""
-    what = {"model": model, "dataset": dataset, "device": device, "dtype": dtype}
-    how = {"budget": budget, "threads": threads, "seed": seed, "bias": bias}
-    spec = options.spec_of(load_preset(preset), axis, method, data_dir, **what, **how)
-    where = out or Path("runs") / f"{Path(preset).stem}-{datetime.now():%Y%m%d-%H%M%S}"
-    if resume and (out is None or not RunDirectory(where).spec.exists()):
-        found = "got none" if out is None else f"{out} holds none"
-        raise SpecError(f"expected --out with --resume to name a run; {found}: name that to go on")
-    part = parse_shard(shard)
-    runner = Runner(progress.choose(quiet=quiet), silence=number("timeout", timeout, above=0))
-    if dry_run:
-        typer.echo(describe(share(make_plan(spec), part)))
-        _check_alone(runner, spec, part)
-        return
+@dataclass(frozen=True)
+class Carrying:
+    """What a command line says of how a spec is carried out."""
 
-    def hint() -> str:
-        begun = RunDirectory(where).spec.exists()
-        going_on = f"; what was measured is in {where}: add --out {where} --resume to go on"
-        return going_on if begun else "; nothing was measured"
+    out: Path | None
+    resume: bool
+    dry_run: bool
+    timeout: float
+    shard: str
+    quiet: bool
 
-    def planned(plan: Plan) -> None:
-        if not quiet:
-            _say(describe(plan))
+    def start(self, preset: str | None, default: str) -> Spec:
+        """The spec to begin with: the run's own where one is taken up again.
 
-    with stoppable(hint):
-        summary = carry_out(
-            spec,
-            where,
-            runner,
-            command=repeatable(),
-            part=part,
-            resume=resume,
-            profile=Detail() if profile else None,
-            listener=Listener(planned, _say),
-        )
-    from reports import write_report
+        Raises:
+            SpecError: there is none.
+        """
+        if self.resume and (self.out is None or not RunDirectory(self.out).spec.exists()):
+            found = "got none" if self.out is None else f"{self.out} holds none"
+            raise SpecError(
+                f"expected --out with --resume to name a run; {found}: name that to go on"
+            )
+        if self.resume and self.out is not None and preset is None:
+            return load_preset(str(RunDirectory(self.out).spec))
+        return load_preset(preset or default)
 
-    typer.echo(str(write_report(where)))
-    _explain(summary, RunDirectory(where))
+    def carry_out(self, spec: Spec, profile: Detail | None = None) -> None:
+        """Measure, write the report, print its path; or print the plan."""
+        part = parse_shard(self.shard)
+        silence = number("timeout", self.timeout, above=0)
+        runner = Runner(progress.choose(quiet=self.quiet), silence=silence)
+        if self.dry_run:
+            typer.echo(described(share(make_plan(spec), part)))
+            _check_alone(runner, spec, part)
+            return
+        where = self.out or Path("runs") / f"{spec.preset}-{datetime.now():%Y%m%d-%H%M%S}"
+
+        def hint() -> str:
+            begun = RunDirectory(where).spec.exists()
+            going_on = f"; what was measured is in {where}: add --out {where} --resume to go on"
+            return going_on if begun else "; nothing was measured"
+
+        def planned(plan: Plan) -> None:
+            if not self.quiet:
+                _say(described(plan))
+
+        with stoppable(hint):
+            summary = carry_out(
+                spec,
+                where,
+                runner,
+                command=repeatable(),
+                part=part,
+                resume=self.resume,
+                profile=profile,
+                listener=Listener(planned, _say),
+            )
+        from reports import write_report
+
+        typer.echo(str(write_report(where)))
+        _explain(summary, RunDirectory(where))
+
+
+def described(plan: Plan) -> str:
+    """The plan in words, with what its measurements say of themselves."""
+    settings, batches = plan.spec.sections.get("training"), plan.spec.base["b"]
+    own = [] if settings is None else [describe_training(settings, batches)]
+    return "\n".join([describe(plan), *own])
 
 
 def _check_alone(runner: Runner, spec: Spec, part: Shard) -> None:

@@ -9,7 +9,7 @@ import typer
 
 from bench.cli import options, progress
 from bench.cli.command import repeatable
-from bench.cli.run import INCOMPLETE
+from bench.cli.measuring.carried import INCOMPLETE
 from bench.cli.stopping import stoppable
 from bench.cli.table import print_table
 from bench.plan.profiles import LEAST_ACTIVE, Detail

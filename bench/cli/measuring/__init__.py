@@ -1,0 +1,1 @@
+"""Commands that measure: a sweep, a training experiment, a profile."""

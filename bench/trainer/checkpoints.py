@@ -1,0 +1,51 @@
+"""Trials between two of their epochs, on the disk, so that a run that was killed can go on.
+
+A checkpoint holds the trial's records, too: it is written before they are said, so that none is
+lost between the two. It is read with ``weights_only``: no code in it is executed.
+"""
+
+import shutil
+from pathlib import Path
+
+import torch
+
+from bench.timing.start import copy_of, restore
+from bench.trainer.run import Run
+
+FOLDER = "checkpoints"
+
+
+class Checkpoints:
+    """Those of one unit, in a folder of its own of the run directory."""
+
+    def __init__(self, directory: Path, unit: str) -> None:
+        self._folder = directory / FOLDER / unit
+
+    def write(self, run: Run) -> None:
+        """Keep a trial as it is now."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        path = self._path(run)
+        draft = path.with_suffix(".draft")
+        state = {"model": copy_of(run.model), "optimizer": run.optimizer.state_dict()}
+        torch.save({**state, "facts": run.facts()}, draft)
+        draft.replace(path)
+
+    def read(self, run: Run) -> bool:
+        """Take a trial up where it was kept; False where it was not."""
+        path = self._path(run)
+        if not path.exists():
+            return False
+        kept = torch.load(path, map_location=run.study.task.point.device, weights_only=True)
+        restore(run.model, kept["model"])
+        run.optimizer.load_state_dict(kept["optimizer"])
+        run.take_up(kept["facts"])
+        return True
+
+    def remove(self) -> None:
+        """The unit is done."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+        if self._folder.parent.is_dir() and not any(self._folder.parent.iterdir()):
+            self._folder.parent.rmdir()
+
+    def _path(self, run: Run) -> Path:
+        return self._folder / f"{run.trial['trial_id']}.pt"

@@ -1,0 +1,62 @@
+import pytest
+
+from bench.errors import SpecError
+from bench.training.arms import CONTROLS, Arm, all_arms, check_arms, paired_arm, parse_arm
+
+
+def test_a_teleport_arm_has_options_of_the_method_and_of_the_schedule() -> None:
+    arm = parse_arm("nullspace:guard=lookahead,growth=4,optimizer_state=reset")
+
+    assert arm.name == "nullspace:growth=4,guard=lookahead,optimizer_state=reset"
+    assert arm.method_options == {"growth": 4}
+    assert arm.schedule_options == {"guard": "lookahead", "optimizer_state": "reset"}
+    assert (arm.against, arm.is_control) == ("plain", False)
+
+
+@pytest.mark.parametrize("name", CONTROLS)
+def test_a_control_is_a_word(name: str) -> None:
+    arm = parse_arm(name)
+
+    assert arm == Arm(name)
+    assert arm.is_control
+
+
+def test_plain_comes_first_whether_it_is_named_or_not() -> None:
+    assert check_arms("arms", ["aa", "nullspace"]) == ("plain", "aa", "nullspace")
+    assert check_arms("arms", ["aa", "plain"]) == ("plain", "aa")
+
+
+def test_the_paired_arm_is_the_first_teleport() -> None:
+    arms = [parse_arm(text) for text in ("plain", "aa", "symmetry", "nullspace")]
+
+    found = paired_arm(arms)
+
+    assert found is not None
+    assert found.name == "symmetry"
+
+
+def test_normalised_steps_are_with_and_without_teleports() -> None:
+    arms = {arm.name: arm for arm in all_arms(("plain", "nullspace:growth=4", "normalised"))}
+
+    with_teleports = arms["normalised+nullspace:growth=4"]
+    assert with_teleports.against == "normalised"
+    assert with_teleports.normalised
+    assert with_teleports.method_options == {"growth": 4}
+    assert arms["normalised"].against == "plain"
+    assert not arms["nullspace:growth=4"].normalised
+
+
+@pytest.mark.parametrize(
+    ("arms", "said"),
+    [
+        (["plain"], "expected arms to hold a teleport or a control; got plain alone"),
+        (["random"], "add for example nullspace:growth=4"),
+        (["lr-gain", "aa"], "expected a teleport among arms beside lr-gain"),
+        (["aa", "aa"], "got aa twice"),
+        (["null space"], "expected a method's name"),
+        ("nullspace", "expected arms to be a list"),
+    ],
+)
+def test_what_is_no_experiment_is_refused(arms: object, said: str) -> None:
+    with pytest.raises(SpecError, match=said):
+        check_arms("arms", arms)
