@@ -152,8 +152,8 @@ def _row(
     experiment: Experiment, family: _Family, found: Acceleration, left_out: int
 ) -> AccelerationRow:
     reason = found.reason
-    if left_out and found.verdict.name == NOT_JUDGED:
-        reason = f"{left_out} {'pair' if left_out == 1 else 'pairs'} left out; {reason}"
+    if left_out and not found.seeds:
+        reason = "no pair of trials ran undisturbed"
     return row_of(
         AccelerationRow,
         found,

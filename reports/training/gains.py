@@ -82,10 +82,8 @@ def _difference(ours: float, theirs: float) -> float:
 
 def _of_moves(course: Course) -> tuple[float, float]:
     """The move and the larger first steps, summed over all moments of a trial."""
-    moments = groupby(course.teleports, key=lambda each: (each.epoch, each.step))
     moved, steps = 0.0, 0.0
-    for _, teleports in moments:
-        own = list(teleports)
+    for own in moments(course.teleports):
         move = moment_change(own)
         moved += move
         last = own[-1]
@@ -96,15 +94,21 @@ def _of_moves(course: Course) -> tuple[float, float]:
     return moved, steps
 
 
-def moment_change(teleports: Sequence[TeleportRecord]) -> float:
-    """The change of the training loss by the teleports of a moment; 0 where they were taken back.
+def moments(teleports: Sequence[TeleportRecord]) -> list[list[TeleportRecord]]:
+    """The teleports of a trial, those of one moment together."""
+    return [list(own) for _, own in groupby(teleports, key=lambda each: (each.epoch, each.step))]
+
+
+def moment_change(teleports: Sequence[TeleportRecord], loss: str = "train_loss") -> float:
+    """The change of a loss by the teleports of a moment; 0 where they were taken back.
 
     NaN where it was not recorded.
     """
     if not all(each.kept for each in teleports):
         return 0.0
-    before, after = teleports[0].train_loss_before, teleports[-1].train_loss_after
-    return nan if before is None or after is None else after - before
+    before = getattr(teleports[0], f"{loss}_before")
+    after = getattr(teleports[-1], f"{loss}_after")
+    return nan if before is None or after is None else float(after - before)
 
 
 def _median(values: Sequence[float]) -> float:

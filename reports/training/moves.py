@@ -1,7 +1,7 @@
 """What the teleports did, in a table, and what they took of the time."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import product
 from statistics import median
 
@@ -10,6 +10,7 @@ from reports.run.run import as_float
 from reports.text import html_tables as html
 from reports.text.html_tables import Cell, Table
 from reports.training.experiment import Course, Experiment
+from reports.training.gains import moment_change, moments
 
 
 def moving(experiment: Experiment, optimizer: str, rule: str) -> dict[str, list[Course]]:
@@ -22,29 +23,32 @@ def moving(experiment: Experiment, optimizer: str, rule: str) -> dict[str, list[
 def move_table(experiment: Experiment) -> Table:
     """A row per optimizer, rule and arm: medians over all its teleports."""
     text = ["optimizer", "learning rate", "arm", "status"]
-    numeric = ["objective, after over before", "loss on the batch", "training loss", "test loss"]
-    numeric += ["distance", "time of a call", "gradient-equivalents"]
+    numeric = ["objective, after over before", "loss on the batch", "distance", "time"]
+    numeric += ["gradient-equivalents", "training loss, a moment", "test loss, a moment"]
     rows = [
         [*html.texts(optimizer, rule, arm), *_move_cells(own)]
         for optimizer in experiment.optimizers
         for rule in experiment.rules
         for arm, own in moving(experiment, optimizer, rule).items()
     ]
-    caption = "Teleports: medians; of losses the change"
+    caption = "A teleport on one batch, medians; of losses the change"
     return Table(caption, html.columns(text, numeric), rows).without_empty()
 
 
 def _move_cells(courses: Sequence[Course]) -> list[Cell]:
     every = [each for course in courses for each in course.teleports]
-    growth = _median(every, lambda each: _quotient(each.objective_after, each.objective_before))
-    changes = [_median(every, _change(name)) for name in ("loss", "train_loss", "test_loss")]
+    growth = _median([_quotient(each.objective_after, each.objective_before) for each in every])
+    groups = [own for course in courses for own in moments(course.teleports)]
+    losses = ("train_loss", "test_loss")
+    changes = [_median([moment_change(own, loss) for own in groups]) for loss in losses]
     return [
         html.words(_statuses(every)),
         html.numbers(growth),
+        html.small(_median([as_float(e.loss_after) - as_float(e.loss_before) for e in every])),
+        html.numbers(_median([as_float(each.displacement) for each in every])),
+        html.seconds(_median([as_float(each.seconds) for each in every])),
+        html.numbers(_median([as_float(each.gradient_equivalents) for each in every])),
         *map(html.small, changes),
-        html.numbers(_median(every, lambda each: as_float(each.displacement))),
-        html.seconds(_median(every, lambda each: as_float(each.seconds))),
-        html.numbers(_median(every, lambda each: as_float(each.gradient_equivalents))),
     ]
 
 
@@ -76,18 +80,10 @@ def _statuses(every: Sequence[TeleportRecord]) -> str:
     return ", ".join([*counts, *([f"{back} taken back"] if back else [])])
 
 
-def _change(name: str) -> Callable[[TeleportRecord], float]:
-    def change(each: TeleportRecord) -> float:
-        before, after = getattr(each, f"{name}_before"), getattr(each, f"{name}_after")
-        return as_float(after) - as_float(before)
-
-    return change
-
-
 def _quotient(above: float | None, under: float | None) -> float:
     return as_float(above) / under if under else math.nan
 
 
-def _median(every: Sequence[TeleportRecord], of: Callable[[TeleportRecord], float]) -> float:
-    known = [value for value in map(of, every) if math.isfinite(value)]
+def _median(values: Sequence[float]) -> float:
+    known = [value for value in values if math.isfinite(value)]
     return median(known) if known else math.nan

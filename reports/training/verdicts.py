@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from bench.statistics.medians import median_ranks
 from reports.text import html_tables as html
 from reports.text.formatting import interval, listed, number
 from reports.text.html_tables import Cell, Table
@@ -11,7 +12,12 @@ from reports.training.acceleration import AXES, NOT_JUDGED, AccelerationRow
 from reports.training.controls import Difference
 from reports.training.experiment import RULE_WORDS, Experiment, is_control
 
-_WORDS = {"FASTER": "faster", "SAME": "the same", "SLOWER": "slower", NOT_JUDGED: "undecided"}
+_WORDS = {
+    "FASTER": ("is faster", "are faster"),
+    "SAME": ("is the same", "are the same"),
+    "SLOWER": ("is slower", "are slower"),
+    NOT_JUDGED: ("is undecided", "are undecided"),
+}
 AXIS_LABELS = {
     "steps": "steps",
     "seconds": "seconds",
@@ -104,16 +110,20 @@ def _answer(every: Sequence[Compared], rule: str) -> str:
     if not ours:
         return ""
     words = [each.rows[JUDGED_BY].verdict for each in ours]
-    counts = [f"{words.count(name)} {_WORDS[name]}" for name in _WORDS if name in words]
+    counts = [
+        f"{words.count(name)} {few if words.count(name) == 1 else many}"
+        for name, (few, many) in _WORDS.items()
+        if name in words
+    ]
     teleports = "1 comparison" if len(ours) == 1 else f"{len(ours)} comparisons"
     sentence = (
-        f"{RULE_WORDS[rule].capitalize()}, counted in all the work that is done, teleports "
-        f"included, {teleports} of a teleport with plain training come to: {listed(counts)}."
+        f"{RULE_WORDS[rule].capitalize()}, of {teleports} of a teleport with plain training "
+        f"{listed(counts)}, by all the work that is done, teleports included."
     )
-    return " ".join([sentence, *(_found(each, rule) for each in ours if each.decided)])
+    return " ".join([sentence, *filter(None, map(_found, ours))])
 
 
-def _found(each: Compared, rule: str) -> str:
+def _found(each: Compared) -> str:
     row = each.rows[JUDGED_BY]
     if row.verdict == NOT_JUDGED:
         return ""
@@ -155,7 +165,14 @@ def progress_notes(experiment: Experiment) -> list[str]:
                 f"This experiment is not finished: {ended} of {wanted} {words[role]} have ended. "
                 "Add --resume to go on."
             )
-    if experiment.settings is None:
+    settings = experiment.settings
+    if settings is not None and median_ranks(settings.seeds) is None:
+        seeds = "1 seed is" if settings.seeds == 1 else f"{settings.seeds} seeds are"
+        notes.append(
+            f"{seeds} for a look: an interval of order statistics takes six, so that every "
+            "comparison is UNDECIDED by design."
+        )
+    if settings is None:
         notes.append(
             "What was asked for is not known, since spec.toml is missing or has no [training] "
             "that can be read: there is no target and no verdict."

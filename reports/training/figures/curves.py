@@ -6,6 +6,7 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from bench.storage.records import TrainingRecord
 from reports.text.canvas import Drawing, Style, finish, log_ticks, look, panel
@@ -16,7 +17,7 @@ from reports.training.experiment import RULE_WORDS, Course, Experiment
 X_AXES = {
     "epoch": ("epoch", "Epochs"),
     "train_seconds": ("seconds of training, teleports included", "Seconds"),
-    "gradient_equivalents": ("gradient-equivalents", "Gradient-equivalents"),
+    "gradient_equivalents": ("gradient-equivalents", "Gradients"),
 }
 LOSSES = {"train_loss": "training loss", "test_loss": "test loss"}
 
@@ -115,10 +116,11 @@ def _draw(curves: Curves, axis: str, loss: str, styles: Mapping[str, Style], whe
     thin = {arm: [line(c, axis, loss) for c in own] for arm, own in curves.items()}
     thick = {arm: median_line(own, axis, loss) for arm, own in curves.items()}
     allowed = _MOST_POINTS // max(1, sum(map(len, thin.values())))
-    for arm in curves:
+    for arm in reversed(curves):  # plain, the first, on top
         draw_lines(axes, thin[arm], thick[arm], styles[arm], allowed)
     log_ticks(axes, *limits([points for own in thin.values() for points in own]))
     axes.set_xlim(left=0)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=7, integer=axis == "epoch"))
     return finish(figure, _words(thick, axis, loss, where))
 
 

@@ -11,8 +11,12 @@ WIDTH, LINE, TOP = 320, 13, 9  # in units of the drawing
 _MARGIN = 10
 _WIDEST = 10.0  # ratios beyond are at the edge
 _NARROWEST = 1.3
-_TICKS = (0.1, 0.2, 0.33, 0.5, 0.67, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0)
-_MOST_TICKS = 7
+# The reach of the axis -> ratios with a label, far enough apart for it.
+_TICKS = {
+    1.5: (0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.4),
+    4.0: (0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0),
+    math.inf: (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0),
+}
 SHAPES = {
     "steps": "M-4 0a4 4 0 1 0 8 0a4 4 0 1 0 -8 0z",
     "seconds": "M-3.6 -3.6h7.2v7.2h-7.2z",
@@ -87,11 +91,11 @@ def forest(
         )
         for optimizer, arm in places
     ]
-    ticks = [Tick(_x(t, span), tick_number(t)) for t in _TICKS if abs(math.log(t)) <= span]
+    labelled = next(ticks for reach, ticks in _TICKS.items() if span <= math.log(reach))
+    ticks = [Tick(_x(t, span), tick_number(t)) for t in labelled if abs(math.log(t)) <= span]
     named = [(SHAPES[axis], label) for axis, label in AXIS_LABELS.items()]
-    shown = ticks[:: 2 if len(ticks) > _MOST_TICKS else 1]
     band = (_x(1 / (1 + effect), span), _x(1 + effect, span))
-    return Forest(lines, list(rules), shown, _x(1.0, span), band, named)
+    return Forest(lines, list(rules), ticks, _x(1.0, span), band, named)
 
 
 def _span(every: Sequence[Compared]) -> float:
