@@ -6,6 +6,7 @@ and line breaks are the browser's, and a figure holds numbers and our own words 
 
 import base64
 import math
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
@@ -24,6 +25,7 @@ PANEL_INCHES = (3.7, 2.9)
 REFERENCE_GREY = "0.45"
 _SWATCH_INCHES = (0.56, 0.2)
 _MOST_TICKS = 7
+_DIGITS = re.compile(r"(\d\.\d{3})\d+")  # a thousandth of a point is enough
 _MARKERS = "os^Dv<>p*h"
 _DASHES: tuple[tuple[float, ...], ...] = ((), (5, 1.5), (5, 1.5, 1, 1.5), (1, 1.2), (8, 2, 2, 2))
 _DASH_NAMES = ("solid", "dashed", "dash-dotted", "dotted", "long-dashed")
@@ -150,7 +152,7 @@ def finish(figure: Figure, alt: str) -> Drawing:
     """The same figure gives the same bytes: no date, no version, salted identifiers."""
     buffer = BytesIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)
-    return Drawing(buffer.getvalue().decode("utf-8"), alt)
+    return Drawing(_DIGITS.sub(r"\1", buffer.getvalue().decode("utf-8")), alt)
 
 
 def legend(chosen: dict[str, Style]) -> list[Entry]:

@@ -8,6 +8,7 @@ from bench.errors import JournalError
 from bench.statistics.training.acceleration import Acceleration, accelerations
 from bench.statistics.training.arrivals import Curve
 from bench.training.arms import PLAIN
+from reports.run.harmless import shortened
 from reports.tables.columns import Row, row_of
 from reports.training.experiment import Course, Experiment, against, is_control
 from reports.training.targets import Target, target
@@ -128,7 +129,11 @@ def _on_axis(experiment: Experiment, family: _Family, axis: str) -> list[Acceler
             left_out=aside,
         )
     except ValueError as error:
-        raise JournalError(f"expected training records that make curves; {error}") from None
+        arms = f"{family.optimizer}, {', '.join(counted)} against {family.against}"
+        raise JournalError(
+            f"expected training records of {shortened(arms)} that make curves; "
+            f"{shortened(str(error))}: restore the journal"
+        ) from None
     return rows + [_row(experiment, family, one, len(aside[one.arm])) for one in results]
 
 

@@ -9,6 +9,7 @@ from reports.sections.section import TEMPLATES, Fill, Section, Shown
 from reports.tables.analysis import Analysis
 from reports.tables.columns import frame
 from reports.text.canvas import Style, legend, styles
+from reports.text.html_tables import Table
 from reports.training.acceleration import AccelerationRow
 from reports.training.controls import aa_difference
 from reports.training.experiment import RULE_WORDS, is_control
@@ -21,6 +22,7 @@ from reports.training.rows import TeleportRow, TrainingRow, teleport_rows, train
 from reports.training.targets import TuningRow
 from reports.training.trials import lost_table
 from reports.training.verdicts import (
+    Compared,
     aa_sentence,
     compared,
     lead,
@@ -62,8 +64,7 @@ class Pays(Section):
             notes=progress_notes(experiment),
             aa=aa_sentence(found, experiment),
             apart=found is not None and found.value != 0,
-            decided=verdict_table([each for each in every if each.decided]),
-            undecided=verdict_table([each for each in every if not each.decided]),
+            verdicts=[_tables(every, controls) for controls in (False, True)],
             effect=_percent(settings.minimum_effect) if settings else "",
             share=share_of_budget(experiment),
             settings=settings,
@@ -156,6 +157,14 @@ class Trials(Section):
         if training is None:
             return None
         return fill(TEMPLATES / "trials.html.j2", table=lost_table(training.experiment))
+
+
+def _tables(every: list[Compared], controls: bool) -> tuple[str, Table, Table]:
+    """What is compared, the comparisons that are decided, and those that are not."""
+    own = [each for each in every if is_control(each.arm) == controls]
+    decided, open_ = ([e for e in own if e.decided == known] for known in (True, False))
+    name = "controls" if controls else "teleports"
+    return name, verdict_table(decided, name), verdict_table(open_, name)
 
 
 def _styles(training: Judged) -> dict[str, Style]:

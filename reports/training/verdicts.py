@@ -23,6 +23,7 @@ AXIS_LABELS = {
     "seconds": "seconds",
     "gradient_equivalents": "gradient-equivalents",
 }
+_MOST_NAMED = 4  # comparisons with a sentence of their own
 JUDGED_BY = "gradient_equivalents"  # what the lead goes by: it counts all work, on any machine
 
 
@@ -51,7 +52,7 @@ def compared(rows: Sequence[AccelerationRow]) -> list[Compared]:
     return sorted(every, key=lambda each: is_control(each.arm))
 
 
-def verdict_table(chosen: Sequence[Compared]) -> Table:
+def verdict_table(chosen: Sequence[Compared], name: str) -> Table:
     """A row per comparison, with a column for each axis."""
     text = ["optimizer", "arm", "learning rate", *AXIS_LABELS.values(), "arrive", "why undecided"]
     rows = [
@@ -63,7 +64,8 @@ def verdict_table(chosen: Sequence[Compared]) -> Table:
         ]
         for each in chosen
     ]
-    caption = "Time to the target over that of the arm it is compared with, on three clocks"
+    other = "that of the arm it is compared with" if name == "controls" else "plain training\u2019s"
+    caption = f"Time to the target over {other}, on three clocks: {name}"
     return Table(caption, html.columns(text, []), rows).without_empty()
 
 
@@ -120,13 +122,15 @@ def _answer(every: Sequence[Compared], rule: str) -> str:
         f"{RULE_WORDS[rule].capitalize()}, of {teleports} of a teleport with plain training "
         f"{listed(counts)}, by all the work that is done, teleports included."
     )
-    return " ".join([sentence, *filter(None, map(_found, ours))])
+    found = [each for each in ours if each.rows[JUDGED_BY].verdict != NOT_JUDGED]
+    if len(found) <= _MOST_NAMED:
+        return " ".join([sentence, *map(_found, found)])
+    by_ratio = sorted(found, key=lambda each: each.rows[JUDGED_BY].ratio)
+    return " ".join([sentence, "From first to last:", _found(by_ratio[0]), _found(by_ratio[-1])])
 
 
 def _found(each: Compared) -> str:
     row = each.rows[JUDGED_BY]
-    if row.verdict == NOT_JUDGED:
-        return ""
     times = interval(row.ratio, row.ci_low, row.ci_high)
     return f"With {each.optimizer}, {each.arm} takes {times} of the work: {row.verdict}."
 

@@ -23,6 +23,7 @@ LOSSES = {"train_loss": "training loss", "test_loss": "test loss"}
 
 _MOST_POINTS = 1500  # of all thin lines of a panel
 _FEWEST_POINTS = 8  # of one of them
+_MOST_IN_A_MEDIAN = 120
 _ROOM = 1.15
 _ABOVE_START = 3.0  # losses beyond that many times the first are cut off
 
@@ -93,14 +94,16 @@ def median_line(courses: Sequence[Course], axis: str, loss: str) -> Line:
 def draw_lines(
     axes: Axes, thin: Sequence[Line], thick: Line, style: Style, allowed: int = _MOST_POINTS
 ) -> None:
-    """Seeds thin, the median thick with some marks."""
-    for points in thin:
-        shown = thinned(points, max(_FEWEST_POINTS, allowed))
-        if shown:
-            axes.plot(*zip(*shown, strict=True), color=style.colour, lw=0.5, alpha=0.45)
+    """Seeds thin, the median thick with some marks; all seeds are one path with gaps in it."""
+    gap = (math.nan, math.nan)
+    few = [thinned(points, max(_FEWEST_POINTS, allowed)) for points in thin if points]
+    path = [point for points in few for point in (*points, gap)]
+    if path:
+        axes.plot(*zip(*path, strict=True), color=style.colour, lw=0.5, alpha=0.45, gid="seeds")
     if thick:
-        shape: dict[str, Any] = {**style.line(), "markevery": max(1, len(thick) // 6)}
-        axes.plot(*zip(*thick, strict=True), **shape, markersize=4, gid="median")
+        shown = thinned(thick, _MOST_IN_A_MEDIAN)
+        shape: dict[str, Any] = {**style.line(), "markevery": max(1, len(shown) // 6)}
+        axes.plot(*zip(*shown, strict=True), **shape, markersize=4, gid="median")
 
 
 def thinned(points: Line, most: int) -> Line:

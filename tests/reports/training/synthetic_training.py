@@ -69,18 +69,19 @@ def trial_records(asked, trial, gain):
     level = pair.uniform(0.9, 1.1)
     own = 1.0 if arm in ("plain", "aa") else random.Random(facts["trial_id"]).uniform(0.99, 1.01)
     teleports = _teleports(asked, facts, level) if arm == TELEPORT else []
-    found = []
+    found, seconds = [], 0.0
     for number in range(asked.epochs * asked.evaluations + 1):
         epoch = number / asked.evaluations
         moved = len([t for t in teleports if t.epoch < epoch])
         loss = 2.3 * level * own * math.exp(-0.35 * speed * epoch) + 0.01
         steps = round(epoch * STEPS)
+        seconds += 0.002 * STEPS / asked.evaluations * pair.uniform(1, 1.2) * bool(number)
         found.append(
             TrainingRecord(
                 **facts,
                 epoch=epoch,
                 step=steps,
-                train_seconds=0.002 * steps * pair.uniform(1, 1.05) + 0.03 * moved,
+                train_seconds=seconds + 0.03 * moved,
                 teleport_seconds=0.03 * moved,
                 gradient_equivalents=steps + 12.0 * moved,
                 train_loss=loss,

@@ -58,9 +58,9 @@ def test_the_verdicts_come_first_and_what_is_undecided_is_folded(whole):
     lead = "After tuning, of 2 comparisons of a teleport with plain training 1 is faster and 1 is"
     assert words.index(lead) < words.index("Training curves")
     assert "With sgd, nullspace:growth=4 takes" in words
-    assert "5 comparisons are UNDECIDED on every axis" in words
-    (details,) = whole.all("details")
-    assert "open" not in details
+    assert "2 comparisons of teleports are UNDECIDED on every axis" in words
+    details = whole.all("details")
+    assert not [each for each in details if "open" in each]
     assert "1 of 10 pairs left out" in words
 
 
@@ -178,8 +178,8 @@ def test_few_seeds_show_what_they_cannot_say(training_page):
     page = training_page(synthetic.records(SMALL), SMALL)
     assert "1 seed is for a look" in page.words
     assert "too few to test" in page.words
-    (details,) = page.all("details")
-    assert "open" in details  # there is no other table
+    details = page.all("details")
+    assert "open" in details[0]  # there is no other table
 
 
 def test_a_run_with_cells_and_trials_has_both(tmp_path):

@@ -240,7 +240,9 @@ def test_an_experiment_without_a_spec_has_no_target(journal, asked, judged_of):
 def test_evaluations_that_run_backwards_are_an_error_in_words(journal, asked, judged_of):
     places = of_trial(journal, "sgd", "aa", "fixed", 0)
     backwards = changed(journal, places[-2:], train_seconds=-1.0)
-    with pytest.raises(JournalError, match="training records that make curves"):
+    with pytest.raises(
+        JournalError, match=r"training records of sgd, aa, .* that make curves; .*: restore"
+    ):
         judged_of(backwards, asked)
 
 
