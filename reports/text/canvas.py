@@ -25,7 +25,8 @@ PANEL_INCHES = (3.7, 2.9)
 REFERENCE_GREY = "0.45"
 _SWATCH_INCHES = (0.56, 0.2)
 _MOST_TICKS = 7
-_DIGITS = re.compile(r"(\d\.\d{3})\d+")  # a thousandth of a point is enough
+_PATH = re.compile(r' d="[^"]+"')
+_DIGITS = re.compile(r"(\.\d{3})\d+")  # a thousandth of a point is enough
 _MARKERS = "os^Dv<>p*h"
 _DASHES: tuple[tuple[float, ...], ...] = ((), (5, 1.5), (5, 1.5, 1, 1.5), (1, 1.2), (8, 2, 2, 2))
 _DASH_NAMES = ("solid", "dashed", "dash-dotted", "dotted", "long-dashed")
@@ -152,7 +153,8 @@ def finish(figure: Figure, alt: str) -> Drawing:
     """The same figure gives the same bytes: no date, no version, salted identifiers."""
     buffer = BytesIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)
-    return Drawing(_DIGITS.sub(r"\1", buffer.getvalue().decode("utf-8")), alt)
+    svg = _PATH.sub(lambda path: _DIGITS.sub(r"\1", path[0]), buffer.getvalue().decode("utf-8"))
+    return Drawing(svg, alt)
 
 
 def legend(chosen: dict[str, Style]) -> list[Entry]:

@@ -112,21 +112,30 @@ def _answer(every: Sequence[Compared], rule: str) -> str:
     if not ours:
         return ""
     words = [each.rows[JUDGED_BY].verdict for each in ours]
-    counts = [
-        f"{words.count(name)} {few if words.count(name) == 1 else many}"
-        for name, (few, many) in _WORDS.items()
-        if name in words
-    ]
-    teleports = "1 comparison" if len(ours) == 1 else f"{len(ours)} comparisons"
     sentence = (
-        f"{RULE_WORDS[rule].capitalize()}, of {teleports} of a teleport with plain training "
-        f"{listed(counts)}, by all the work that is done, teleports included."
+        f"{RULE_WORDS[rule].capitalize()}, {_counted(words)}, by all the work that is done, "
+        "teleports included."
     )
     found = [each for each in ours if each.rows[JUDGED_BY].verdict != NOT_JUDGED]
     if len(found) <= _MOST_NAMED:
         return " ".join([sentence, *map(_found, found)])
     by_ratio = sorted(found, key=lambda each: each.rows[JUDGED_BY].ratio)
     return " ".join([sentence, "From first to last:", _found(by_ratio[0]), _found(by_ratio[-1])])
+
+
+def _counted(words: Sequence[str]) -> str:
+    """How many comparisons came to which verdict."""
+    of = "of a teleport with plain training"
+    if len(words) == 1:
+        return f"the one comparison {of} {_WORDS[words[0]][0]}"
+    if len(set(words)) == 1:
+        return f"all {len(words)} comparisons {of} {_WORDS[words[0]][1]}"
+    counts = [
+        f"{words.count(name)} {few if words.count(name) == 1 else many}"
+        for name, (few, many) in _WORDS.items()
+        if name in words
+    ]
+    return f"of {len(words)} comparisons {of} {listed(counts)}"
 
 
 def _found(each: Compared) -> str:

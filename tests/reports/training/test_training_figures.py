@@ -10,7 +10,7 @@ from synthetic_training import MOMENTS, TELEPORT, changed, lost, of_trial
 
 from bench.storage.records import TeleportRecord, TrainingRecord
 from reports.text.canvas import styles
-from reports.training.figures import bars, curves, forest, moves
+from reports.training.figures import bars, curves, forest, moves, rates
 from reports.training.figures.curves import median_line, thinned
 from reports.training.gains import gains
 from reports.training.moves import time_share
@@ -69,6 +69,20 @@ def test_disturbed_seconds_are_not_drawn(judged_of):
     views = curves.views(experiment, "fixed", styles(experiment.arms))
 
     assert [view.left_out for view in views] == [0, 1, 0]
+
+
+def test_learning_rates_are_written_out_and_the_chosen_one_has_a_ring(judged_of):
+    asked = synthetic.settings(seeds=1, optimizers=("adam",), arms=("plain", TELEPORT))
+    records = synthetic.records(asked)
+    diverged = [i for i, r in enumerate(records) if (r.role, r.lr) == ("tuning", 0.01)]
+    records = lost(records, diverged, "diverged", 2)
+    found = judged_of(records, asked)
+    (panel,) = rates.rate_panels(found.rates, styles(found.experiment.arms))
+
+    texts = re.findall(r">([0-9.]+)</text>", panel.drawing.svg)
+    assert {"0.0001", "0.000316", "0.001", "0.00316", "0.01"} <= set(texts)
+    assert panel.drawing.svg.count('id="lost"') == 2
+    assert "at 0.001, its best; diverged or failed at 0.01." in panel.drawing.alt
 
 
 def test_a_line_of_many_points_keeps_its_ends():
