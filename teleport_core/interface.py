@@ -44,6 +44,19 @@ class Status(Enum):
         "the squared gradient norm did not grow as far as growth asks, and the parameters are at "
         "the nearest point that was found; use a smaller growth, more steps or lr in its place"
     )
+    STATIONARY = (
+        "the gradient norm is stationary on the level set of the loss, to the tolerance, so the "
+        "remaining steps were not taken"
+    )
+    NO_STEP_ACCEPTED = (
+        "no step, however short, would have raised the gradient norm near the level set of the "
+        "loss, so the remaining steps were not taken; use a larger tolerance, or float64"
+    )
+    OFF_LEVEL_SET = (
+        "the steps left the level set of the loss and there was no way back onto it, and the "
+        "parameters were put back to the last step on it that had raised the gradient norm; use a "
+        "smaller rho or fewer steps"
+    )
 
 
 class Guarantee(Enum):
@@ -91,7 +104,7 @@ class TeleportResult:
         held: parameters that count in the gradient and were held fixed -> why.
         taus: the tau of each step, where the method chose it; else empty.
         lengths: the share of each step that was taken; empty where all are whole.
-        lrs: the lr of each step, where ``growth`` chose it; else empty.
+        lrs: the lr of each step, where ``growth`` or a line search chose it; else empty.
         output_change: ||o' - o|| / ||o|| of the model's outputs o on the batch, of several outputs
             the largest, by real forward passes before and after; NaN where nobody looked.
         engine: which way of computing the steps ran, and why.
@@ -189,7 +202,7 @@ class Teleporter(ABC):
         """Refuse values outside their range."""
         self._keep(
             steps=require_int("steps", self.steps, at_least=1),
-            lr=self.lr if isinstance(self.lr, _DefaultLr) else require_positive("lr", self.lr),
+            lr=require_positive("lr", self.lr) if self.lr_is_given else self.lr,
             cap=require_positive("cap", self.cap),
         )
         if self.growth is not None:
@@ -199,7 +212,7 @@ class Teleporter(ABC):
         growth = as_float(self.growth)
         if growth is None or not 1 < growth < inf:
             raise OptionError(f"expected growth to be a finite number > 1; got {self.growth!r}")
-        if not isinstance(self.lr, _DefaultLr):
+        if self.lr_is_given:
             raise OptionError(
                 f"expected growth without lr, which it takes the place of; got growth={growth} "
                 f"with lr={self.lr}: write one of them"
@@ -230,6 +243,16 @@ class Teleporter(ABC):
     def stands_at_cap(self, grad_norm_sq: float) -> bool:
         """Whether no step is taken from a point with this ||g||^2 of the model's own."""
         return grad_norm_sq >= self.cap
+
+    @property
+    def lr_is_given(self) -> bool:
+        """Whether lr is not the default that nobody gave."""
+        return not isinstance(self.lr, _DefaultLr)
+
+    @property
+    def takes_lr(self) -> bool:
+        """Whether these options leave the length of the steps to lr."""
+        return self.growth is None
 
     @property
     def grows(self) -> bool:

@@ -7,6 +7,7 @@ import torch
 from oracles import identical, loss_and_grad_norm_sq, output_change, snapshot
 from small_problems import ACT, CASES, NULLSPACE, PRE
 
+from baselines.test_functions import problem_of
 from teleport_core import (
     Guarantee,
     ModelError,
@@ -32,10 +33,22 @@ METHODS: dict[str, tuple[str, dict[str, Any]]] = {
         "symmetry",
         {"published": True, "acts_on": "activations"},
     ),
+    "level_set": ("level_set", {}),
+    "level_set:level": ("level_set", {"sublevel": False}),
+    "level_set:published": ("level_set", {"published": True}),
+    "so2": ("so2", {"policy": "random"}),  # that which takes lr
     "identity": ("identity", {}),
     "random": ("random", {"displacement": 0.1}),
 }
 STEPS = 8
+PROBLEMS = {name: case.build for name, case in CASES.items()} | {
+    "booth": lambda: problem_of("booth"),
+}
+
+
+def movable(method: str) -> Problem:
+    """A problem that the method moves."""
+    return PROBLEMS["booth" if method == "so2" else "leaky-no-bias"]()
 
 
 def run(problem: Problem, method: str, lr: float, **more: Any) -> TeleportResult:
@@ -78,11 +91,11 @@ def test_exact_methods_change_no_output_while_the_gradient_grows(case: str, meth
     assert result.loss[-1] == pytest.approx(result.loss[0], rel=1e-10)
 
 
-@pytest.mark.parametrize("case", list(CASES))
+@pytest.mark.parametrize("case", list(PROBLEMS))
 @pytest.mark.parametrize("method", list(METHODS))
 def test_every_result_is_honest(case: str, method: str) -> None:
     """Whatever a method does, its lists fit its steps and its ends are what is really there."""
-    problem = CASES[case].build()
+    problem = PROBLEMS[case]()
     before = snapshot(problem)
     try:
         result = run(problem, method, 1e-3)
@@ -104,7 +117,7 @@ def test_every_result_is_honest(case: str, method: str) -> None:
 def test_calling_twice_on_equal_models_is_bit_identical(method: str) -> None:
     ends = []
     for _ in range(2):
-        problem = CASES["leaky-no-bias"].build()
+        problem = movable(method)
         run(problem, method, 1e-3)
         ends.append(snapshot(problem))
 
@@ -113,7 +126,7 @@ def test_calling_twice_on_equal_models_is_bit_identical(method: str) -> None:
 
 @pytest.mark.parametrize("method", [m for m in METHODS if m != "identity"])
 def test_cap_below_the_present_norm_moves_nothing(method: str) -> None:
-    problem = CASES["leaky-no-bias"].build()
+    problem = movable(method)
     before = snapshot(problem)
 
     result = run(problem, method, 1e-3, cap=1e-12)
@@ -125,7 +138,7 @@ def test_cap_below_the_present_norm_moves_nothing(method: str) -> None:
 @pytest.mark.parametrize("method", list(METHODS))
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_lower_precision_works_or_is_refused(method: str, dtype: torch.dtype) -> None:
-    problem = CASES["leaky-no-bias"].build()
+    problem = movable(method)
     problem = Problem(
         problem.model.to(dtype), problem.loss_fn, problem.inputs.to(dtype), problem.targets
     )

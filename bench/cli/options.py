@@ -32,7 +32,8 @@ Methods = Annotated[
 Model = Annotated[
     str | None,
     typer.Option(
-        help=f"{', '.join(found('teleport_bench.networks'))}, mlp-16-10 (widths of your own), or a "
+        help=f"{', '.join(found('teleport_bench.networks'))}, mlp-16-10 (widths of your own), a "
+        f"test function without data ({', '.join(found('teleport_bench.problems'))}), or a "
         "function: pkg.module:factory or path/to/file.py:factory."
     ),
 ]

@@ -7,7 +7,9 @@ from bench.plan.points import Plan, Point
 from bench.plan.units import Unit, common
 from bench.seeds import stable_hash
 from bench.spec.spec import Spec, device_kind
+from bench.spec.variants import Variant
 from bench.storage.training_records import TeleportRecord, TrainingRecord, TrialRecord
+from bench.training.arms import all_arms
 from bench.training.settings import Training as Settings
 from bench.training.trials import Trial, judged_trials, tuning_trials
 
@@ -40,10 +42,15 @@ class Training:
         return found
 
 
-def _unit(spec: Spec, settings: Settings, trials: list[Trial], needs: tuple[str, ...] = ()) -> Unit:
-    point = Point(
+def point_of_training(spec: Spec) -> Point:
+    """Where a spec trains: its base."""
+    return Point(
         **spec.base, model=spec.model, dataset=spec.data, device=spec.device, dtype=spec.dtype
     )
+
+
+def _unit(spec: Spec, settings: Settings, trials: list[Trial], needs: tuple[str, ...] = ()) -> Unit:
+    point = point_of_training(spec)
     facts = common(spec, point)
     place = {**facts, "point": {**facts["point"], "device": device_kind(spec.device)}}
     del place["data_dir"]
@@ -60,6 +67,7 @@ def _unit(spec: Spec, settings: Settings, trials: list[Trial], needs: tuple[str,
             "unit": unit,
             "trials": listed,
             "settings": asdict(settings),
+            "variants": _methods(settings),
             **facts,
         },
         base={
@@ -72,8 +80,15 @@ def _unit(spec: Spec, settings: Settings, trials: list[Trial], needs: tuple[str,
         },
         cell_ids=(str(first["trial_id"]),),
         needs=needs,
+        kind=f"{first['optimizer']} {role}",
         group=f"training {first['optimizer']}" if settings.tune else unit,
     )
+
+
+def _methods(settings: Settings) -> list[str]:
+    """The teleports of all arms as variants, for the check before anything is begun."""
+    arms = [arm for arm in all_arms(settings.arms) if arm.variant is not None]
+    return [str(Variant(arm.variant.method, arm.method_options)) for arm in arms if arm.variant]
 
 
 def _decisive(settings: Settings) -> dict[str, Any]:

@@ -24,8 +24,10 @@ def describe(plan: Plan) -> str:
         f"preset {spec.preset}: {what}device {spec.device}, dtype {spec.dtype}, seed {spec.seed}",
         *(_sweep(plan) if spec.variants else ["nothing is timed"]),
         *_preservation(spec),
-        f"estimated time: about {duration(plan_seconds(plan))} (a rough guess{a_point})",
     ]
+    if spec.variants or spec.preservation.enabled:
+        guess = f"(a rough guess{a_point})"
+        lines.append(f"estimated time: about {duration(plan_seconds(plan))} {guess}")
     crowded = sum(block.point.n >= block.point.d for block in plan.blocks)
     if crowded and spec.model == "mlp":
         lines.append(

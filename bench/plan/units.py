@@ -26,6 +26,7 @@ class Unit:
     cell_ids: tuple[str, ...]  # the cells of a block; of another unit, one id for its failure
     needs: tuple[str, ...] = ()  # units whose records it is given, as "given" of its command
     group: str = ""  # units of one group stay in one part of a sweep
+    kind: str = ""  # units of one kind take about as long
 
     @property
     def is_block(self) -> bool:

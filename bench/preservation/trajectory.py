@@ -24,9 +24,16 @@ from teleport_core.verification.reference import look, output_change
 Record = dict[str, Any]
 
 
-def trajectory(where: Subject, method: Teleporter, steps: int, lr: float, tau: float) -> Record:
-    """The rows of one preservation record; its guarantee is held to the outputs at the end."""
-    method = replace(at_threshold(method, tau), lr=lr)
+def trajectory(
+    where: Subject, method: Teleporter, steps: int, lr: float | None, tau: float
+) -> Record:
+    """The rows of one preservation record; its guarantee is held to the outputs at the end.
+
+    ``lr`` is None where the method chooses the length of its steps otherwise.
+    """
+    method = at_threshold(method, tau)
+    if lr is not None:
+        method = replace(method, lr=lr)
     observe = _observer(where, method, tau)
     where.reset()
     problem, before = where.problem, look(where.problem)

@@ -6,6 +6,7 @@ The runner sends commands on the worker's standard input, one at a time:
     {"v": 1, "do": "spectrum", ...}      the singular values of every layer's input
     {"v": 1, "do": "check", ...}         whether methods exist and any point can be built
     {"v": 1, "do": "environment", ...}   what this machine is; resolves the device "auto"
+    {"v": 1, "do": "estimate", "units": [[command, count], ...]}  how many seconds these will take
     {"v": 1, "do": "roofline", ...}      how fast this machine copies and multiplies
     {"v": 1, "do": "profile", ...}       traces and phases of the variants of one point
     {"v": 1, "do": "kept"}               the cell just finished is in the journal

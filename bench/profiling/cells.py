@@ -13,7 +13,7 @@ from bench.plan.profiles import Detail
 from bench.profiling import convert, record, summary, trace
 from bench.profiling.record import Call
 from bench.spec.variants import SGD, parse_variant
-from bench.timing.rounds import TIMING_LR, sgd_call
+from bench.timing.rounds import options_at, sgd_call
 from teleport_core import Problem, make
 from teleport_core.wall_clock import wall_clock
 
@@ -75,8 +75,7 @@ def trace_name(variant: str, point: Point, cell_id: str) -> str:
 
 def _teleport(variant: str, point: Point, problems: list[Problem]) -> Call:
     parsed = parse_variant(variant)
-    options = {**parsed.options, "steps": point.t, "lr": TIMING_LR, "cap": float("inf")}
-    teleporter = make(parsed.method, **options)
+    teleporter = make(parsed.method, **options_at(parsed, point.t))
     turns = cycle(problems)
 
     def prepare() -> Any:

@@ -76,10 +76,11 @@ class Runner:
             place = {name: unit.command.get(name) for name in PLACE}
             if place not in places:
                 places.append(place)
-        variants = dict.fromkeys([*spec.variants, *spec.preservation.variants])
+        named = [variant for unit in units for variant in unit.command.get("variants", ())]
+        variants = dict.fromkeys([*map(str, (*spec.variants, *spec.preservation.variants)), *named])
         refusal = ""
         try:
-            command = {"do": "check", "variants": [*map(str, variants)], "places": places}
+            command = {"do": "check", "variants": [*variants], "places": places}
             for message in self._worker.ask(command):
                 if message["event"] == "refused":
                     refusal = message["reason"]
@@ -105,6 +106,24 @@ class Runner:
                     found = {"roofline_failed": message["reason"]}
         except WorkerGoneError as gone:
             found = {"roofline_failed": gone.reason}
+        return found
+
+    def estimate(self, units: list[Unit]) -> float | None:
+        """Seconds for units beside the clock, as the worker finds by trying each kind of them.
+
+        None where they cannot be carried out here.
+        """
+        kinds: dict[str, tuple[Message, int]] = {}
+        for unit in units:
+            first, count = kinds.get(unit.kind, (unit.command, 0))
+            kinds[unit.kind] = (first, count + 1)
+        found: float | None = None
+        try:
+            for message in self._worker.ask({"do": "estimate", "units": list(kinds.values())}):
+                if message["event"] == "environment":
+                    found = message["environment"]["seconds"]
+        except WorkerGoneError:
+            return None
         return found
 
     def run(self, units: list[Unit], journal: Journal, budget: float | None) -> Summary:

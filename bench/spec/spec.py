@@ -11,6 +11,7 @@ from bench.spec import checks
 from bench.spec.axes import AXES, Axis
 from bench.spec.pair import Pair
 from bench.spec.preservation import Preservation
+from bench.spec.problems import WITHOUT_SIZES, address_of, is_problem
 from bench.spec.sampling import Sampling
 from bench.spec.sections import brought
 from bench.spec.toml_text import dump, parse
@@ -37,7 +38,7 @@ class Spec:
     base: Mapping[str, int]  # letter -> value while another letter is swept
     axes: tuple[Axis, ...]  # the letters that are swept, one at a time
     variants: tuple[Variant, ...]  # what is timed; ``sgd`` is added to every block by itself
-    model: str  # a network by name, ``pkg.module:factory`` or ``path/to/file.py:factory``
+    model: str  # a network or problem by name, ``pkg.module:factory``, ``path/to/file.py:factory``
     dataset: str
     data_dir: str | None = None  # where to look for the data set first
     device: str = "auto"  # or cpu, cuda, cuda:N; "auto" is replaced before a plan is run
@@ -55,6 +56,7 @@ class Spec:
         for name in ("preset", "dataset"):
             checks.text(name, getattr(self, name))
         _check_place(self.model, self.device)
+        object.__setattr__(self, "model", address_of(self.model))
         checks.choice("dtype", self.dtype, DTYPES)
         checks.flag("bias", self.bias)
         checks.whole("seed", self.seed, at_least=0, at_most=2**63 - 1)
@@ -106,6 +108,7 @@ class Spec:
 
         The axes given replace all axes of the spec. An axis of one level fixes its letter: it
         becomes the base's value. Preservation is measured at the given level nearest to its own.
+        A problem by name, without axes given, is swept over steps and batches alone.
         The variants given are also those whose preservation is measured; a spec that times none
         keeps to that. Of the pairs those stay that have the model and the data set given.
 
@@ -113,6 +116,8 @@ class Spec:
             SpecError: a value that cannot be run.
         """
         wanted = {name: value for name, value in changes.items() if value is not None}
+        if not axes and is_problem(wanted.get("model")):
+            wanted["axes"] = tuple(axis for axis in self.axes if axis.name in WITHOUT_SIZES)
         if axes:
             checks.distinct("the axes", (axis.name for axis in axes))
             fixed = {axis.name: axis.values[0] for axis in axes if len(axis.values) == 1}

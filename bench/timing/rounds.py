@@ -15,7 +15,7 @@ from bench.spec.sampling import Sampling
 from bench.spec.variants import Variant
 from bench.timing.clock import Clock
 from bench.timing.stopping import Stopping, Warmup, warmed_up
-from teleport_core import Problem, Teleporter
+from teleport_core import Problem, Teleporter, make
 from teleport_core.forward.arguments import arguments
 from teleport_core.phases import BACKWARD, FORWARD, UPDATE
 
@@ -27,7 +27,9 @@ Sample = dict[str, Any]
 
 def options_at(variant: Variant, steps: int) -> dict[str, Any]:
     """The options with which a variant is timed: its own, and none that ends it early."""
-    return {**variant.options, "steps": steps, "lr": TIMING_LR, "cap": inf}
+    takes_lr = make(variant.method, **variant.options).takes_lr
+    lr = {"lr": TIMING_LR} if takes_lr else {}
+    return {**variant.options, "steps": steps, **lr, "cap": inf}
 
 
 @dataclass

@@ -1,6 +1,6 @@
 """What is trained on: batches in an order of their own every epoch, the same for all arms."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, NamedTuple, Protocol
@@ -156,11 +156,11 @@ def task_of(
     dtype: torch.dtype = getattr(torch, point.dtype)
     if data is None:
         made = made_by_factory(point, seed_for(root, "training model", 0), ())
-        train, heldout = (_read(point.model, given, settings) for given in _loaders(point, made))
-        places = [
-            [moved(batch, point.device, dtype) for batch in part] for part in (train, heldout)
-        ]
-        return Task(point, root, bias, made[1], Loaded(*places), None)
+        train, heldout = (_read(point.model, given) for given in _loaders(made[2]))
+        if not train:
+            raise SpecError(f"expected the loader of {point.model} to have at least one batch")
+        parts = [[moved(batch, point.device, dtype) for batch in each] for each in (train, heldout)]
+        return Task(point, root, bias, made[1], Loaded(*parts), None)
     rows = Rows(
         _part(data.batch(_drawn(len(data), settings.samples, root)), point, dtype),
         _part(data.heldout_batch(settings.evaluation_samples), point, dtype),
@@ -189,21 +189,15 @@ def _part(batch: Batch, point: Point, dtype: torch.dtype) -> tuple[Tensor, Tenso
     return inputs.flatten(1) if takes_vectors(point.model) else inputs, targets
 
 
-def _loaders(point: Point, made: Sequence[Any]) -> tuple[Any, Any]:
+def _loaders(given: Any) -> tuple[Any, Any]:
     """The loader of a factory, and that of its held-out batches, if it returns two."""
-    given = made[2]
-    return (
-        given
-        if isinstance(given, tuple) and len(given) == 2 and not _is_batch(given)
-        else (given, ())
-    )
+    two = isinstance(given, tuple) and len(given) == 2
+    if two and not any(isinstance(each, Tensor) for each in given):
+        return given[0], given[1]
+    return given, ()
 
 
-def _is_batch(given: tuple[Any, Any]) -> bool:
-    return all(isinstance(each, Tensor) for each in given)
-
-
-def _read(address: str, loader: Any, settings: Training) -> list[Batch]:
+def _read(address: str, loader: Any) -> list[Batch]:
     try:
         found = list(islice(loader, _MOST_BATCHES + 1))
     except TypeError:
@@ -216,4 +210,6 @@ def _read(address: str, loader: Any, settings: Training) -> list[Batch]:
         raise SpecError(
             f"expected the loader of {address} to end; it goes on after {_MOST_BATCHES} batches"
         )
-    return found
+    if not all(isinstance(batch, (tuple, list)) and len(batch) == 2 for batch in found):
+        raise SpecError(f"expected the loader of {address} to yield pairs (inputs, targets)")
+    return [(inputs, targets) for inputs, targets in found]

@@ -22,7 +22,10 @@ _AT_ONCE = 1e-30  # a cap that every gradient has reached
 
 
 class Price(NamedTuple):
-    """Gradient-equivalents of a call: of one that takes no step, and what each step adds."""
+    """Gradient-equivalents of a call: of one that stands at its cap, and what each step adds.
+
+    What is done once for a call that moves is spread over its steps.
+    """
 
     call: float
     step: float

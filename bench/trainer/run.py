@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from itertools import islice
 from typing import Any
 
@@ -11,40 +11,14 @@ from torch import nn
 
 from bench.problems.factory import Batch
 from bench.process.protocol import Message
-from bench.seeds import seed_for
-from bench.trainer.data import Task
-from bench.trainer.equivalents import Price
-from bench.trainer.evaluation import Evaluation
 from bench.trainer.moments.moves import Happened, perturb
 from bench.trainer.optimizers import lr_factor, optimizer_for, set_lr
 from bench.trainer.steps import backward, norm_of, take_step
 from bench.trainer.stopwatch import Stopwatch
+from bench.trainer.study import Study
 from bench.training.arms import Arm
-from bench.training.moments import Moments
-from bench.training.settings import Training
 
 _JITTER = 1e-6
-
-
-@dataclass(frozen=True)
-class Study:
-    """What all trials of a unit share.
-
-    Attributes:
-        prices: arm -> what its teleports cost; None where that cannot be counted.
-        watched: the arm whose gradient norms are followed after its teleports, for ``lr-gain``.
-    """
-
-    task: Task
-    settings: Training
-    moments: Moments
-    evaluation: Evaluation
-    prices: dict[str, Price | None]
-    watched: str | None
-
-    def seed(self, what: str, *facts: int) -> int:
-        """A seed that all arms share."""
-        return seed_for(self.task.root, f"training {what}", *facts)
 
 
 class Run:

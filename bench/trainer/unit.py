@@ -3,25 +3,18 @@
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from random import Random
-from typing import Any
 
-from bench.plan.points import Point
-from bench.problems.datasets import load_dataset
 from bench.process.protocol import Message
 from bench.storage.records import made
 from bench.storage.training_records import TrialRecord
 from bench.timing.foreign_load import ForeignLoad
 from bench.timing.rounds import settled
 from bench.trainer.checkpoints import Checkpoints
-from bench.trainer.data import task_of
-from bench.trainer.equivalents import Price, price_of
-from bench.trainer.evaluation import Evaluation
 from bench.trainer.moments.moment import carry_out
-from bench.trainer.run import Run, Study
+from bench.trainer.run import Run
+from bench.trainer.study import study_of
 from bench.trainer.warm_up import warm_up
-from bench.training.arms import PAIRED, all_arms, paired_arm
-from bench.training.moments import check_within, parse_moments
-from bench.training.settings import Training
+from bench.training.arms import PAIRED
 from bench.training.trials import lr_source
 from bench.training.tuning import chosen_lr
 
@@ -39,10 +32,7 @@ class Unit:
         self._command, self._emit, self._explain = command, emit, explain
         self._done = set(command.get("done", ()))
         self._kept = Checkpoints(Path(command["run"]), command["unit"])
-        settings = Training(**command["settings"])
-        self._arms = {arm.name: arm for arm in all_arms(settings.arms)}
-        self._paired = paired_arm(list(self._arms.values()))
-        self._study = self._made(settings)
+        self._study = study_of(command)
         self._said: set[str] = set()
 
     def run(self) -> None:
@@ -58,34 +48,6 @@ class Unit:
         self._close(runs)
         self._kept.remove()
 
-    def _made(self, settings: Training) -> Study:
-        command, point = self._command, Point(**self._command["point"])
-        root, where = command["seed"], command["data_dir"]
-        known = ":" in point.model
-        data = None if known else load_dataset(point.dataset, Path(where) if where else None)
-        task = task_of(point, settings, root, data, bias=command["bias"])
-        moments = parse_moments(settings.schedule)
-        check_within(moments, settings.epochs, task.batches.steps)
-        evaluation = Evaluation(task.loss_fn, *task.batches.evaluated())
-        watched = self._paired.name if self._paired and "lr-gain" in self._arms else None
-        return Study(task, settings, moments, evaluation, self._prices(task, point), watched)
-
-    def _prices(self, task: Any, point: Point) -> dict[str, Price | None]:
-        names = {trial["arm"] for trial in self._command["trials"]}
-        batch = next(task.batches.teleports(0, point.n))
-        training = next(task.batches.epoch(0))
-        found: dict[str, Price | None] = {}
-        for name in names:
-            arm = self._arms[name]
-            if arm.variant is not None:
-                try:
-                    found[name] = price_of(arm, task, point.t, training, batch)
-                except Exception:  # the trial itself says what is wrong
-                    found[name] = None
-        if self._paired is not None:
-            found["random"] = found.get(self._paired.name)  # it stands for the same work
-        return found
-
     def _runs(self) -> list[Run]:
         given = [
             made(line, TrialRecord) for line in self._command["given"] if line["kind"] == "trial"
@@ -100,7 +62,7 @@ class Unit:
 
     def _run(self, trial: Message, given: list[TrialRecord]) -> Run | None:
         """A trial with its learning rate; one that has none, or cannot begin, is over."""
-        arm = self._arms[trial["arm"]]
+        arm = self._study.arms[trial["arm"]]
         facts = {**trial, "at_edge": False}
         try:
             if trial["lr"] is None:
@@ -152,9 +114,10 @@ class Unit:
 
     def _partner(self, run: Run, runs: list[Run]) -> Run | None:
         """The paired arm of a control, by the same rule."""
-        if self._paired is None or run.arm.name not in PAIRED:
+        paired = self._study.paired
+        if paired is None or run.arm.name not in PAIRED:
             return None
-        rule, name = run.trial["lr_rule"], self._paired.name
+        rule, name = run.trial["lr_rule"], paired.name
         found = (r for r in runs if r.arm.name == name and r.trial["lr_rule"] == rule)
         return next(found, None)
 

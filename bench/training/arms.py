@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 from bench.errors import SpecError
 from bench.spec import checks
-from bench.spec.variants import Variant, parse_variant
+from bench.spec.variants import Value, Variant, parse_variant
 
 PLAIN = "plain"
 NORMALISED = "normalised"
@@ -56,13 +56,13 @@ class Arm:
         return NORMALISED if self.normalised and self.variant else PLAIN
 
     @property
-    def method_options(self) -> dict[str, object]:
+    def method_options(self) -> dict[str, Value]:
         """What the method takes."""
         options = {} if self.variant is None else self.variant.options
         return {name: value for name, value in options.items() if name not in _SCHEDULED}
 
     @property
-    def schedule_options(self) -> dict[str, object]:
+    def schedule_options(self) -> dict[str, Value]:
         """What ``teleport_core.Schedule`` takes itself."""
         options = {} if self.variant is None else self.variant.options
         return {name: value for name, value in options.items() if name in _SCHEDULED}

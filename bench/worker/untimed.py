@@ -25,9 +25,10 @@ def run_preservation(command: Message, emit: Emit) -> None:
     where = subject(built, command["start"])
     method = make(variant.method, **variant.options)
     lr = variant.options.get("lr")
-    if lr is None:
+    if lr is None and method.takes_lr:
         taus = [item["tau"] for item in command["items"]]
         lr = find_lr(where, method, point.t, command["growth"], taus)
+    length = None if lr is None else float(lr)
     items = _at_thresholds(command["items"], method, variant)
     for item in [item for item in items if item["cell_id"] not in command.get("done", ())]:
         emit({"event": "note", **item})
@@ -39,7 +40,7 @@ def run_preservation(command: Message, emit: Emit) -> None:
             "of": len(items),
             "status": "ok",
             "reason": "",
-            **trajectory(where, method, point.t, float(lr), item["tau"] or 1.0),
+            **trajectory(where, method, point.t, length, item["tau"] or 1.0),
         }
         emit({"event": "record", "record": record})
 

@@ -94,6 +94,7 @@ CASES = {
     "chosen tau": Case(tau=0.9),
     "half_hvp": Case(body=stack, change=bare),
     "symmetry": Case(body=stack, change=bare, method="symmetry"),
+    "level_set": Case(method="level_set"),
     "identity": Case(method="identity"),
     "labels": Case(TeleportError, label=9),
     "no stack": Case(TeleportError, method="symmetry"),

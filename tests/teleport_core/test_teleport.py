@@ -240,7 +240,7 @@ BAD_INPUT: dict[str, tuple[Callable[[], nn.Module], object, object, object, type
 
 
 @pytest.mark.parametrize("name", list(BAD_INPUT))
-@pytest.mark.parametrize("method", ["nullspace", "symmetry", "identity"])
+@pytest.mark.parametrize("method", ["nullspace", "symmetry", "identity", "level_set"])
 def test_bad_input_is_refused_and_nothing_moves(name: str, method: str) -> None:
     build, loss_fn, inputs, targets, error, text = BAD_INPUT[name]
     model = build()

@@ -23,6 +23,7 @@ from bench.spec.checks import number
 from bench.spec.preset import load_preset
 from bench.spec.spec import Spec
 from bench.storage.run_directory import RunDirectory
+from bench.times import duration
 from bench.training.describe import describe_training
 
 INCOMPLETE = 4
@@ -121,8 +122,12 @@ def described(plan: Plan) -> str:
 def _check_alone(runner: Runner, spec: Spec, part: Shard) -> None:
     """Say what would keep it from being run here; it may be planned for another machine."""
     plan = share(make_plan(spec.with_overrides(device="cpu")), part)
+    units = make_units(plan, [], part)
     try:
-        runner.check(spec, make_units(plan, [], part))
+        runner.check(spec, units)
+        trained = [unit for unit in units if unit.kind]
+        if trained and (seconds := runner.estimate(trained)) is not None:
+            typer.echo(f"estimated time: about {duration(seconds)} here, from a few steps of each")
     except RunError as error:
         typer.echo(f"here it would be refused: {error}", err=True)
     finally:

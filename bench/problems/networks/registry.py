@@ -13,6 +13,7 @@ from bench.errors import SpecError
 from bench.problems.networks.mlp import with_widths
 from bench.problems.networks.network import Build
 from bench.spec.checks import unknown_name
+from bench.spec.problems import GROUP as PROBLEMS
 
 GROUP = "teleport_bench.networks"
 
@@ -30,7 +31,8 @@ def network_for(model: str) -> Build:
         return build
     if model.startswith("mlp-"):
         return with_widths(model)
-    known = (*networks, "mlp-16-10 (widths of your own)", "pkg.module:factory")
+    problems = found(PROBLEMS)
+    known = (*networks, *problems, "mlp-16-10 (widths of your own)", "pkg.module:factory")
     raise unknown_name("a model", model, known)
 
 

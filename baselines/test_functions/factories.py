@@ -1,0 +1,28 @@
+"""The test functions for a sweep: functions as ``--model pkg.module:factory`` takes them."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from torch import nn
+
+from baselines.test_functions.model import problem_of
+from teleport_core.problem import LossFn
+
+Made = tuple[nn.Module, LossFn, list[tuple[Any, Any]]]
+
+
+def made(name: str) -> Made:
+    """Model, loss and the one batch of a test function."""
+    problem = problem_of(name)
+    return problem.model, problem.loss_fn, [(problem.inputs, problem.targets)]
+
+
+Factory = Callable[[], Made]
+
+booth: Factory = partial(made, "booth")
+rosenbrock: Factory = partial(made, "rosenbrock")
+ellipse: Factory = partial(made, "ellipse")
+goldstein_price: Factory = partial(made, "goldstein_price")
+beale: Factory = partial(made, "beale")
+hyperbola: Factory = partial(made, "hyperbola")
