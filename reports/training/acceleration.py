@@ -4,14 +4,12 @@ from collections.abc import Sequence
 from math import isfinite, nan
 from typing import NamedTuple
 
-from bench.errors import JournalError
 from bench.statistics.training.acceleration import Acceleration, accelerations
 from bench.statistics.training.arrivals import Curve
 from bench.training.arms import PLAIN
-from reports.run.harmless import shortened
 from reports.tables.columns import Row, row_of
 from reports.training.experiment import Course, Experiment, against, is_control
-from reports.training.targets import Target, target
+from reports.training.targets import Target, not_curves, target
 
 # Axis -> the field of an evaluation that it counts.
 AXES = {
@@ -129,11 +127,8 @@ def _on_axis(experiment: Experiment, family: _Family, axis: str) -> list[Acceler
             left_out=aside,
         )
     except ValueError as error:
-        arms = f"{family.optimizer}, {', '.join(counted)} against {family.against}"
-        raise JournalError(
-            f"expected training records of {shortened(arms)} that make curves; "
-            f"{shortened(str(error))}: restore the journal"
-        ) from None
+        arms = f"{', '.join(counted)} against {family.against}"
+        raise not_curves(family.optimizer, arms, error) from None
     return rows + [_row(experiment, family, one, len(aside[one.arm])) for one in results]
 
 

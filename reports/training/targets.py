@@ -5,11 +5,12 @@ from math import isfinite, nan
 from statistics import median
 from typing import NamedTuple
 
-from bench.errors import RunError, SpecError
+from bench.errors import JournalError, RunError, SpecError
 from bench.statistics.training.targets import best_loss, target_of
 from bench.statistics.training.tuning import Best
 from bench.training.arms import CONTROLS, NORMALISED, PLAIN
 from bench.training.tuning import chosen_lr
+from reports.run.harmless import shortened
 from reports.tables.columns import Row
 from reports.training.experiment import Course, Experiment
 
@@ -62,6 +63,9 @@ def target(experiment: Experiment, optimizer: str, arm: str, rule: str) -> Targe
     """What ``arm`` reaches, in the median over the tuning seeds, in the share of its budget.
 
     The share is ``target_at`` of the spec; what a run reaches is its lowest training loss.
+
+    Raises:
+        JournalError: evaluations that are no curve.
     """
     settings = experiment.settings
     if settings is None:
@@ -82,6 +86,16 @@ def target(experiment: Experiment, optimizer: str, arm: str, rule: str) -> Targe
         return Target(target_of([best_loss(c.curve("epoch"), share) for c in found]), lr)
     except RunError as error:
         return Target(nan, lr, str(error))
+    except ValueError as error:
+        raise not_curves(optimizer, arm, error) from None
+
+
+def not_curves(optimizer: str, arms: str, error: ValueError) -> JournalError:
+    """What to raise where the evaluations of a journal are no curve."""
+    return JournalError(
+        f"expected training records of {shortened(f'{optimizer}, {arms}')} that make curves; "
+        f"{shortened(str(error))}: restore the journal"
+    )
 
 
 def tuning_rows(experiment: Experiment) -> list[TuningRow]:

@@ -27,7 +27,7 @@ def rate_panels(rows: Sequence[TuningRow], styles: Mapping[str, Style]) -> list[
     """A panel per optimizer; of rates that were tuned."""
     found: dict[str, dict[str, list[TuningRow]]] = {}
     for row in rows:
-        if row.lr_rule == "tuned":
+        if row.lr_rule == "tuned" and row.lr > 0:
             found.setdefault(row.optimizer, {}).setdefault(row.arm, []).append(row)
     with look():
         return [RatePanel(_draw(arms, styles, name), name) for name, arms in found.items()]

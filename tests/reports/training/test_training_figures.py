@@ -85,6 +85,15 @@ def test_learning_rates_are_written_out_and_the_chosen_one_has_a_ring(judged_of)
     assert "at 0.001, its best; diverged or failed at 0.01." in panel.drawing.alt
 
 
+def test_a_rate_of_nothing_has_no_place_on_a_logarithmic_axis(judged_of):
+    asked = synthetic.settings(seeds=1, optimizers=("adam",), arms=("plain", TELEPORT))
+    records = [replace(r, lr=0.0) if r.lr == 0.01 else r for r in synthetic.records(asked)]
+    found = judged_of(records, asked)
+    (panel,) = rates.rate_panels(found.rates, styles(found.experiment.arms))
+    assert ">0.00316</text>" in panel.drawing.svg
+    assert ">0</text>" not in panel.drawing.svg
+
+
 def test_a_line_of_many_points_keeps_its_ends():
     line = [(float(x), 1.0) for x in range(1001)]
     shown = thinned(line, 20)

@@ -246,6 +246,13 @@ def test_evaluations_that_run_backwards_are_an_error_in_words(journal, asked, ju
         judged_of(backwards, asked)
 
 
+def test_a_pilot_run_that_is_no_curve_is_one_too(journal, asked, judged_of):
+    places = of_trial(journal, "sgd", "plain", "fixed", 1_000_000, "tuning")
+    negative = changed(journal, places[:1], epoch=-1.0)
+    with pytest.raises(JournalError, match=r"training records of sgd, plain that make curves"):
+        judged_of(negative, asked)
+
+
 def test_losses_that_are_not_finite_are_empty_cells(table_of):
     asked = synthetic.settings(seeds=1, optimizers=("sgd",))
     records = synthetic.records(asked)
