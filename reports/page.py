@@ -21,7 +21,7 @@ def render(shown: Shown, sections: Sequence[Section]) -> str:
         text = template.read_text(encoding="utf-8")
         return Markup(environment.from_string(text).render(values))  # its values were escaped
 
-    kept = [s for s in sections if not (shown.profiles_alone and getattr(s, "measured", False))]
+    kept = [s for s in sections if not (shown.nothing_timed and getattr(s, "measured", False))]
     pieces = [(section, section.render(shown, fill)) for section in kept]
     css, script = (
         (TEMPLATES / name).read_text(encoding="utf-8") for name in ("report.css", "report.js")
@@ -29,7 +29,7 @@ def render(shown: Shown, sections: Sequence[Section]) -> str:
     rows, run = shown.analysis.cells, shown.run
     return fill(
         TEMPLATES / "report.html.j2",
-        title=summary.title(rows),
+        title=summary.title(rows or shown.analysis.trained),
         paragraph=f"{shown.counts} "
         f"{summary.paragraph(rows, run.preservation, shown.analysis.base)}",
         notes=run.notes,

@@ -18,6 +18,7 @@ from reports.sections.registered import sections
 from reports.sections.section import Section, Shown
 from reports.tables.analysis import Analysis, analysed
 from reports.text import csv_files
+from reports.training import trials
 
 
 def write_report(
@@ -93,5 +94,13 @@ def _page(
 ) -> str:
     """The page of a run; of a large one the part that matters (see ``reports.large_runs``)."""
     part = excerpt(found)
-    counts = summary.counts(found.cells, len(found.run.profiles))
-    return page.render(Shown(part.analysis, counts, part.listed, files, history), known)
+    return page.render(Shown(part.analysis, _counts(found), part.listed, files, history), known)
+
+
+def _counts(found: Analysis) -> str:
+    """A sentence on all cells, on all trials, or on both."""
+    cells = summary.counts(found.cells, len(found.run.profiles))
+    if found.training is None:
+        return cells
+    trained = trials.counts(found.training.experiment)
+    return f"{trained} {cells}" if found.cells or found.run.profiles else trained

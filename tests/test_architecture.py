@@ -27,6 +27,7 @@ FOR_REPORTS = {
     "bench.spec.axes",
     "bench.statistics",
     "bench.storage",
+    "bench.training",
 }
 # Where bench and reports meet.
 MEETING = ("bench/cli/", "bench/runs.py")

@@ -102,8 +102,10 @@ class Profile(Section):
         return {name: table for name, table in every.items() if len(table)}
 
     def render(self, shown: Shown, fill: Fill) -> Markup | None:
-        """Every point, or how to profile."""
+        """Every point, or how to profile; of a run that only trained nothing."""
         run = shown.run
+        if shown.nothing_timed and not run.profiles:
+            return None
         good = [record for record in run.profiles if is_whole(record)]
         points: dict[str, list[ProfileRecord]] = {}
         for record in good:

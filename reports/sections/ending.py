@@ -11,8 +11,10 @@ class Reading(Section):
     name, title, order = "reading", "How to read", 130
 
     def render(self, shown: Shown, fill: Fill) -> Markup | None:
-        """A list of terms."""
-        return fill(TEMPLATES / "reading.html.j2")
+        """A list of terms, those of what the run has."""
+        training = shown.analysis.training is not None
+        timed = not training or not shown.nothing_timed or bool(shown.run.profiles)
+        return fill(TEMPLATES / "reading.html.j2", timed=timed, training=training)
 
 
 class Repeat(Section):

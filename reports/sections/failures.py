@@ -12,6 +12,7 @@ from bench.storage.records import (
     ProfileRecord,
     Record,
     SpectrumRecord,
+    TrialRecord,
 )
 from reports.run.harmless import shortened
 from reports.sections.section import TEMPLATES, Fill, Section, Shown
@@ -61,6 +62,9 @@ def _some(names: list[str]) -> list[str]:
 def _name(record: Record) -> str:
     levels = {axis: level for axis in AXES if (level := getattr(record, axis)) is not None}
     at = f" at {formatting.point(levels)}" if levels else ""
+    if isinstance(record, TrialRecord):
+        of = f"{record.optimizer}, {record.arm}, {record.lr_rule} learning rate, seed {record.seed}"
+        return f"training by {of} ({record.role})"
     if isinstance(record, SpectrumRecord):
         return f"spectrum of {record.model} on {record.dataset}"
     if isinstance(record, PreservationRecord):

@@ -39,10 +39,11 @@ class Shown:
         return self.analysis.run
 
     @property
-    def profiles_alone(self) -> bool:
-        """Whether the run did nothing but profile: sections on times and losses are left out."""
+    def nothing_timed(self) -> bool:
+        """Whether the run only profiled or trained: sections on times and losses are left out."""
         run = self.run
-        return bool(run.profiles) and not (run.cells or run.preservation or run.spectrum)
+        measured = run.cells or run.preservation or run.spectrum
+        return bool(run.profiles or self.analysis.training) and not measured
 
 
 class Fill(Protocol):
@@ -68,7 +69,8 @@ class Section(Protocol):
         title: the link to it.
         order: sections stand in ascending order; ours have 10, 20, ..., and those with one order
             stand by name.
-        measured: whether it is left out, and its link, where a run did nothing but profile.
+        measured: whether it is left out, and its link, where a run did nothing but profile or
+            train.
     """
 
     name: str

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from bench.spec.axes import AXES
 from bench.storage.records import PreservationRecord
+from bench.storage.training_records import TrialFacts
 from reports.preservation.curves import followed, gain, largest
 from reports.run.run import NULLSPACE, SGD
 from reports.run.setting import Setting, is_at, setting_of, settings
@@ -13,8 +14,8 @@ from reports.tables.runtime import CellRow
 from reports.text.formatting import interval, listed, number, point, seconds_interval, small
 
 
-def title(rows: Sequence[CellRow]) -> str:
-    """Names what was run."""
+def title(rows: Sequence[CellRow] | Sequence[TrialFacts]) -> str:
+    """Names what was run: cells, or trials where there are none."""
     found = sorted({(row.model, row.dataset) for row in rows})
     devices = sorted({row.device for row in rows})
     if not found:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from bench.storage.training_records import TrialFacts
 from reports.run.run import Run
 from reports.run.setting import base_point
 from reports.tables.crossings import Crossed, crossings
@@ -12,6 +13,7 @@ from reports.tables.ratios import RatioRow, ratio_rows
 from reports.tables.roofline import roof_of
 from reports.tables.runtime import CellRow, cell_rows
 from reports.tables.schedule import CostTable, cost_tables
+from reports.training.judged import Judged, judged
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,20 @@ class Analysis:
     def costs(self) -> tuple[list[CostTable], list[str]]:
         """The costs of the paper's schedule, and why some are missing."""
         return cost_tables(self.run.cells, self.run.partners, self.base)
+
+    @cached_property
+    def training(self) -> Judged | None:
+        """What the training experiment comes to; None where there is none.
+
+        Raises:
+            bench.errors.JournalError: evaluations that are no curve.
+        """
+        return judged(self.run)
+
+    @property
+    def trained(self) -> list[TrialFacts]:
+        """What names the trials of the training experiment; none where there is none."""
+        return [each.facts for each in self.training.experiment.courses] if self.training else []
 
 
 def analysed(run: Run) -> Analysis:

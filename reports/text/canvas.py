@@ -6,6 +6,7 @@ and line breaks are the browser's, and a figure holds numbers and our own words 
 
 import base64
 import math
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
@@ -24,6 +25,8 @@ PANEL_INCHES = (3.7, 2.9)
 REFERENCE_GREY = "0.45"
 _SWATCH_INCHES = (0.56, 0.2)
 _MOST_TICKS = 7
+_PATH = re.compile(r' d="[^"]+"')
+_DIGITS = re.compile(r"(\.\d{3})\d+")  # a thousandth of a point is enough
 _MARKERS = "os^Dv<>p*h"
 _DASHES: tuple[tuple[float, ...], ...] = ((), (5, 1.5), (5, 1.5, 1, 1.5), (1, 1.2), (8, 2, 2, 2))
 _DASH_NAMES = ("solid", "dashed", "dash-dotted", "dotted", "long-dashed")
@@ -150,7 +153,8 @@ def finish(figure: Figure, alt: str) -> Drawing:
     """The same figure gives the same bytes: no date, no version, salted identifiers."""
     buffer = BytesIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)
-    return Drawing(buffer.getvalue().decode("utf-8"), alt)
+    svg = _PATH.sub(lambda path: _DIGITS.sub(r"\1", path[0]), buffer.getvalue().decode("utf-8"))
+    return Drawing(svg, alt)
 
 
 def legend(chosen: dict[str, Style]) -> list[Entry]:
@@ -172,7 +176,11 @@ def log_ticks(axes: Axes, low: float, high: float, *, seconds: bool = False) -> 
     """
     axes.set_ylim(low, high)
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    steps = (1, 2, 5) if high / low < 40 else (1, 3) if high / low < 1000 else (1,)
+    steps: tuple[float, ...] = (1, 2, 5)
+    if high / low < 4:
+        steps = (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8)
+    elif high / low >= 40:
+        steps = (1, 3) if high / low < 1000 else (1,)
     ticks = [step * 10.0**decade for decade in decades for step in steps]
     shown = [tick for tick in ticks if low <= tick <= high]
     shown = shown[:: math.ceil(len(shown) / _MOST_TICKS) or 1]

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,6 +66,7 @@ def accelerations(
     axis: str,
     against: str = "plain",
     min_effect: float = MIN_EFFECT,
+    left_out: Mapping[str, AbstractSet[int]] | None = None,
 ) -> list[Acceleration]:
     """Compare every arm with plain training, seed by seed.
 
@@ -76,12 +78,15 @@ def accelerations(
         axis: what the axis values of all curves are: steps, seconds, gradient equivalents.
         against: what ``plain`` is called.
         min_effect: the smallest relative difference that matters.
+        left_out: for an arm, seeds of which neither side is judged, as where the machine was busy
+            while seconds were counted.
 
     Raises:
         ValueError: a curve that is none, a target that is not finite, or a minimum effect that is
             not positive.
     """
-    paired = [_pair(arm, curves, plain, target) for arm, curves in arms.items()]
+    aside = left_out or {}
+    paired = [_pair(arm, arms[arm], plain, target, aside.get(arm, frozenset())) for arm in arms]
     p_values = holm(np.array([sign_test(arm.logs) for arm in paired])).tolist()
     return [
         _compare(arm, p_value, len(paired), min_effect, against, axis, target)
@@ -90,12 +95,16 @@ def accelerations(
 
 
 def _pair(
-    name: str, curves: Mapping[int, Curve], plain: Mapping[int, Curve], target: float
+    name: str,
+    curves: Mapping[int, Curve],
+    plain: Mapping[int, Curve],
+    target: float,
+    aside: AbstractSet[int],
 ) -> _Arm:
-    both = sorted(curves.keys() & plain.keys())
+    both = sorted((curves.keys() & plain.keys()) - aside)
     ours = [arrival(curves[seed], target) for seed in both]
     theirs = [arrival(plain[seed], target) for seed in both]
-    missing = tuple(sorted(curves.keys() ^ plain.keys()))
+    missing = tuple(sorted((curves.keys() ^ plain.keys()) - aside))
     return _Arm(name, ours, theirs, missing, log_ratios(ours, theirs))
 
 
