@@ -27,7 +27,7 @@ class RescaleResult(TeleportResult):
         """Parameter -> s of its move W -> s W, of a shape that broadcasts; empty for no move."""
         if not self.steps_done:
             return {}
-        return self.scaling.scales(torch.tensor(self.log_tau, dtype=torch.float64))
+        return self.scaling.scales(torch.tensor(self.log_tau, dtype=torch.float64, device="cpu"))
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it: the free scales, without what they scale."""

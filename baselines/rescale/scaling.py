@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from baselines.rescale.book import Book
-from baselines.rescale.layers import Use
+from baselines.rescale.graph.book import Book
+from baselines.rescale.graph.layers import Use
 from teleport_core.norms import real_view
 from teleport_core.problem import Parameters
 

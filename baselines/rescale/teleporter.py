@@ -8,7 +8,7 @@ from typing import ClassVar, Self
 
 from torch import Tensor
 
-from baselines.rescale.follow import follow
+from baselines.rescale.graph.follow import follow
 from baselines.rescale.policies import PARAMETER, Step, best, drawn, grown, latest, uphill, walk
 from baselines.rescale.published import GradientPerWeight
 from baselines.rescale.result import RescaleResult, with_scales

@@ -240,7 +240,7 @@ BAD_INPUT: dict[str, tuple[Callable[[], nn.Module], object, object, object, type
 
 
 @pytest.mark.parametrize("name", list(BAD_INPUT))
-@pytest.mark.parametrize("method", ["nullspace", "symmetry", "identity"])
+@pytest.mark.parametrize("method", ["nullspace", "symmetry", "identity", "rescale"])
 def test_bad_input_is_refused_and_nothing_moves(name: str, method: str) -> None:
     build, loss_fn, inputs, targets, error, text = BAD_INPUT[name]
     model = build()
@@ -311,7 +311,7 @@ def test_a_model_without_a_weight_that_can_move_is_refused_and_says_why() -> Non
         teleport_core.teleport(model, F.cross_entropy, (X, Y))
 
 
-@pytest.mark.parametrize("method", ["nullspace", "symmetry"])
+@pytest.mark.parametrize("method", ["nullspace", "symmetry", "rescale"])
 @pytest.mark.parametrize(
     ("mode", "text"),
     [

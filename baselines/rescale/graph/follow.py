@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from baselines.rescale import operations
-from baselines.rescale.arrange import arranged
-from baselines.rescale.book import Book, unseen
-from baselines.rescale.rules import rule_of
+from baselines.rescale.graph import operations
+from baselines.rescale.graph.arrange import arranged
+from baselines.rescale.graph.book import Book, unseen
+from baselines.rescale.graph.rules import rule_of
 from teleport_core.errors import ModelError
 from teleport_core.forward.arguments import tensors_of
 from teleport_core.problem import Parameters, Problem
@@ -36,6 +36,7 @@ def follow(problem: Problem, parameters: Parameters | None) -> tuple[Book, Tenso
         output = problem.output(parameters)
         book.end_outputs(tensors_of(output))
         loss = problem.loss_of(output)
+        book.end_outputs([loss])
     return book, loss
 
 
@@ -50,9 +51,12 @@ class _Follow(TorchFunctionMode):
         book, given = self._book, dict(kwargs or {})
         if transform_level() is not None:
             raise ModelError(unseen("torch.func or torch.vmap", book.places.here))
-        made = func(*args, **given)
         used = _tensors((args, given))
-        if not any(map(book.is_ours, used)) or _tells_a_shape(func, made):
+        if not any(map(book.is_ours, used)):
+            return func(*args, **given)
+        book.meet(used)
+        made = func(*args, **given)
+        if _tells_a_shape(func, made):
             return made
         found = _tensors(made)
         labels = _labels(book, func, args, given, found)

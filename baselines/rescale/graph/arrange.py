@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from baselines.rescale.units import Units, gathered, pooled, spread
+from baselines.rescale.graph.units import Units, gathered, pooled, spread
 from teleport_core.torch_private import tree_leaves, tree_map
 
 

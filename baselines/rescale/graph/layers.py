@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from baselines.rescale.units import Units, of_channels
+from baselines.rescale.graph.units import Units, of_channels
 
 
 class Use(NamedTuple):

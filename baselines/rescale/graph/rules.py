@@ -11,11 +11,11 @@ from typing import Any
 from torch import Tensor
 from torch.nn import functional as F
 
-from baselines.rescale import layers, operations
-from baselines.rescale.arrange import padded, reduced
-from baselines.rescale.book import Book
-from baselines.rescale.layers import Use, along, offset
-from baselines.rescale.units import pooled, spread
+from baselines.rescale.graph import layers, operations
+from baselines.rescale.graph.arrange import padded, reduced
+from baselines.rescale.graph.book import Book
+from baselines.rescale.graph.layers import Use, along, offset
+from baselines.rescale.graph.units import pooled, spread
 
 Rule = Callable[..., Tensor | None]
 

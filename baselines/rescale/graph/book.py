@@ -5,9 +5,9 @@ from typing import Any
 
 from torch import Tensor
 
-from baselines.rescale.layers import Use
-from baselines.rescale.places import Places
-from baselines.rescale.units import Units, of_data
+from baselines.rescale.graph.layers import Use
+from baselines.rescale.graph.places import Places
+from baselines.rescale.graph.units import Units, of_data
 from teleport_core.errors import ModelError
 from teleport_core.problem import Parameters, Problem
 from teleport_core.torch_private import has_gradient
@@ -33,8 +33,8 @@ class Book:
         # A loss may read the model's own where the model is run on others.
         self._names = {id(p): name for group in (own, parameters) for name, p in group.items()}
         self._movable = {n for n, p in own.items() if p.requires_grad and not p.is_complex()}
-        # A tensor is kept as long as its id is.
-        self._labelled: dict[int, tuple[Tensor, Tensor]] = {}
+        # A tensor is kept as long as its id is; with it whether it had a history when it was met.
+        self._labelled: dict[int, tuple[Tensor, Tensor, bool]] = {}
         self.label(problem.tensors())
 
     def movable(self, tensor: Tensor | None) -> str | None:
@@ -47,20 +47,27 @@ class Book:
         return id(tensor) in self._names
 
     def is_ours(self, tensor: Tensor) -> bool:
-        """Whether it is a parameter, or depends on one as far as anybody can see."""
-        return self.is_parameter(tensor) or id(tensor) in self._labelled or _made(tensor)
+        """Whether it is a parameter, or may depend on one."""
+        return self.is_parameter(tensor) or id(tensor) in self._labelled or _has_history(tensor)
 
-    def labels_of(self, tensor: Tensor) -> Tensor:
-        """Of an activation; 0, for scale 1, of data.
+    def meet(self, tensors: Iterable[Tensor]) -> None:
+        """Have labels for all of them, before an operation writes into one.
 
         Raises:
-            ModelError: it depends on parameters in a way that nobody saw.
+            ModelError: one depends on parameters in a way that nobody saw.
         """
-        if id(tensor) in self._labelled:
-            return self._labelled[id(tensor)][1]
-        if _made(tensor):
-            raise ModelError(unseen("a torch.autograd.Function", self.places.here))
-        return of_data(tensor.dim())
+        for tensor in (one for one in tensors if not self.is_parameter(one)):
+            # What a torch.autograd.Function returns gets its history after it was made.
+            had = self._labelled[id(tensor)][2] if id(tensor) in self._labelled else False
+            if _has_history(tensor) and not had:
+                how = "a torch.autograd.Function or a backward hook"
+                raise ModelError(unseen(how, self.places.here))
+            if id(tensor) not in self._labelled:
+                self.label([tensor])
+
+    def labels_of(self, tensor: Tensor) -> Tensor:
+        """Of an activation that was met."""
+        return self._labelled[id(tensor)][1]
 
     def label(self, tensors: Iterable[Tensor], labels: Iterable[Tensor] | None = None) -> None:
         """Note the labels of activations that were made; by default scale 1."""
@@ -69,7 +76,7 @@ class Book:
             labels = [of_data(t.dim()) for t in tensors]
         for tensor, label in zip(tensors, labels, strict=True):
             if not self.is_parameter(tensor):
-                self._labelled[id(tensor)] = (tensor, label)
+                self._labelled[id(tensor)] = (tensor, label, _has_history(tensor))
 
     def use(self, parameter: str, use: Use) -> None:
         """Note a use by which a parameter is scaled."""
@@ -86,8 +93,7 @@ class Book:
                 continue
             labels = self.labels_of(tensor)
             found |= self.fix(labels, func)
-            # Data, which it may write into, is from now on something made.
-            self.label([tensor], [labels])
+            self.label([tensor], [labels])  # it may be written into, and have a history now
         if found and name not in self.obstacles:
             self.obstacles.append(name)
 
@@ -97,7 +103,9 @@ class Book:
 
     def end_outputs(self, outputs: Iterable[Tensor]) -> None:
         """Leave scale 1 alone to what the model returns."""
-        for output in outputs:
+        outputs = list(outputs)
+        self.meet(outputs)
+        for output in (one for one in outputs if not self.is_parameter(one)):
             self.units.fix(self.labels_of(output), "its units are the model's outputs")
 
     def _called(self, func: Any) -> str:
@@ -114,5 +122,5 @@ def unseen(how: str, place: str) -> str:
     )
 
 
-def _made(tensor: Tensor) -> bool:
+def _has_history(tensor: Tensor) -> bool:
     return has_gradient(tensor) and tensor.grad_fn is not None
