@@ -10,7 +10,7 @@ from oracles import identical, loss_and_grad_norm_sq, output_change, snapshot
 from small_problems import classification, mlp
 from torch import Tensor, nn
 
-from baselines.rescale.policies import drawn
+from baselines.rescale.policies import BoxLine, drawn
 from baselines.rescale.published import GradientPerWeight
 from baselines.rescale.teleporter import RescaleTeleporter
 from teleport_core import OptionError, Problem, Status, make, teleport
@@ -110,6 +110,23 @@ def test_growth_beyond_the_box_ends_at_its_corner() -> None:
     assert max(map(abs, result.log_tau)) == 0.2
     assert result.grad_norm_sq[-1] <= corner * (1 + 1e-12)
     assert result.grad_norm_sq[-1] == pytest.approx(corner, rel=0.1)
+
+
+def test_a_line_leaves_out_what_the_box_holds() -> None:
+    problem, a, c, _ = one_hidden_layer()
+    line = BoxLine(RescaleTeleporter().prepare(problem).norm, bound=0.5)
+    line.t = torch.tensor([0.5 if up else -0.2 for up in (c > a).tolist()], dtype=torch.float64)
+    slope = c * (2 * line.t).exp() - a * (-2 * line.t).exp()
+    inside = slope.masked_fill(c > a, 0.0)
+
+    assert line.aim(first=True) == pytest.approx(float(inside.square().sum()), rel=1e-12)
+    line.go(1e9)
+    assert line.t.tolist() == [
+        0.5 if x > 0 else -0.5 if x else -0.2  # a dead unit stays
+        for x in (c - a).tolist()
+    ]
+    line.look()
+    assert line.aim(first=False) is None
 
 
 def test_random_draws_grow_gradients_by_what_independent_scales_expect() -> None:

@@ -66,6 +66,12 @@ def put(h: Tensor) -> Tensor:
     return kept
 
 
+def put_out(h: Tensor) -> Tensor:
+    kept = torch.empty(5, 4).double()
+    with torch.no_grad():
+        return torch.add(h, h, out=kept)
+
+
 def put_aside(h: Tensor) -> Tensor:
     kept = torch.zeros(5, 4).double()
     kept[:, :2].copy_(h[:, :2])
@@ -99,6 +105,7 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "comparison": (lambda: between(lambda h: (h > 0.1).double()), r"gt in Written"),
     "padding": (lambda: between(lambda h: F.pad(h, (1, 0), value=2.0)[:, 1:]), "pad in Written"),
     "written into": (lambda: between(lambda h: torch.zeros(5, 4).double().copy_(h)), "copy_ in W"),
+    "out": (lambda: between(put_out), "add in Written"),
     "put into": (lambda: between(put), "__setitem__ in Written"),
     "put into a view": (lambda: between(put_aside), "by a torch.autograd.Function or"),
     "weight norm": (

@@ -36,37 +36,37 @@ def _pointwise(book: Book, func: Any, x: Tensor, *rest: Any, **given: Any) -> Te
     return book.labels_of(x)
 
 
-def _sum(book: Book, func: Any, x: Tensor, y: Any, *, alpha: float = 1) -> Tensor | None:
+def _sum(book: Book, func: Any, x: Tensor, other: Any, *, alpha: float = 1) -> Tensor | None:
     del func, alpha
     one = book.labels_of(x)
-    if not isinstance(y, Tensor):
-        return one if y == 0 else None
-    if book.is_parameter(y) or book.units.fixed(one) or book.units.fixed(book.labels_of(y)):
+    if not isinstance(other, Tensor):
+        return one if other == 0 else None
+    if book.is_parameter(other) or book.units.fixed(one) or book.units.fixed(book.labels_of(other)):
         return None
-    book.units.tie(one, book.labels_of(y))
-    return spread(one, book.labels_of(y))
+    book.units.tie(one, book.labels_of(other))
+    return spread(one, book.labels_of(other))
 
 
-def _product(book: Book, func: Any, x: Tensor, y: Any) -> Tensor | None:
+def _product(book: Book, func: Any, x: Tensor, other: Any) -> Tensor | None:
     del func
     one = book.labels_of(x)
-    if not isinstance(y, Tensor):
+    if not isinstance(other, Tensor):
         return one
-    if book.is_parameter(y):
+    if book.is_parameter(other):
         return None
-    two = book.labels_of(y)
+    two = book.labels_of(other)
     if book.units.fixed(two):
         return spread(one, two)
     return spread(two, one) if book.units.fixed(one) else None
 
 
 def _quotient(
-    book: Book, func: Any, x: Tensor, y: Any, *, rounding_mode: str | None = None
+    book: Book, func: Any, x: Tensor, other: Any, *, rounding_mode: str | None = None
 ) -> Tensor | None:
-    number = not isinstance(y, Tensor)
-    if rounding_mode is not None or not (number or book.units.fixed(book.labels_of(y))):
+    number = not isinstance(other, Tensor)
+    if rounding_mode is not None or not (number or book.units.fixed(book.labels_of(other))):
         return None
-    return _product(book, func, x, y)
+    return _product(book, func, x, other)
 
 
 def _mean(book: Book, func: Any, x: Tensor, *rest: Any, **given: Any) -> Tensor | None:
