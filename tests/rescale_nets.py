@@ -147,6 +147,21 @@ def mixer() -> nn.Module:
     )
 
 
+def tokens() -> nn.Module:
+    """Whole numbers are looked up, put beside activations and used as indices; none is a unit."""
+
+    def forward(self: Written, x: Tensor) -> Tensor:
+        numbers = (10 * x).long().clamp(-3, 3).abs().reshape(-1, 4)
+        h = F.relu(self.one(self.table(numbers)[:, 0]))
+        h = torch.cat([numbers, F.relu(self.two(h))], dim=1)[:, torch.tensor([6, 0, 1, 4, 5])]
+        return self.last(h)
+
+    return Written(
+        forward, table=nn.Embedding(4, 6), one=nn.Linear(6, 5), two=nn.Linear(5, 3),
+        last=nn.Linear(5, 3),
+    )  # fmt: skip
+
+
 def partly() -> nn.Module:
     """Tanh, a norm and softmax in some places leave others free."""
     return nn.Sequential(
@@ -214,5 +229,6 @@ NETS: dict[str, Net] = {
     "by hand": Net(by_hand, (5,), 5),
     "recurrent": Net(recurrent, (3, 4), 5),
     "mixer": Net(mixer, (6, 4), 1 + 7),
+    "tokens": Net(tokens, (4,), 5 + 3),
     "partly": Net(partly, (4,), 5),
 }  # fmt: skip

@@ -103,6 +103,11 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "floor": (lambda: between(lambda h: torch.div(h, 2, rounding_mode="floor")), "div in Written"),
     "value": (lambda: between(lambda h: h / h.mean().item()), r"item in Written"),
     "comparison": (lambda: between(lambda h: (h > 0.1).double()), r"gt in Written"),
+    "whole numbers": (lambda: between(lambda h: h.to(torch.long).double()), "to in Written"),
+    "bits": (
+        lambda: between(lambda h: h.view(torch.float32).reshape(-1, 2, 4)[:, 0].double()),
+        "view in Written",
+    ),
     "padding": (lambda: between(lambda h: F.pad(h, (1, 0), value=2.0)[:, 1:]), "pad in Written"),
     "written into": (lambda: between(lambda h: torch.zeros(5, 4).double().copy_(h)), "copy_ in W"),
     "out": (lambda: between(put_out), "add in Written"),

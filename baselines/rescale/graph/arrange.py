@@ -13,17 +13,21 @@ from teleport_core.torch_private import tree_leaves, tree_map
 def arranged(
     func: Callable[..., Any], args: Any, given: Any, labels_of: Callable[[Tensor], Tensor]
 ) -> list[Tensor]:
-    """Labels of the tensors that ``func`` makes, by having it move labels in their place."""
+    """Labels of the tensors that ``func`` makes, by having it move labels in their place.
+
+    What is moved is its first argument, one tensor or several; others are indices or give a shape.
+    """
 
     def stand_in(leaf: Any) -> Any:
-        if not isinstance(leaf, Tensor):
-            return leaf
-        # What is no number of the network's is an index.
-        numbers = leaf.is_floating_point() or leaf.is_complex()
-        return spread(labels_of(leaf), leaf) if numbers else leaf.cpu()
+        return spread(labels_of(leaf), leaf) if isinstance(leaf, Tensor) else leaf
 
+    def there(leaf: Any) -> Any:
+        return leaf.cpu() if isinstance(leaf, Tensor) else leaf
+
+    first, *rest = args or [given["input"] if "input" in given else given["tensors"]]
+    others = {key: value for key, value in given.items() if args or value is not first}
     with torch.no_grad():
-        made = func(*tree_map(stand_in, args), **tree_map(stand_in, given))
+        made = func(tree_map(stand_in, first), *tree_map(there, rest), **tree_map(there, others))
     return [gathered(leaf) for leaf in tree_leaves(made) if isinstance(leaf, Tensor)]
 
 

@@ -70,20 +70,22 @@ def _labels(
     book: Book, func: Any, args: Any, given: dict[str, Any], found: list[Tensor]
 ) -> list[Tensor] | None:
     """Labels of what was made; None where scales end."""
-    if "out" in given:
-        return None
+    if "out" in given or not all(one.is_floating_point() for one in found):
+        return None  # whole numbers are no activation
     if func in operations.ARRANGEMENTS:
         if any(map(book.is_parameter, _tensors((args, given)))):
             return None
-        return arranged(func, args, given, book.labels_of)
+        labels = arranged(func, args, given, book.labels_of)
+        # A view as another dtype is none of entries.
+        return labels if all(one.dtype is torch.long for one in labels) else None
     rule = rule_of(func)
     if rule is None or len(found) != 1:
         return None
     x, *rest = args or [given.pop("input", None)]
     if not isinstance(x, Tensor) or book.is_parameter(x):
         return None
-    labels = rule(book, func, x, *rest, **given)
-    return None if labels is None else [labels]
+    made = rule(book, func, x, *rest, **given)
+    return None if made is None else [made]
 
 
 def _tells_a_shape(func: Any, made: Any) -> bool:
