@@ -34,6 +34,7 @@ METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "identity": ("identity", {}),
     RESCALE: ("rescale", {"bound": 2.0}),
+    "enorm": ("enorm", {}),
     "rescale:random": ("rescale", {"policy": "random"}),
     "rescale:best_of": ("rescale", {"policy": "best_of"}),
     "rescale:best_of,published": ("rescale", {"policy": "best_of", "published": True}),

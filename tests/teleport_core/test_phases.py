@@ -82,6 +82,7 @@ METHODS = {
         {"capture", "basis", "forward", "backward", "double backward", "projection", "update"},
     ),
     "rescale": (("rescale", {}), {"capture", "backward", "update"}),
+    "enorm": (("enorm", {}), {"capture", "backward", "update"}),
     "symmetry": (
         ("symmetry", {}),
         {"capture", "pseudo-inverse", "forward", "backward", "double backward", "update"},
