@@ -73,4 +73,4 @@ def test_a_copied_checkout_needs_no_installation(tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
     )
-    assert done.stdout.split() == ["nullspace", "symmetry", "identity"]
+    assert done.stdout.split()[:3] == ["nullspace", "symmetry", "identity"]
