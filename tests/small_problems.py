@@ -102,13 +102,17 @@ def _leaky() -> nn.Module:
 NULLSPACE = "nullspace"
 PRE = "symmetry:preactivations"
 ACT = "symmetry:activations"
+RESCALE = "rescale"
 
 CASES: dict[str, Case] = {
-    "relu": Case(lambda: classification([20, 16, 12, 5], 8), (NULLSPACE, PRE)),
+    "relu": Case(lambda: classification([20, 16, 12, 5], 8), (NULLSPACE, PRE, RESCALE)),
     "leaky-no-bias": Case(
-        lambda: classification([20, 16, 12, 5], 8, _leaky, bias=False), (NULLSPACE, PRE, ACT)
+        lambda: classification([20, 16, 12, 5], 8, _leaky, bias=False),
+        (NULLSPACE, PRE, ACT, RESCALE),
     ),
-    "leaky-bias": Case(lambda: classification([20, 16, 12, 5], 8, _leaky), (NULLSPACE, PRE, ACT)),
+    "leaky-bias": Case(
+        lambda: classification([20, 16, 12, 5], 8, _leaky), (NULLSPACE, PRE, ACT, RESCALE)
+    ),
     "tanh-regression": Case(lambda: regression([10, 14, 14, 3], 6, nn.Tanh), (NULLSPACE, PRE)),
     "gelu-deep": Case(lambda: classification([9, 12, 12, 12, 12, 4], 5, nn.GELU), (NULLSPACE, PRE)),
     "softplus": Case(lambda: classification([11, 13, 7], 4, nn.Softplus), (NULLSPACE, PRE)),

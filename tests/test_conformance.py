@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 from oracles import identical, loss_and_grad_norm_sq, output_change, snapshot
-from small_problems import ACT, CASES, NULLSPACE, PRE
+from small_problems import ACT, CASES, NULLSPACE, PRE, RESCALE
 
 from baselines.test_functions import problem_of
 from teleport_core import (
@@ -40,7 +40,13 @@ METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "so2": ("so2", {"policy": "random"}),  # that which takes lr
     "identity": ("identity", {}),
     "random": ("random", {"displacement": 0.1}),
+    RESCALE: ("rescale", {"bound": 2.0}),
+    "enorm": ("enorm", {}),
+    "rescale:random": ("rescale", {"policy": "random"}),
+    "rescale:best_of": ("rescale", {"policy": "best_of"}),
+    "rescale:best_of,published": ("rescale", {"policy": "best_of", "published": True}),
 }
+EXACT = (Guarantee.EXACT_ON_BATCH, Guarantee.EXACT_EVERYWHERE)
 STEPS = 8
 PROBLEMS = {name: case.build for name, case in CASES.items()} | {
     "booth": lambda: problem_of("booth"),
@@ -76,7 +82,7 @@ def lr_that_grows(case: str, method: str) -> tuple[Problem, TeleportResult, torc
 
 @pytest.mark.parametrize("case", list(CASES))
 @pytest.mark.filterwarnings("ignore::teleport_core.TeleportWarning")  # so far, rounding shows
-@pytest.mark.parametrize("method", [NULLSPACE, PRE, ACT])
+@pytest.mark.parametrize("method", [NULLSPACE, PRE, ACT, RESCALE])
 def test_exact_methods_change_no_output_while_the_gradient_grows(case: str, method: str) -> None:
     if method not in CASES[case].exact_for:
         problem = CASES[case].build()
@@ -88,7 +94,7 @@ def test_exact_methods_change_no_output_while_the_gradient_grows(case: str, meth
 
     problem, result, before = lr_that_grows(case, method)
 
-    assert result.guarantee is Guarantee.EXACT_ON_BATCH
+    assert result.guarantee is EXACT[method == RESCALE]
     assert result.steps_done == STEPS
     assert output_change(problem, before) < 1e-10
     assert result.loss[-1] == pytest.approx(result.loss[0], rel=1e-10)
@@ -154,7 +160,7 @@ def test_lower_precision_works_or_is_refused(method: str, dtype: torch.dtype) ->
         return
 
     assert all(p.dtype is dtype for p in problem.model.parameters())
-    if result.guarantee is Guarantee.EXACT_ON_BATCH:
+    if result.guarantee in EXACT:
         tolerance = 1e-5 if dtype is torch.float32 else 0.1
         assert output_change(problem, before) < tolerance
 

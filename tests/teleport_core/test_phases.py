@@ -81,6 +81,8 @@ METHODS = {
         ("nullspace", {"engine": "textbook"}),
         {"capture", "basis", "forward", "backward", "double backward", "projection", "update"},
     ),
+    "rescale": (("rescale", {}), {"capture", "backward", "update"}),
+    "enorm": (("enorm", {}), {"capture", "backward", "update"}),
     "symmetry": (
         ("symmetry", {}),
         {"capture", "pseudo-inverse", "forward", "backward", "double backward", "update"},

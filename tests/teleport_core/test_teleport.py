@@ -240,7 +240,7 @@ BAD_INPUT: dict[str, tuple[Callable[[], nn.Module], object, object, object, type
 
 
 @pytest.mark.parametrize("name", list(BAD_INPUT))
-@pytest.mark.parametrize("method", ["nullspace", "symmetry", "identity", "level_set"])
+@pytest.mark.parametrize("method", ["nullspace", "symmetry", "identity", "level_set", "rescale"])
 def test_bad_input_is_refused_and_nothing_moves(name: str, method: str) -> None:
     build, loss_fn, inputs, targets, error, text = BAD_INPUT[name]
     model = build()
@@ -263,7 +263,7 @@ BAD_OPTIONS = {
     "unknown": ({"step": 3}, "option of nullspace to be one of .*'step'; did you mean 'steps'"),
     "method": (
         {"method": "nulspace"},
-        "expected method to be one of identity, .*did you mean 'nullspace'",
+        "expected method to be one of enorm, identity, .*did you mean 'nullspace'",
     ),
 }
 
@@ -311,7 +311,7 @@ def test_a_model_without_a_weight_that_can_move_is_refused_and_says_why() -> Non
         teleport_core.teleport(model, F.cross_entropy, (X, Y))
 
 
-@pytest.mark.parametrize("method", ["nullspace", "symmetry"])
+@pytest.mark.parametrize("method", ["nullspace", "symmetry", "rescale"])
 @pytest.mark.parametrize(
     ("mode", "text"),
     [

@@ -34,6 +34,7 @@ CALLS: dict[str, tuple[Callable[[], Problem], dict[str, Any]]] = {
     "textbook": (stack, {"engine": "textbook"}),
     "max_drift": (stack, {"max_drift": 1e-3}),
     "symmetry": (stack, {"method": "symmetry", "lr": 1e-3}),
+    "rescale": (stack, {"method": "rescale"}),
 }
 
 
