@@ -29,6 +29,7 @@ class IdentityTeleporter(Teleporter):
             grad_norm_sq=list(unknown),
             null_dims={},
             guarantee=Guarantee.EXACT_EVERYWHERE,
+            objective=list(unknown),
         )
 
     def stands_at_cap(self, grad_norm_sq: float) -> bool:

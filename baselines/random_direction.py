@@ -10,6 +10,7 @@ from typing import ClassVar
 
 import torch
 
+from teleport_core.errors import OptionError
 from teleport_core.interface import Engine, Guarantee, State, Status, Teleporter, TeleportResult
 from teleport_core.norms import squared_norm
 from teleport_core.nullspace.teleporter import NullSpaceTeleporter, null_dimensions
@@ -46,10 +47,20 @@ class RandomTeleporter(Teleporter):
     def __post_init__(self) -> None:
         """Refuse values outside their range."""
         super().__post_init__()
+        if self.lr_is_given:
+            raise OptionError(
+                f"expected no lr with random, which moves by displacement; got lr={self.lr}: "
+                "leave it out"
+            )
         self._keep(
             displacement=require_positive("displacement", self.displacement),
             seed=require_int("seed", self.seed, at_least=0),
         )
+
+    @property
+    def takes_lr(self) -> bool:
+        """Never: how far it moves is said."""
+        return False
 
     def prepare(self, problem: Problem) -> RandomState:
         """Find the movable layers and the bases of their inputs.

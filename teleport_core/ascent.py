@@ -38,6 +38,7 @@ class Ascent:
         taus: the tau of each step, where the method chose it; else empty.
         lengths: the share of each step that was taken; empty where all are whole.
         lrs: the lr of each step, where growth chose it; else empty.
+        objective: one entry per visited point; empty where it is 1/2 ||g||^2.
     """
 
     status: Status
@@ -49,6 +50,7 @@ class Ascent:
     taus: list[float] = field(default_factory=list)
     lengths: list[float] = field(default_factory=list)
     lrs: list[float] = field(default_factory=list)
+    objective: list[float] = field(default_factory=list)
 
     def result(
         self,
@@ -70,12 +72,18 @@ class Ascent:
             lengths=self.lengths,
             lrs=self.lrs,
             engine=engine,
+            objective=self.objective or halves(self.grad_norm_sq),
         )
+
+
+def halves(norms: list[float]) -> list[float]:
+    """1/2 ||g||^2 of every ||g||^2."""
+    return [norm / 2 for norm in norms]
 
 
 def nowhere(status: Status) -> Ascent:
     """No step, and no look at the starting point."""
-    return Ascent(status, 0, None, None, [nan], [nan])
+    return Ascent(status, 0, None, None, [nan], [nan], objective=[nan])
 
 
 def written(status: Status, steps_done: int, loss: Tensor, norms: list[float]) -> Ascent:

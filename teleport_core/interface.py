@@ -8,8 +8,9 @@ from math import inf, nan
 from typing import Any, ClassVar, NamedTuple, Self
 
 from teleport_core.errors import OptionError
+from teleport_core.objectives.goal import DIRECTIONS, is_plain, read_objective
 from teleport_core.operations import Phases
-from teleport_core.option_checks import as_float, require_int, require_positive
+from teleport_core.option_checks import as_float, require_choice, require_int, require_positive
 from teleport_core.problem import Parameters, Problem
 
 
@@ -28,8 +29,13 @@ class Status(Enum):
         "and at least two layers"
     )
     NON_FINITE = (
-        "the loss or its gradient became infinite or NaN, and the parameters were put back to the "
-        "last step where both were finite; use a smaller lr or a cap"
+        "the loss, its gradient or the objective became infinite or NaN, and the parameters were "
+        "put back to the last step where they were finite; use a smaller lr or a cap"
+    )
+    NOT_POSITIVE = (
+        "the objective is not positive at the start, so that nothing moved: the optimizer's next "
+        "step would not lower the loss to first order, or growth has nothing to multiply; wait for "
+        "a step that would, use lr in place of growth, or another objective"
     )
     OUTPUTS_CHANGED = (
         "outputs that were to stay changed, and the parameters were put back to the last step that "
@@ -41,8 +47,9 @@ class Status(Enum):
         "the gradient norm, so the remaining steps were not taken"
     )
     GROWTH_NOT_REACHED = (
-        "the squared gradient norm did not grow as far as growth asks, and the parameters are at "
-        "the nearest point that was found; use a smaller growth, more steps or lr in its place"
+        "the squared gradient norm, or the objective in its place, did not come as far as growth "
+        "asks, and the parameters are at the nearest point that was found; use a smaller growth, "
+        "more steps or lr in its place"
     )
     STATIONARY = (
         "the gradient norm is stationary on the level set of the loss, to the tolerance, so the "
@@ -108,6 +115,7 @@ class TeleportResult:
         output_change: ||o' - o|| / ||o|| of the model's outputs o on the batch, of several outputs
             the largest, by real forward passes before and after; NaN where nobody looked.
         engine: which way of computing the steps ran, and why.
+        objective: what was climbed, at the same points; 1/2 ||g||^2 unless another was asked for.
     """
 
     status: Status
@@ -123,6 +131,7 @@ class TeleportResult:
     lrs: list[float] = field(default_factory=list)
     output_change: float = nan
     engine: Engine = field(default=Engine("", ""))
+    objective: list[float] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything in lists, dictionaries, texts and numbers, as JSON has them."""
@@ -183,11 +192,17 @@ class Teleporter(ABC):
         threshold: name of the option, a number in (0, 1], by which the method may free more than
             what is exact; 1 is exact, smaller frees more. None where there is no such option.
         steps: teleport steps per batch, the paper's t. Default 8, the paper's.
-        lr: learning rate of the ascent on 1/2 ||g||^2 (Eq. 4-5 of the null-space paper). Default
+        lr: learning rate of the ascent on the objective (Eq. 4-5 of the null-space paper). Default
             0.01; of no effect with ``growth``.
-        growth: in place of lr, how many times its value ||g||^2 ends, > 1; each step multiplies it
-            by growth^(1/steps), to 2.5 %, the last one to 1 %, and none passes the cap.
+        growth: in place of lr, how many times its value the objective ends, > 1; each step
+            multiplies it by growth^(1/steps), to 2.5 %, the last one to 1 %, and none of 1/2
+            ||g||^2 passes the cap.
         cap: no step is taken once ||g||^2 has reached it (Alg. 1, line 6). Default: no cap.
+        objective: what is climbed. "l2" is 1/2 ||g||^2; "l1" and "nuclear" are the dual norms of
+            Adam's and Muon's steps; an optimizer of torch is <g, u(g)>, the first-order decrease of
+            the loss by its next step per unit of lr; a function takes the gradients by parameter
+            name and returns a scalar tensor; an object has ``value(problem, parameters)``.
+        direction: "up", or "down"; down ``growth`` is what the objective is divided by.
     """
 
     name: ClassVar[str]
@@ -197,6 +212,8 @@ class Teleporter(ABC):
     lr: float = _DefaultLr(0.01)
     growth: float | None = None
     cap: float = inf
+    objective: Any = "l2"
+    direction: str = "up"
 
     def __post_init__(self) -> None:
         """Refuse values outside their range."""
@@ -204,7 +221,15 @@ class Teleporter(ABC):
             steps=require_int("steps", self.steps, at_least=1),
             lr=require_positive("lr", self.lr) if self.lr_is_given else self.lr,
             cap=require_positive("cap", self.cap),
+            objective=read_objective(self.objective),
+            direction=require_choice("direction", self.direction, DIRECTIONS),
         )
+        if not (is_plain(self.objective, self.direction) or self.takes_objectives):
+            raise OptionError(
+                f"expected objective='l2' and direction='up' for these options of {self.name}, "
+                f"which climb 1/2 ||g||^2 or nothing; got objective={_named(self.objective)} with "
+                f"direction={self.direction!r}: leave them out, or use nullspace"
+            )
         if self.growth is not None:
             self._keep(growth=self._readable_growth())
 
@@ -260,6 +285,11 @@ class Teleporter(ABC):
         return False
 
     @property
+    def takes_objectives(self) -> bool:
+        """Whether these options go together with any ``objective`` and ``direction``."""
+        return False
+
+    @property
     def chooses_threshold(self) -> bool:
         """Whether these options have the method itself choose the threshold of each step."""
         return False
@@ -298,3 +328,7 @@ class Teleporter(ABC):
         """
         del widths, n, bias, itemsize
         return None
+
+
+def _named(objective: Any) -> str:
+    return repr(objective) if isinstance(objective, str) else type(objective).__name__

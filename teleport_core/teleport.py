@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import nn
 
+from teleport_core.ascent import halves
 from teleport_core.errors import ModelError, ProblemError, TeleportError
 from teleport_core.forward.arguments import usable
 from teleport_core.forward.undo import Undo
@@ -19,6 +20,7 @@ from teleport_core.interface import (
     Teleporter,
     TeleportResult,
 )
+from teleport_core.objectives.goal import is_plain
 from teleport_core.option_checks import require_choice
 from teleport_core.problem import LossFn, Problem
 from teleport_core.registry import make
@@ -60,7 +62,8 @@ def teleport(
             and outputs before, loss and outputs after; "outputs": loss and outputs, no gradient;
             "off": nothing, ``loss[-1]`` and ``output_change`` are NaN, the guarantee is what the
             method says. docs/verification.md has what each of them finds.
-        **options: the method's options, for example ``steps=8, lr=0.01, cap=5.0, tau=1.0``.
+        **options: the method's options, for example ``steps=8, lr=0.01, cap=5.0, tau=1.0``;
+            docs/objectives.md has what ``objective`` may be.
 
     Returns:
         What happened; ``loss[0]`` and ``loss[-1]`` come from real forward passes.
@@ -101,7 +104,7 @@ def _moved(problem: Problem, teleporter: Teleporter, verify: str, undo: Undo) ->
     """Everything between the first look and the last."""
     before = _before(problem, verify, undo)
     if verify == FULL and teleporter.stands_at_cap(before.grad_norm_sq):
-        return _capped(before)
+        return _capped(teleporter, before)
     undo.own.give_unwritten(problem)
     now = wall_clock(next(iter(problem.parameters().values())).device)
     start = now()
@@ -128,7 +131,7 @@ def _before(problem: Problem, verify: str, undo: Undo) -> Look:
     return before
 
 
-def _capped(before: Look) -> TeleportResult:
+def _capped(teleporter: Teleporter, before: Look) -> TeleportResult:
     """Of a call that stood at the cap: nothing was asked of the method."""
     return TeleportResult(
         status=Status.CAPPED,
@@ -140,7 +143,14 @@ def _capped(before: Look) -> TeleportResult:
         seconds=Seconds(0.0, 0.0, 0.0),
         output_change=0.0,
         engine=Engine("none", "the model stood at its cap already"),
+        objective=_objective(teleporter, [math.nan], [before.grad_norm_sq]),
     )
+
+
+def _objective(teleporter: Teleporter, known: list[float], norms: list[float]) -> list[float]:
+    """At every point: by the norms that are known now where they tell, else as the method says."""
+    plain = is_plain(teleporter.objective, teleporter.direction)
+    return halves(norms) if plain else [*known, *[math.nan] * (len(norms) - len(known))]
 
 
 def _held(call: Call, result: TeleportResult) -> TeleportResult:
@@ -170,6 +180,7 @@ def _held(call: Call, result: TeleportResult) -> TeleportResult:
         grad_norm_sq=norms,
         guarantee=end.guarantee,
         output_change=end.change,
+        objective=_objective(call.teleporter, end.result.objective, norms),
     )
 
 

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from teleport_core import Problem
-from teleport_core.objective import gradient_at
+from teleport_core.objectives.gradient import gradient_at
 from teleport_core.problem import Parameters
 from teleport_core.projection import basis_of
 from teleport_core.verification.reference import look

@@ -26,6 +26,7 @@ METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "nullspace:tau": ("nullspace", {"tau": 0.9}),
     "nullspace:max_drift": ("nullspace", {"max_drift": 1e-3}),
     "nullspace:overshoot": ("nullspace", {"overshoot": False}),
+    "nullspace:l1": ("nullspace", {"objective": "l1"}),
     PRE: ("symmetry", {}),
     ACT: ("symmetry", {"acts_on": "activations"}),
     "symmetry:preactivations,published": ("symmetry", {"published": True}),
@@ -54,8 +55,10 @@ def movable(method: str) -> Problem:
 def run(problem: Problem, method: str, lr: float, **more: Any) -> TeleportResult:
     name, options = METHODS[method]
     batch = (problem.inputs, problem.targets)
+    if make(name, **options).takes_lr:
+        more["lr"] = lr
     return teleport(
-        problem.model, problem.loss_fn, batch, method=name, steps=STEPS, lr=lr, **options, **more
+        problem.model, problem.loss_fn, batch, method=name, steps=STEPS, **options, **more
     )
 
 

@@ -21,7 +21,7 @@ from teleport_core.nullspace.engine import Climb
 from teleport_core.nullspace.textbook import TextbookState
 from teleport_core.nullspace.traced import engine as traced
 from teleport_core.nullspace.traced.engine import TracedState
-from teleport_core.objective import gradient_at, objective_gradient
+from teleport_core.objectives.gradient import gradient_at, objective_gradient
 from teleport_core.problem import Parameters
 from teleport_core.projection import project
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from teleport_core.norms import real_view
-from teleport_core.objective import gradient_at
+from teleport_core.objectives.gradient import gradient_at
 from teleport_core.phases import BACKWARD, CHECK, DOUBLE_BACKWARD, UPDATE
 from teleport_core.problem import Parameters, Problem
 from teleport_core.verification.derivatives import derivatives_needed

@@ -1,6 +1,5 @@
-"""Points of one exact step by its length: what growth needs of the symmetry method."""
+"""Points of one exact step by its length, for growth and for other objectives than 1/2 ||g||^2."""
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -9,36 +8,38 @@ from torch import Tensor
 from baselines.symmetry.actions import smallest_rank
 from baselines.symmetry.search import Batch, Slope, Sweep, slope
 from teleport_core.norms import squared_norm
+from teleport_core.nullspace.line import Seen
+from teleport_core.objectives.goal import Goal
 from teleport_core.phases import UPDATE
 from teleport_core.problem import Parameters
 
 
 class OrbitLine:
-    """apply(W, s d(1/2 ||g||^2)/dT) from where the step began; a curve, visited point by point.
+    """apply(W, s dJ/dT) from where the step began; a curve, visited point by point.
 
     Attributes:
         parameters: where it stands.
         origin: where the step began.
-        losses: of all points that were visited.
         ranks: the smallest rank among the matrices that each step so far inverted.
     """
 
-    def __init__(self, batch: Batch, search: Sweep, apply: Sweep, start: Parameters) -> None:
-        self._batch, self._search, self._apply = batch, search, apply
+    def __init__(
+        self, batch: Batch, sweeps: tuple[Sweep, Sweep], start: Parameters, goal: Goal | None
+    ) -> None:
+        self._batch, self._goal = batch, goal
+        self._search, self._apply = sweeps
         self.parameters = self.origin = start
-        self.losses: list[float] = []
         self.ranks: list[Tensor] = []
         self._steps_before: list[Tensor] = []
         self._here: Slope | None = None
         self._derivatives: Sequence[Tensor] = ()
 
-    def look(self) -> float:
-        """||g||^2 at the present point, its graph kept; NaN where the loss is not finite."""
+    def look(self) -> Seen:
+        """J and ||g||^2 at the present point, the graph kept; NaN where the loss is not finite."""
         self._here = None
-        here = slope(self._batch, self._search, list(self.parameters.values()))
-        self._here = here
-        self.losses.append(float(here.loss))
-        return float(here.grad_norm_sq) if math.isfinite(self.losses[-1]) else math.nan
+        matrices = list(self.parameters.values())
+        self._here = slope(self._batch, self._search, matrices, goal=self._goal)
+        return self._here.seen()
 
     def aim(self, *, first: bool) -> float | None:
         """Begin a step where ``look`` looked last; ||dJ/dT||^2, None where it is zero."""

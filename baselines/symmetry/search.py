@@ -1,5 +1,6 @@
-"""The search for T: the slope of 1/2 ||g||^2 along the orbit, at the identity of the group."""
+"""The search for T: the slope of the objective along the orbit, at the identity of the group."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,8 @@ from baselines.symmetry.actions import Swept
 from baselines.symmetry.mlp import MLP
 from teleport_core.errors import ProblemError
 from teleport_core.norms import squared_norm
+from teleport_core.nullspace.line import Seen
+from teleport_core.objectives.goal import Goal
 from teleport_core.phases import BACKWARD, DOUBLE_BACKWARD, FORWARD
 
 Sweep = Callable[[Sequence[Tensor], Sequence[Tensor]], Swept]
@@ -42,20 +45,36 @@ class Batch:
 
 @dataclass(frozen=True)
 class Slope:
-    """The loss and ||g||^2 at T = 0, and on demand d(1/2 ||g||^2)/dT per hidden layer."""
+    """The loss, ||g||^2 and J at T = 0, and on demand dJ/dT per hidden layer.
+
+    ``objective`` is None where J = 1/2 ||g||^2.
+    """
 
     loss: Tensor
     grad_norm_sq: Tensor
     derivative: Callable[[], Sequence[Tensor]]
+    objective: float | None = None
+
+    def seen(self) -> Seen:
+        """The same as numbers; NaN where the loss is not finite."""
+        loss, norm_sq = float(self.loss), float(self.grad_norm_sq)
+        seen = Seen.plain(norm_sq if math.isfinite(loss) else math.nan, loss)
+        return seen if self.objective is None else seen._replace(objective=self.objective)
 
 
 def slope(
-    batch: Batch, sweep: Sweep, matrices: Sequence[Tensor], *, through_sweep: bool = False
+    batch: Batch,
+    sweep: Sweep,
+    matrices: Sequence[Tensor],
+    *,
+    through_sweep: bool = False,
+    goal: Goal | None = None,
 ) -> Slope:
-    """Differentiate 1/2 ||g(W(T))||^2 at T = 0, where W(T) = ``sweep(matrices, T)``.
+    """Differentiate J(g(W(T))) at T = 0, where W(T) = ``sweep(matrices, T)``.
 
-    g holds the gradients at W(T). With ``through_sweep`` the gradient of a matrix also counts
-    what the sweep made of it in later matrices, so that g is not the gradient of the loss.
+    J is 1/2 ||g||^2, or that of ``goal``. g holds the gradients at W(T). With ``through_sweep``
+    the gradient of a matrix also counts what the sweep made of it in later matrices, so that g is
+    not the gradient of the loss.
     """
     with torch.enable_grad():
         T = [
@@ -68,11 +87,25 @@ def slope(
             moved = [matrix.view_as(matrix) for matrix in moved]
         loss, gradient = batch.loss_and_gradient(moved, differentiable=True)
 
+    objective, v = None, [g.detach() for g in gradient]
+    if goal is not None:
+        objective, v = _climbed(batch.mlp, goal, v, [matrix.detach() for matrix in moved])
+
     def derivative() -> Sequence[Tensor]:
-        # d(1/2 ||g||^2) = <g, dg>: pulling g back spares the graph of the norm.
+        # dJ = <v, dg> with v = dJ/dg, which is g for 1/2 ||g||^2.
         with DOUBLE_BACKWARD:
-            return torch.autograd.grad(gradient, T, grad_outputs=[g.detach() for g in gradient])
+            return torch.autograd.grad(gradient, T, grad_outputs=v)
 
     with BACKWARD:
         grad_norm_sq = squared_norm(part.detach() for part in gradient)
-    return Slope(loss, grad_norm_sq, derivative)
+    return Slope(loss, grad_norm_sq, derivative, objective)
+
+
+def _climbed(
+    mlp: MLP, goal: Goal, gradient: Sequence[Tensor], matrices: Sequence[Tensor]
+) -> tuple[float, list[Tensor]]:
+    """J and v, shaped like the matrices, from gradients that are."""
+    names = [layer.weight for layer in mlp.layers]
+    parameters = mlp.split(dict(zip(names, matrices, strict=True)))
+    value, slope = goal.look(mlp.split(dict(zip(names, gradient, strict=True))), parameters)
+    return value, [*mlp.read(slope).values()]

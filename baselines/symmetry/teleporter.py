@@ -22,9 +22,11 @@ from baselines.symmetry.steps import (
     published_2023_visit,
 )
 from teleport_core.ascent import Ascent, ascend, nowhere
-from teleport_core.errors import ModelError
+from teleport_core.errors import ModelError, OptionError
 from teleport_core.interface import Guarantee, State, Status, Teleporter, TeleportResult
-from teleport_core.nullspace.growth import Climber, Plan
+from teleport_core.nullspace.growth import Plan
+from teleport_core.nullspace.lr_steps import LrSteps
+from teleport_core.objectives.goal import goal_of, is_of_parameters, is_plain
 from teleport_core.operations import Phases
 from teleport_core.option_checks import require_bool, require_choice
 from teleport_core.phases import CAPTURE
@@ -43,7 +45,7 @@ class SymmetryState(State):
         input_pinv: pseudo-inverse of the inputs with their ones row, for the 2022 action.
         hidden: inputs of the pairs, for the released 2023 code, and in
         hidden_pinv: their pseudo-inverses.
-        plan: how far ||g||^2 is to grow, where that was asked for.
+        route: how steps of any length are chosen, for growth and objectives; else None.
     """
 
     batch: Batch
@@ -51,7 +53,7 @@ class SymmetryState(State):
     input_pinv: Tensor | None = None
     hidden: Sequence[Tensor] = ()
     hidden_pinv: Sequence[Tensor] = ()
-    plan: Plan | None = None
+    route: Plan | LrSteps | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +90,11 @@ class SymmetryTeleporter(Teleporter):
             acts_on=require_choice("acts_on", self.acts_on, ACTIONS),
             published=require_bool("published", self.published),
         )
+        if is_of_parameters(self.objective):
+            raise OptionError(
+                f"expected an objective that is a function of the gradient for {self.name}; got "
+                f"{type(self.objective).__name__}, one of the parameters: use method='nullspace'"
+            )
 
     def prepare(self, problem: Problem) -> SymmetryState:
         """Extract the MLP and invert what stays the same over all steps.
@@ -107,8 +114,11 @@ class SymmetryTeleporter(Teleporter):
             return problem.loss_of(output.reshape(*leading, output.shape[-1]))
 
         state = SymmetryState(Batch(mlp, X, loss_of), self._columns_fit(mlp, X))
+        goal = goal_of(self.objective, self.direction, problem)
         if self.growth is not None:
-            state.plan = Plan(self.growth, self.steps, self.cap)
+            state.route = Plan(self.growth, self.steps, self.cap, goal)
+        elif goal is not None:
+            state.route = LrSteps(self.lr, self.cap, goal)
         matrices = list(mlp.read(problem.detached()).values())
         with torch.no_grad():
             if self.acts_on == "activations":
@@ -130,10 +140,10 @@ class SymmetryTeleporter(Teleporter):
         # The released code goes on at ||g||^2 == cap, which is >= for the next number up.
         cap = math.nextafter(self.cap, math.inf) if self.published else self.cap
         start = mlp.read(problem.detached())
-        if state.plan is None:
+        if state.route is None:
             ascent = ascend(start, self._visit(state, ranks), self.steps, cap)
         else:
-            ascent = _grown(state, state.plan, start, self.steps, ranks)
+            ascent = _along_line(state, state.route, start, self.steps, ranks)
         if ascent.previous is not None:
             # It may be the model's own storage, which is about to be written.
             previous = mlp.split(ascent.previous)
@@ -147,6 +157,11 @@ class SymmetryTeleporter(Teleporter):
         """All but the released code, which measures ||g||^2 elsewhere than it goes."""
         return not self.published
 
+    @property
+    def takes_objectives(self) -> bool:
+        """All but the released code, which climbs ||g||^2."""
+        return not self.published
+
     def stands_at_cap(self, grad_norm_sq: float) -> bool:
         """With ``published`` nobody can say by the model's own norm, which is not what it tests."""
         return not self.published and super().stands_at_cap(grad_norm_sq)
@@ -154,8 +169,8 @@ class SymmetryTeleporter(Teleporter):
     def operations(
         self, widths: Sequence[int], n: int, *, bias: bool, itemsize: int
     ) -> Phases | None:
-        """What ``prepare`` and a step compute; None with ``growth``, as trials are not known."""
-        if self.growth is not None:
+        """What ``prepare`` and a step compute; None with ``growth`` and for other objectives."""
+        if self.growth is not None or not is_plain(self.objective, self.direction):
             return None
         return symmetry_operations(
             self.acts_on, self.published, widths, n, bias=bias, itemsize=itemsize
@@ -208,13 +223,17 @@ class SymmetryTeleporter(Teleporter):
         return Guarantee.EXACT_ON_BATCH if full else Guarantee.APPROXIMATE
 
 
-def _grown(
-    state: SymmetryState, plan: Plan, start: Parameters, steps: int, ranks: list[Tensor]
+def _along_line(
+    state: SymmetryState,
+    route: Plan | LrSteps,
+    start: Parameters,
+    steps: int,
+    ranks: list[Tensor],
 ) -> Ascent:
-    """The first steps of a plan; nothing is written to the model."""
-    line = OrbitLine(state.batch, *exact_sweeps(state.batch, state.input_pinv), start)
-    ascent = Climber(line, plan).climb(steps, math.nan)
-    ascent.loss[0] = line.losses[0]
+    """The first steps of a route; nothing is written to the model."""
+    sweeps = exact_sweeps(state.batch, state.input_pinv)
+    line = OrbitLine(state.batch, sweeps, start, route.goal)
+    ascent = route.climb(line, steps)
     ranks += line.ranks
     if not ascent.steps_done:
         return ascent

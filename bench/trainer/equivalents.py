@@ -44,6 +44,8 @@ def price_of(arm: Arm, task: Task, steps: int, training: Batch, batch: Batch) ->
     one = _counted(lambda: _forward_backward(model, task.loss_fn, training))
     options: dict[str, Any] = {**arm.method_options, "steps": steps}
     assert arm.variant is not None
+    if arm.climbs_for_optimizer:
+        options["objective"] = "l1"  # the products are the same
     method = arm.variant.method
 
     def call(**changes: Any) -> int:

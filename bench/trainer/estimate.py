@@ -60,7 +60,7 @@ def _call_seconds(study: Study, arm: Arm, name: str) -> float:
     model = study.task.model(0)
     optimizer = optimizer_for(name, model, MIDDLES[name])
     batch = list(islice(study.task.batches.teleports(0, study.task.point.n), 2))
-    schedule = schedule_for(arm, replace(study.task.point, b=1))
+    schedule = schedule_for(arm, replace(study.task.point, b=1), optimizer)
 
     def call() -> None:
         schedule.before_epoch(0, model, study.task.loss_fn, batch, optimizer)

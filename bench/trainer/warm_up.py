@@ -29,7 +29,7 @@ def warm_up(runs: list[Run]) -> None:
             if run.arm.variant is not None:
                 loader = list(islice(task.batches.teleports(0, task.point.n), 2))
                 try:
-                    schedule = schedule_for(run.arm, task.point)
+                    schedule = schedule_for(run.arm, task.point, optimizer)
                     schedule.before_epoch(0, twin, task.loss_fn, loader, optimizer)
                 except TeleportError:
                     pass  # the trial itself says what is wrong

@@ -1,7 +1,8 @@
 """The arms of a training experiment: plain training, a teleport, or a control.
 
 A teleport arm is written as a variant, ``nullspace:growth=4``; beside the method's options it may
-have those of ``teleport_core.Schedule``, ``guard`` and ``optimizer_state``. The controls
+have those of ``teleport_core.Schedule``, ``guard`` and ``optimizer_state``, and
+``objective=optimizer``, the decrease by the next step of the optimizer that trains. The controls
 (``docs/training_experiments.md`` says what each is for) are words:
 
 - ``aa``: plain once more, which must not differ in anything but time;
@@ -30,6 +31,7 @@ NORMALISED = "normalised"
 CONTROLS = ("aa", "jitter", "reset", "random", "pseudo", "lr-gain", "spend", NORMALISED)
 PAIRED = ("reset", "random", "pseudo", "lr-gain", "spend")  # do what the paired arm did
 
+OPTIMIZER = "optimizer"
 _SCHEDULED = ("guard", "optimizer_state")
 
 
@@ -56,10 +58,16 @@ class Arm:
         return NORMALISED if self.normalised and self.variant else PLAIN
 
     @property
+    def climbs_for_optimizer(self) -> bool:
+        """Whether its objective is the decrease by the next step of what trains the model."""
+        return self.variant is not None and self.variant.options.get("objective") == OPTIMIZER
+
+    @property
     def method_options(self) -> dict[str, Value]:
-        """What the method takes."""
+        """What the method takes; an objective that is the optimizer's is left out."""
         options = {} if self.variant is None else self.variant.options
-        return {name: value for name, value in options.items() if name not in _SCHEDULED}
+        left_out = {*_SCHEDULED, *(["objective"] if self.climbs_for_optimizer else [])}
+        return {name: value for name, value in options.items() if name not in left_out}
 
     @property
     def schedule_options(self) -> dict[str, Value]:

@@ -15,6 +15,9 @@ from teleport_core.ascent import Ascent
 from teleport_core.interface import Engine as Ran
 from teleport_core.interface import State
 from teleport_core.nullspace.cap.overshoot import stop_at_cap
+from teleport_core.nullspace.growth import Plan
+from teleport_core.nullspace.lr_steps import LrSteps
+from teleport_core.objectives.goal import Goal
 from teleport_core.problem import Problem
 
 
@@ -22,7 +25,8 @@ class Climb(NamedTuple):
     """What is asked of an engine.
 
     Attributes:
-        growth: in place of lr, what ||g||^2 is to be multiplied by in the steps of ``prepare``.
+        growth: in place of lr, what the objective is to be multiplied by in the steps of
+            ``prepare``, or divided by on the way down.
         steps: at most so many.
         cap: no step is taken once ||g||^2 has reached it.
         rule: the rank rule of the free spaces.
@@ -30,6 +34,7 @@ class Climb(NamedTuple):
         max_drift: instead of both, how far the loss may drift.
         published: the published double backward is asked for.
         limit: columns of a layer's input that are laid out in float64 at a time.
+        goal: the objective, bound to the problem; None for 1/2 ||g||^2.
     """
 
     lr: float = 0.01
@@ -41,6 +46,13 @@ class Climb(NamedTuple):
     max_drift: float | None = None
     published: bool = False
     limit: int = 4096
+    goal: Goal | None = None
+
+    def route(self) -> Plan | LrSteps | None:
+        """How steps along a line are chosen; None for the published ones, of a given lr."""
+        if self.growth is not None:
+            return Plan(self.growth, self.steps, self.cap, self.goal)
+        return None if self.goal is None else LrSteps(self.lr, self.cap, self.goal)
 
 
 @dataclass(frozen=True)
@@ -58,11 +70,18 @@ class EngineState(State, ABC):
         layers: of the model; empty where no weight can move.
         held: parameters that count in the gradient and stay -> why.
         engine: which it is, and why it applies.
+        route: how it takes steps of any length; None where it takes the published ones.
     """
 
     layers: Sequence[object]
     held: dict[str, str] = field(default_factory=dict, kw_only=True)
     engine: Ran = field(default=Ran("", ""), kw_only=True)
+    route: Plan | LrSteps | None = field(default=None, kw_only=True)
+
+    @property
+    def goal(self) -> Goal | None:
+        """What it climbs; None for 1/2 ||g||^2."""
+        return None if self.route is None else self.route.goal
 
     @abstractmethod
     def freedoms(self) -> Iterator[tuple[str, bool, int]]:
@@ -86,7 +105,8 @@ class EngineState(State, ABC):
 
     def advance_to_cap(self, problem: Problem, climb: Climb) -> Ascent:
         """The same, its last step shortened where it would pass the cap."""
-        return stop_at_cap(problem, self, climb.cap, lambda: self.advance(problem, climb))
+        climbed = lambda: self.advance(problem, climb)  # noqa: E731
+        return stop_at_cap(problem, self, climb.cap, climbed, self.goal)
 
 
 class Engine(Protocol):

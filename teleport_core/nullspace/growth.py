@@ -1,20 +1,23 @@
-"""Steps as long as it takes for ||g||^2 to grow by a given factor.
+"""Steps as long as it takes for the objective J to grow by a given factor, or to shrink by it.
 
 A step goes along its direction U from where it begins, W + s U. Where the forward pass is frozen
-||g||^2 is a polynomial in s, with the slope 2 ||U||^2 at s = 0; a trial costs one backward pass,
-and the last one of a step is the first pass of the next step.
+1/2 ||g||^2 is a polynomial in s, with the slope ||U||^2 at s = 0; a trial costs one backward pass,
+and the last one of a step is the first pass of the next step. On the way down 1/J grows, with the
+slope ||U||^2 / J^2.
 """
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from teleport_core.ascent import Ascent
 from teleport_core.interface import Status
+from teleport_core.nullspace.line import Line, Seen, ascent_of, refusal
 from teleport_core.nullspace.polynomial import Trial, next_length
+from teleport_core.objectives.goal import Goal
 
-# ||g||^2 ends this close to what was asked for, as a share; a step on the way so close.
+# J ends this close to what was asked for, as a share; a step on the way so close.
 _AT_THE_END = 0.01
 _ON_THE_WAY = 0.025
 # Farther off, the growth counts as missed.
@@ -28,31 +31,41 @@ _RESERVED = 2
 _BEND = 0.25
 
 
-class Line(Protocol):
-    """The weights of a model, and the direction of the step that is being taken."""
-
-    def look(self) -> float:
-        """||g||^2 at the present weights."""
-
-    def aim(self, *, first: bool) -> float | None:
-        """Begin a step where ``look`` looked last; ||U||^2, None where the first is rounding."""
-
-    def go(self, length: float) -> None:
-        """Put the weights ``length`` along U from where the step began; 0 is there bit for bit."""
-
-
 class Plan(NamedTuple):
     """What is asked for.
 
     Attributes:
-        growth: ||g||^2 at the end, in units of that at the start.
+        growth: J at the end in units of that at the start, or the other way round on the way down.
         planned: steps that lead there, each the same factor.
-        cap: ||g||^2 never passes it.
+        cap: 1/2 ||g||^2, where that is climbed, never passes cap / 2; else no step is taken once
+            ||g||^2 has reached it.
+        goal: None for 1/2 ||g||^2.
     """
 
     growth: float
     planned: int
     cap: float
+    goal: Goal | None = None
+
+    def climb(self, line: Line, steps: int) -> Ascent:
+        """The first ``steps`` of the planned steps, the same ones however many are asked for."""
+        return Climber(line, self).climb(steps)
+
+    @property
+    def bound(self) -> float:
+        """What ``of`` never passes."""
+        return self.cap / 2 if self.goal is None else math.inf
+
+    @property
+    def down(self) -> bool:
+        """Whether J shrinks."""
+        return self.goal is not None and self.goal.down
+
+    def of(self, objective: float) -> float:
+        """What grows; never reached where J leaves what has an inverse."""
+        if not self.down:
+            return objective
+        return 1 / objective if objective > 0 else math.inf
 
 
 class Window(NamedTuple):
@@ -65,7 +78,7 @@ class Window(NamedTuple):
 
 class _Step(NamedTuple):
     length: float
-    norm_sq: float
+    seen: Seen
     bend: float
 
 
@@ -77,40 +90,35 @@ class Climber:
     plan: Plan
     passes: int = 0
 
-    def climb(self, steps: int, loss: float) -> Ascent:
-        """The first ``steps`` of the planned steps, the same ones however many are asked for.
-
-        ``loss`` is that of the start, the only one that is known.
-        """
-        norms, lrs, bend = [self._look()], list[float](), _BEND
-        status = self._at_start(norms[0])
-        steps = min(steps, self.plan.planned)
+    def climb(self, steps: int) -> Ascent:
+        """The first ``steps`` of the planned steps, the same ones however many are asked for."""
+        plan = self.plan
+        seen, lrs, bend = [self._look()], list[float](), _BEND
+        status = refusal(seen[0], plan.cap, plan.goal, positive=plan.goal is not None)
+        steps = min(steps, plan.planned)
         while status is None and len(lrs) < steps:
-            slope_from = self.line.aim(first=not lrs)
-            if slope_from is None:
+            if plan.goal is not None and seen[-1].grad_norm_sq >= plan.cap:
+                status = Status.CAPPED
+                break
+            slope = self.line.aim(first=not lrs)
+            if slope is None:
                 status = Status.GROWTH_NOT_REACHED if lrs else Status.NO_ASCENT_DIRECTION
                 break
-            window = self._window(norms[0], len(lrs))
-            step = self._step(
-                norms[-1], 2 * slope_from, window, bend, later=self.plan.planned - len(lrs) - 1
-            )
+            start, here = plan.of(seen[0].objective), plan.of(seen[-1].objective)
+            if plan.down:
+                slope *= here**2
+            window = self._window(start, len(lrs))
+            later = plan.planned - len(lrs) - 1
+            step = self._step(seen[-1], slope, window, bend, later=later)
             if step.length:
                 lrs.append(step.length)
-                norms.append(step.norm_sq)
+                seen.append(step.seen)
                 bend = step.bend
-            status = self._after(norms[0], step, window, len(lrs))
-        if not math.isfinite(norms[0]):
-            return Ascent(Status.NON_FINITE, 0, None, None, [loss], [norms[0]])
-        losses = [loss, *[math.nan] * len(lrs)]
-        return Ascent(status or Status.DONE, len(lrs), None, None, losses, norms, lrs=lrs)
-
-    def _at_start(self, norm_sq: float) -> Status | None:
-        if not math.isfinite(norm_sq):
-            return Status.NON_FINITE
-        return Status.CAPPED if norm_sq >= self.plan.cap else None
+            status = self._after(start, step, window, len(lrs))
+        return ascent_of(status or Status.DONE, seen, lrs)
 
     def _window(self, start: float, step: int) -> Window:
-        growth, planned, cap = self.plan
+        growth, planned, cap = self.plan.growth, self.plan.planned, self.plan.bound
         close = _AT_THE_END if step == planned - 1 else _ON_THE_WAY
         aim = start * growth ** ((step + 1) / planned)
         if aim > cap:
@@ -119,8 +127,8 @@ class Climber:
 
     def _after(self, start: float, step: _Step, window: Window, taken: int) -> Status | None:
         """How the climb ends after a step; None where it goes on."""
-        growth, planned, cap = self.plan
-        met = abs(step.norm_sq / window.aim - 1) <= _MISSED
+        growth, planned, cap = self.plan.growth, self.plan.planned, self.plan.bound
+        met = abs(self.plan.of(step.seen.objective) / window.aim - 1) <= _MISSED
         if not step.length or (taken == planned and not met):
             return Status.GROWTH_NOT_REACHED
         # The step that the cap cut short is the last one.
@@ -129,18 +137,23 @@ class Climber:
             return None
         return Status.CAPPED if met else Status.GROWTH_NOT_REACHED
 
-    def _step(self, here: float, slope: float, window: Window, bend: float, *, later: int) -> _Step:
-        """Go to where ||g||^2 is in the window, or as near to it as trials find.
+    def _step(
+        self, origin: Seen, slope: float, window: Window, bend: float, *, later: int
+    ) -> _Step:
+        """Go to where J is in the window, or as near to it as trials find.
 
         ``later`` steps are to come.
         """
+        here = self.plan.of(origin.objective)
         if not (slope > 0 and math.isfinite(slope) and math.isfinite(window.high)):
-            return _Step(0.0, here, bend)
+            return _Step(0.0, origin, bend)
         trials: list[Trial] = []
+        points: dict[float, Seen] = {0.0: origin}
         length = _first_length(here, slope, window.aim, bend)
         while True:
-            trials.append(self._try(length))
-            if window.low <= trials[-1].norm_sq <= window.high or not self._may_try(later):
+            points[length] = self._try(length)
+            trials.append(Trial(length, self.plan.of(points[length].objective)))
+            if window.low <= trials[-1].value <= window.high or not self._may_try(later):
                 break
             length = next_length(here, slope, window, trials)
         best = _nearest(here, window, trials)
@@ -148,18 +161,18 @@ class Climber:
             self.line.go(best.length)
             if best.length and later:
                 self._look()
-        return _Step(best.length, best.norm_sq, _bend(here, slope, best, bend))
+        return _Step(best.length, points[best.length], _bend(here, slope, best, bend))
 
     def _may_try(self, later: int) -> bool:
         """Whether passes are left; what one step leaves, the later ones have."""
         left = max(_PASSES * self.plan.planned, _FEWEST) - self.passes
         return left > _RESERVED * later
 
-    def _try(self, length: float) -> Trial:
+    def _try(self, length: float) -> Seen:
         self.line.go(length)
-        return Trial(length, self._look())
+        return self._look()
 
-    def _look(self) -> float:
+    def _look(self) -> Seen:
         self.passes += 1
         return self.line.look()
 
@@ -175,11 +188,11 @@ def _bend(here: float, slope: float, end: Trial, otherwise: float) -> float:
     x = end.length * slope / here
     if x == 0:
         return otherwise
-    return min(max((end.norm_sq / here - 1 - x) / x**2, 0.0), 1.0)
+    return min(max((end.value / here - 1 - x) / x**2, 0.0), 1.0)
 
 
 def _nearest(here: float, window: Window, trials: list[Trial]) -> Trial:
     """Of the trials that ended between here and the upper end the nearest to the aim."""
-    good = [each for each in trials if here < each.norm_sq <= window.high]
-    distance: Callable[[Trial], float] = lambda each: abs(each.norm_sq - window.aim)  # noqa: E731
+    good = [each for each in trials if here < each.value <= window.high]
+    distance: Callable[[Trial], float] = lambda each: abs(each.value - window.aim)  # noqa: E731
     return min(reversed(good), key=distance, default=Trial(0.0, here))

@@ -13,10 +13,10 @@ _LONGER = 8.0
 
 
 class Trial(NamedTuple):
-    """||g||^2 at a length along a direction."""
+    """A value at a length along a direction."""
 
     length: float
-    norm_sq: float
+    value: float
 
 
 class Ends(Protocol):
@@ -30,9 +30,9 @@ class Ends(Protocol):
 def next_length(here: float, slope: float, window: Ends, trials: list[Trial]) -> float:
     """The next length to try; ``here`` and ``slope`` are value and slope at length 0."""
     aim = window.aim
-    finite = [each for each in trials if math.isfinite(each.norm_sq)]
-    below = [each.length for each in finite if each.norm_sq < aim]
-    above = [each.length for each in trials if not each.norm_sq < aim]
+    finite = [each for each in trials if math.isfinite(each.value)]
+    below = [each.length for each in finite if each.value < aim]
+    above = [each.length for each in trials if not each.value < aim]
     low = max((x for x in below if x < min(above, default=math.inf)), default=0.0)
     high = min(above, default=_LONGER * low)
     nodes = [Trial(0.0, here), Trial(0.0, here), *finite]
@@ -45,7 +45,7 @@ def next_length(here: float, slope: float, window: Ends, trials: list[Trial]) ->
 
 def _differences(nodes: list[Trial], slope: float) -> list[float]:
     """Coefficients of Newton's form; the first two nodes are one, whose slope is known."""
-    column = [each.norm_sq for each in nodes]
+    column = [each.value for each in nodes]
     found = [column[0]]
     for order in range(1, len(nodes)):
         column = [

@@ -13,6 +13,7 @@ from teleport_core.nullspace.drift import engine as drift
 from teleport_core.nullspace.engine import Climb, Engine, EngineState
 from teleport_core.nullspace.half_hvp import engine as half_hvp
 from teleport_core.nullspace.traced import engine as traced
+from teleport_core.objectives.goal import Goal, goal_of, is_of_parameters, is_plain
 from teleport_core.operations import Phases
 from teleport_core.option_checks import (
     require_bool,
@@ -34,7 +35,7 @@ _NAMED = 3
 
 @dataclass(frozen=True, kw_only=True)
 class NullSpaceTeleporter(Teleporter):
-    """Ascent on 1/2 ||g||^2 inside the null space of every layer's input.
+    """Ascent on the objective, 1/2 ||g||^2 unless asked, in the null space of every layer's input.
 
     Attributes:
         tau: share of input energy that counts as significant, in (0, 1]; 1 is exact.
@@ -79,6 +80,11 @@ class NullSpaceTeleporter(Teleporter):
                 f"expected tau=1 with numerical rank for engine='half_hvp'; got tau={self.tau} "
                 f"with rank_rule={rule!r}: use engine='auto'"
             )
+        if self.engine == "half_hvp" and is_of_parameters(self.objective):
+            raise OptionError(
+                "expected engine='auto' or 'textbook' for an objective of the parameters; got "
+                "engine='half_hvp', which knows functions of the gradient only: leave engine out"
+            )
 
     def _refuse_beside_max_drift(self) -> None:
         """It chooses the space, so nothing else may."""
@@ -105,7 +111,8 @@ class NullSpaceTeleporter(Teleporter):
         Raises:
             ModelError: no weight can move.
         """
-        state = _prepared(problem, self._climb())
+        goal = goal_of(self.objective, self.direction, problem)
+        state = _prepared(problem, self._climb(goal))
         if not state.layers:
             reasons = "; ".join(f"{name} is {why}" for name, why in [*state.held.items()][:_NAMED])
             more = len(state.held) - _NAMED
@@ -123,14 +130,20 @@ class NullSpaceTeleporter(Teleporter):
             return self._result(nowhere(Status.NO_NULL_SPACE), state)
         if not state.something_moves():
             return self._result(nowhere(Status.NO_ASCENT_DIRECTION), state)
-        # With growth no step passes the cap.
-        may_pass = self.overshoot or self.cap == inf or self.growth is not None
+        # With growth no step of 1/2 ||g||^2 passes the cap.
+        never = self.growth is not None and state.goal is None
+        may_pass = self.overshoot or self.cap == inf or never
         advance = state.advance if may_pass else state.advance_to_cap
-        return self._result(advance(problem, self._climb()), state)
+        return self._result(advance(problem, self._climb(state.goal)), state)
 
     @property
     def grows(self) -> bool:
         """All but max_drift, which chooses its steps by the loss."""
+        return self.max_drift is None
+
+    @property
+    def takes_objectives(self) -> bool:
+        """All but max_drift, which of several spaces takes that of the largest ||g||^2."""
         return self.max_drift is None
 
     @property
@@ -141,7 +154,8 @@ class NullSpaceTeleporter(Teleporter):
     @property
     def steps_are_one_call(self) -> bool:
         """Below tau = 1 nothing is kept between steps but bases; only a shortened step looks on."""
-        return self.tau == 1.0 or not self.overshoot or self.growth is not None
+        looks_on = not self.overshoot or self.growth is not None
+        return self.tau == 1.0 or looks_on or not is_plain(self.objective, self.direction)
 
     def unbounded(self) -> Self:
         """Without cap and max_drift."""
@@ -156,15 +170,17 @@ class NullSpaceTeleporter(Teleporter):
     ) -> Phases | None:
         """Those of the engine that is chosen on a stack of linear layers.
 
-        None with ``max_drift`` and ``growth``: how many points they try is up to the batch.
+        None with ``max_drift`` and ``growth``: how many points they try is up to the batch; and
+        for other objectives, whose own operations are up to them.
         """
-        if self.max_drift is not None or self.growth is not None:
+        tries = self.max_drift is not None or self.growth is not None
+        if tries or not is_plain(self.objective, self.direction):
             return None
         published = self.engine == "textbook" or self.rule != "numerical"
         count = operations.textbook if published else operations.half_hvp
         return count(widths, n, bias, itemsize)
 
-    def _climb(self) -> Climb:
+    def _climb(self, goal: Goal | None = None) -> Climb:
         return Climb(
             lr=self.lr,
             growth=self.growth,
@@ -175,6 +191,7 @@ class NullSpaceTeleporter(Teleporter):
             max_drift=self.max_drift,
             published=self.engine == "textbook",
             limit=self.chunk_columns,
+            goal=goal,
         )
 
     def _result(self, ascent: Ascent, state: EngineState) -> TeleportResult:
@@ -182,7 +199,9 @@ class NullSpaceTeleporter(Teleporter):
         loosest = min(ascent.taus, default=self.tau)
         exact = loosest == 1.0 and self.rule in ("numerical", "energy")
         guarantee = Guarantee.EXACT_ON_BATCH if exact else Guarantee.APPROXIMATE
-        null_dims = null_dimensions(state, exact=exact)
+        # Only the gradient does not see what data alone feeds; other objectives may move that, too.
+        of_parameters = state.goal is not None and state.goal.of_parameters is not None
+        null_dims = null_dimensions(state, exact=exact and not of_parameters)
         return ascent.result(guarantee, null_dims, state.held, state.engine)
 
 

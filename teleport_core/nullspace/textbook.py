@@ -2,14 +2,16 @@
 
 For each batch one SVD per layer (Alg. 1, line 4); for each step the gradient of 1/2 ||g||^2 by
 double backward (Eq. 4), its projection (Eq. 12) and an ascent step (Eq. 5). Alg. 1, line 6 prints
-a minus sign there; ascent needs the plus of Eq. 5.
+a minus sign there; ascent needs the plus of Eq. 5. Of another objective J(g) it is the double
+backward of <g, v>, v = dJ/dg held fixed; an objective of the parameters is differentiated as it is.
 """
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import torch
+from torch import Tensor
 
 from teleport_core.ascent import Ascent, Point, ascend
 from teleport_core.interface import Engine
@@ -17,8 +19,8 @@ from teleport_core.layers import Layer, find_layers
 from teleport_core.layers.differentiable_twice import twice_differentiable
 from teleport_core.norms import squared_norm
 from teleport_core.nullspace.engine import Climb, Declined, EngineState
-from teleport_core.nullspace.growth import Climber, Plan
-from teleport_core.objective import gradient_at, objective_gradient
+from teleport_core.nullspace.line import Seen
+from teleport_core.objectives.gradient import gradient_at, gradient_of, objective_gradient
 from teleport_core.phases import BACKWARD, BASIS, CAPTURE, PROJECTION, UPDATE
 from teleport_core.problem import Parameters, Problem
 from teleport_core.projection import Basis, basis_of_pieces, is_rounding, project
@@ -36,7 +38,6 @@ class TextbookState(EngineState):
     layers: list[Layer]
     bases: list[Basis]
     fused: bool
-    plan: Plan | None = field(default=None, kw_only=True)
 
     def freedoms(self) -> Iterator[tuple[str, bool, int]]:
         """(weight, fed by data alone, free dimensions) of every movable layer."""
@@ -45,10 +46,10 @@ class TextbookState(EngineState):
 
     def advance(self, problem: Problem, climb: Climb) -> Ascent:
         """Algorithm 1, lines 5-11."""
-        if self.plan is None:
+        if self.route is None:
             ascent = climbed(problem, self, climb)
         else:
-            ascent = _grown(problem, self, self.plan, climb.steps)
+            ascent = _along_line(problem, self, climb.steps)
         if ascent.parameters is not None:
             self.write(problem, self.moved(ascent.parameters))
         if ascent.previous is not None:
@@ -62,10 +63,13 @@ class TextbookState(EngineState):
 
 def prepare(problem: Problem, climb: Climb) -> TextbookState | Declined:
     """Bases (Step 2 of the paper) of the inputs (Eq. 8), where somebody asks for them."""
-    if not climb.published and climb.rule == "numerical":
+    of_gradient = climb.goal is None or climb.goal.of_parameters is None
+    if not climb.published and climb.rule == "numerical" and of_gradient:
         return Declined("the exact null space was asked for")
     why = "engine='textbook' was asked for"
-    if not climb.published:
+    if not of_gradient:
+        why = "the objective is a function of the parameters"
+    elif not climb.published:
         why = f"the spaces of tau = {climb.tau:g} by rank_rule={climb.rule!r} are not exact"
     with CAPTURE:
         found = find_layers(problem)
@@ -76,9 +80,9 @@ def prepare(problem: Problem, climb: Climb) -> TextbookState | Declined:
         ]
     found.seen.drop_graph()
     ran = Engine("textbook", why)
-    plan = None if climb.growth is None else Plan(climb.growth, climb.steps, climb.cap)
-    held = found.held
-    return TextbookState(found.layers, bases, found.seen.fused, plan=plan, held=held, engine=ran)
+    state = TextbookState(found.layers, bases, found.seen.fused, held=found.held, engine=ran)
+    state.route = climb.route()
+    return state
 
 
 def climbed(problem: Problem, state: TextbookState, climb: Climb) -> Ascent:
@@ -117,39 +121,61 @@ def climbed(problem: Problem, state: TextbookState, climb: Climb) -> Ascent:
 
 
 class _Line:
-    """Points along the published step, for growth: each is visited by passes of its own.
+    """Points along the published step: each is visited by passes of its own.
 
-    Below tau = 1 activations move, so that ||g||^2 may jump where a unit switches.
+    Below tau = 1 activations move, so that J may jump where a unit switches.
     """
 
     def __init__(self, problem: Problem, state: TextbookState) -> None:
         self._problem, self._state = problem, state
         self.parameters = problem.copy()
         self.origin = self.parameters
-        self.losses: list[float] = []
         self._leaves: Parameters = {}
         self._gradient: Parameters = {}
+        self._slope: Parameters | None = None
+        self._value: Tensor | None = None
         self._updates: Parameters = {}
 
-    def look(self) -> float:
-        """||g||^2 at the present point, its graph kept; NaN where the loss is not finite."""
-        self._leaves, self._gradient = {}, {}
-        problem = self._problem
+    def look(self) -> Seen:
+        """J and ||g||^2 at the present point, the graph kept; NaN where the loss is not finite."""
+        self._leaves, self._gradient, self._slope, self._value = {}, {}, None, None
+        problem, goal = self._problem, self._state.goal
         leaves = problem.leaves(self.parameters)
+        of_gradient = goal is None or goal.of_parameters is None
         with derivatives_needed(problem):
-            loss, gradient = gradient_at(problem, leaves, problem.counted(), differentiable=True)
+            loss, gradient = gradient_at(
+                problem, leaves, problem.counted(), differentiable=of_gradient
+            )
         with BACKWARD:
             norm_sq = float(squared_norm(gradient.values()).detach())
-        self.losses.append(float(loss.detach()))
+        seen = Seen.plain(norm_sq, float(loss.detach()))
+        if not math.isfinite(seen.loss):
+            return Seen.plain(math.nan, seen.loss)
         self._leaves, self._gradient = leaves, gradient
-        return norm_sq if math.isfinite(self.losses[-1]) else math.nan
+        if goal is None:
+            return seen
+        if of_gradient:
+            value, self._slope = goal.look(gradient, self.parameters)
+            return seen._replace(objective=value)
+        with derivatives_needed(problem):
+            self._value = goal.value_of(problem, leaves)
+        value = float(self._value.detach())
+        return seen._replace(objective=-value if goal.down else value)
 
     def aim(self, *, first: bool) -> float | None:
         """Begin a step where ``look`` looked last; ||U||^2, None where nothing is left of U."""
-        if first:
-            require_differentiable(self._problem, self._gradient.values())
-        with derivatives_needed(self._problem):
-            found = projected_objective_gradient(self._state, self._leaves, self._gradient)
+        state, problem = self._state, self._problem
+        if first and self._value is None:
+            require_differentiable(problem, self._gradient.values())
+        with derivatives_needed(problem):
+            if self._value is None:
+                full = objective_gradient(
+                    self._leaves, self._gradient, moving_names(state.layers), self._slope
+                )
+            else:
+                names = moving_names(state.layers)
+                full = gradient_of(self._value, self._leaves, names, differentiable=False)
+            found = free_part(state.layers, state.bases, full)
         if not found:
             return None
         if first:
@@ -166,13 +192,13 @@ class _Line:
                 self.parameters = self.origin | moved
 
 
-def _grown(problem: Problem, state: TextbookState, plan: Plan, steps: int) -> Ascent:
-    """The first steps of a plan; nothing is written to the model."""
+def _along_line(problem: Problem, state: TextbookState, steps: int) -> Ascent:
+    """The first steps of the route; nothing is written to the model."""
+    assert state.route is not None
     with UPDATE:
         line = _Line(problem, state)
     with torch.enable_grad(), twice_differentiable(fused=state.fused):
-        ascent = Climber(line, plan).climb(steps, math.nan)
-    ascent.loss[0] = line.losses[0]
+        ascent = state.route.climb(line, steps)
     if not ascent.steps_done:
         return ascent
     return replace(ascent, parameters=line.parameters, previous=line.origin)

@@ -63,7 +63,9 @@ def test_where_nothing_is_free_nothing_moves() -> None:
     assert all(torch.equal(p, before[name]) for name, p in model.named_parameters())
 
 
-@pytest.mark.parametrize("options", [{"displacement": 0.0}, {"seed": -1}, {"growth": 4.0}])
+@pytest.mark.parametrize(
+    "options", [{"displacement": 0.0}, {"seed": -1}, {"growth": 4.0}, {"lr": 0.1}]
+)
 def test_bad_options_are_refused(options: dict[str, float]) -> None:
     problem = CASES["leaky-no-bias"].build()
     with pytest.raises(OptionError, match="expected"):

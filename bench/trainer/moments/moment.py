@@ -18,7 +18,7 @@ def carry_out(run: Run, place: int, batch: Batch, partner: Run | None) -> None:
     """
     control = CONTROLS.get(run.arm.name)
     if run.arm.variant is not None:
-        schedule = schedule_for(run.arm, run.study.task.point)
+        schedule = schedule_for(run.arm, run.study.task.point, run.optimizer)
         teleports(run, place, batch, by_schedule(schedule, run))
     elif control is not None:
         control(run, place, batch, _example(partner, run.step))

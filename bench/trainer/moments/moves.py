@@ -40,19 +40,10 @@ class Move:
             "kept": self.kept,
         }
         if self.result is not None:
-            for name, values in (
-                ("loss", self.result.loss),
-                ("objective", _objective(self.result)),
-            ):
-                found |= {
-                    f"{name}_before": _finite(values[0]),
-                    f"{name}_after": _finite(values[-1]),
-                }
+            ends = {"loss": self.result.loss, "objective": self.result.objective}
+            for name, along in ends.items():
+                found |= {f"{name}_before": _finite(along[0]), f"{name}_after": _finite(along[-1])}
         return found
-
-
-def _objective(result: TeleportResult) -> list[float]:
-    return [0.5 * value for value in result.grad_norm_sq]
 
 
 def _finite(value: float) -> float | None:

@@ -6,6 +6,7 @@ from itertools import islice
 from typing import Any
 
 from torch import nn
+from torch.optim import Optimizer
 
 from bench.plan.points import Point
 from bench.problems.factory import Batch
@@ -15,10 +16,12 @@ from bench.training.arms import Arm
 from teleport_core import Schedule
 
 
-def schedule_for(arm: Arm, point: Point) -> Schedule:
+def schedule_for(arm: Arm, point: Point, optimizer: Optimizer) -> Schedule:
     """The schedule of a teleport arm; of one moment, as it is asked for each."""
     assert arm.variant is not None
     options: dict[str, Any] = {**arm.method_options, **arm.schedule_options, "steps": point.t}
+    if arm.climbs_for_optimizer:
+        options["objective"] = optimizer
     return Schedule(arm.variant.method, epochs=(0,), batches=point.b, **options)
 
 

@@ -9,7 +9,8 @@ import torch
 from teleport_core.ascent import all_finite
 from teleport_core.interface import Status
 from teleport_core.norms import squared_norm
-from teleport_core.objective import gradient_of
+from teleport_core.objectives.goal import Goal
+from teleport_core.objectives.gradient import gradient_at, gradient_of
 from teleport_core.phases import FORWARD
 from teleport_core.problem import Parameters, Problem
 
@@ -53,3 +54,14 @@ def visit(
         gradient = gradient_of(loss, leaves, counted, differentiable=False)
         norm_sq = float(squared_norm(gradient.values()))
     return Visited(value, norm_sq) if math.isfinite(norm_sq) else Status.NON_FINITE
+
+
+def objective_at(problem: Problem, goal: Goal) -> float:
+    """The objective at the model's own parameters."""
+    parameters = problem.detached()
+    with torch.enable_grad():
+        leaves = problem.leaves(parameters)
+        if goal.of_parameters is not None:
+            return float(goal.of_parameters.value(problem, leaves).detach())
+        _, gradient = gradient_at(problem, leaves, problem.counted(), differentiable=False)
+        return goal.look(gradient, parameters)[0]

@@ -5,12 +5,19 @@ from dataclasses import replace
 
 from teleport_core.ascent import Ascent
 from teleport_core.interface import State, Status
-from teleport_core.nullspace.cap.evaluate import anything, visit
+from teleport_core.nullspace.cap.evaluate import anything, objective_at, visit
 from teleport_core.nullspace.cap.shorten import shorten
+from teleport_core.objectives.goal import Goal
 from teleport_core.problem import Problem
 
 
-def stop_at_cap(problem: Problem, state: State, cap: float, climb: Callable[[], Ascent]) -> Ascent:
+def stop_at_cap(
+    problem: Problem,
+    state: State,
+    cap: float,
+    climb: Callable[[], Ascent],
+    goal: Goal | None = None,
+) -> Ascent:
     """Run ``climb``, and shorten its last step if that passed ``cap``.
 
     Costs one gradient, and some ten more where a step is shortened. After an exception the
@@ -20,14 +27,16 @@ def stop_at_cap(problem: Problem, state: State, cap: float, climb: Callable[[], 
     try:
         result = climb()
         if result.steps_done and result.status in (Status.DONE, Status.CAPPED):
-            return _shortened(problem, state, cap, result)
+            return _shortened(problem, state, cap, result, goal)
     except BaseException:
         problem.write(start)
         raise
     return result
 
 
-def _shortened(problem: Problem, state: State, cap: float, result: Ascent) -> Ascent:
+def _shortened(
+    problem: Problem, state: State, cap: float, result: Ascent, goal: Goal | None
+) -> Ascent:
     seen = visit(problem, problem.detached())
     if isinstance(seen, Status) or seen.grad_norm_sq <= cap:
         return result  # a point that is not finite is given up by whoever looks at the end
@@ -40,4 +49,6 @@ def _shortened(problem: Problem, state: State, cap: float, result: Ascent) -> As
     assert not isinstance(end, Status)
     loss, norms = [*result.loss[:-1], end.loss], [*result.grad_norm_sq[:-1], end.grad_norm_sq]
     lengths = [*[1.0] * (result.steps_done - 1), share]
-    return replace(result, status=Status.CAPPED, loss=loss, grad_norm_sq=norms, lengths=lengths)
+    objective = [] if goal is None else [*result.objective[:-1], objective_at(problem, goal)]
+    ended = replace(result, status=Status.CAPPED, loss=loss, grad_norm_sq=norms, lengths=lengths)
+    return replace(ended, objective=objective)

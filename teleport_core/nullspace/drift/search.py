@@ -26,7 +26,7 @@ from teleport_core.nullspace.cap.evaluate import Allowed, Visited, visit, within
 from teleport_core.nullspace.cap.shorten import shorten
 from teleport_core.nullspace.engine import Climb
 from teleport_core.nullspace.textbook import TextbookState, free_part, moving_names
-from teleport_core.objective import gradient_at, objective_gradient
+from teleport_core.objectives.gradient import gradient_at, objective_gradient
 from teleport_core.phases import UPDATE
 from teleport_core.problem import Parameters, Problem
 from teleport_core.verification.derivatives import (

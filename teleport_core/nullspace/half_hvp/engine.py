@@ -14,6 +14,17 @@ hold for all steps of a batch. A step is one pass down for D and one pass up for
     R{z_l} = D_l M_l + W_l R{X_l},    R{X_{l+1}} = s'(z_l) * R{z_l}
 
 with M_l = X_l^T X_l, plus 1 where the bias counts. ||g||^2 = sum_l <D_l, D_l M_l>.
+
+All this holds for any function J of the gradient. The chain rule gives dJ/dW = H v, where H is
+symmetric and v = dJ/dg; v is held fixed, so H v is the derivative of g along v. With R{.} the
+derivative along v in place of g the product rule is the same,
+
+    [H v]_l = R{D_l} X_l^T + D_l R{X_l}^T,    pi_l([H v]_l) = D_l (P_l R{X_l})^T,
+
+as nothing but the span of X_l was used to remove the first term. Only what the weights add to a
+tangent is another: V_l X_l, where v = g had G_l X_l = D_l M_l. So G_l = D_l X_l^T has to be formed,
+for v, and V_l X_l: two products of the size of the others more (``objective_line``).
+
 Here, as in the papers, **columns are samples**.
 
 The next batch cannot be prepared while this one's steps run: its activations above the first
@@ -29,13 +40,13 @@ from torch import Tensor
 from teleport_core.ascent import Ascent, written
 from teleport_core.interface import Engine, Status
 from teleport_core.nullspace.engine import Climb, Declined, EngineState
-from teleport_core.nullspace.growth import Climber, Plan
 from teleport_core.nullspace.half_hvp.chain import Chain, NoChain, read_chain
 from teleport_core.nullspace.half_hvp.cuda_graph import Eager, Loop, recordings_of
 from teleport_core.nullspace.half_hvp.forward import freeze
 from teleport_core.nullspace.half_hvp.gradients import together
 from teleport_core.nullspace.half_hvp.layer import FrozenLayer
 from teleport_core.nullspace.half_hvp.line import FrozenLine
+from teleport_core.nullspace.half_hvp.objective_line import ObjectiveLine
 from teleport_core.nullspace.half_hvp.projection import Movers, movers
 from teleport_core.nullspace.half_hvp.schedule import Schedule
 from teleport_core.nullspace.start import Start
@@ -47,13 +58,16 @@ _CHAIN = "the model is a chain of linear layers and activations"
 
 @dataclass
 class HalfHvpState(EngineState):
-    """The frozen forward pass of one batch, and the loop that takes its steps."""
+    """The frozen forward pass of one batch, and the loop that takes its steps.
+
+    ``biases`` has the name of each layer's bias that counts.
+    """
 
     layers: list[FrozenLayer]
     loss: Tensor
     loop: Loop | None = None
     start: Start | None = None
-    plan: Plan | None = None
+    biases: list[str | None] = field(default_factory=list)
     taken: int = field(default=0)
 
     @property
@@ -82,15 +96,14 @@ class HalfHvpState(EngineState):
 
     def advance(self, problem: Problem, climb: Climb) -> Ascent:
         """All steps, written into the model as they are taken; undone bit for bit if it fails."""
-        del problem  # the layers hold its weights
         assert self.loop is not None
         assert self.start is not None
         with torch.no_grad():
             with UPDATE:
                 self.start.renew()
             try:
-                if self.plan is not None:
-                    return self._grown(self.plan, climb.steps)
+                if self.route is not None:
+                    return self._along_line(problem, climb.steps)
                 outcome = self.loop.run(climb.steps)
                 if outcome.status in (Status.NON_FINITE, Status.NO_ASCENT_DIRECTION):
                     _again(self.loop, self.start, outcome.steps_done)
@@ -100,10 +113,15 @@ class HalfHvpState(EngineState):
         self.taken = outcome.steps_done
         return written(outcome.status, outcome.steps_done, self.loss, outcome.norms)
 
-    def _grown(self, plan: Plan, steps: int) -> Ascent:
-        """The first steps of a plan."""
+    def _along_line(self, problem: Problem, steps: int) -> Ascent:
+        """The first steps of the route."""
         assert self.loop is not None
-        ascent = Climber(FrozenLine(self.loop.schedule), plan).climb(steps, float(self.loss))
+        assert self.route is not None
+        line = FrozenLine(self.loop.schedule)
+        if self.goal is not None:
+            line = ObjectiveLine(self.loop.schedule, problem, self.goal, self.biases)
+        ascent = self.route.climb(line, steps)
+        ascent.loss[0] = float(self.loss)
         self.taken = ascent.steps_done
         return ascent
 
@@ -117,16 +135,15 @@ class HalfHvpState(EngineState):
 
     def step_back(self, problem: Problem) -> bool:
         """Take the last step back: from the start again, with one step less."""
-        del problem
         if self.loop is None or self.start is None or not self.taken:
             return False
         self.taken -= 1
         with torch.no_grad():
-            if self.plan is None:
+            if self.route is None:
                 _again(self.loop, self.start, self.taken)
             else:
                 self.start.restore()
-                self._grown(self.plan, self.taken)
+                self._along_line(problem, self.taken)
         return True
 
 
@@ -141,6 +158,9 @@ def prepare(problem: Problem, climb: Climb) -> HalfHvpState | Declined:
     loss = chain.loss.detach()
     held = _held(chain, layers)
     state = HalfHvpState(layers, loss, held=held, engine=Engine("half_hvp", _CHAIN))
+    state.route = climb.route()
+    pairs = zip(chain.links, layers, strict=True)
+    state.biases = [link.bias if layer.counts[1] else None for link, layer in pairs]
     del chain
     with torch.no_grad():
         last = layers[-1]
@@ -151,14 +171,14 @@ def prepare(problem: Problem, climb: Climb) -> HalfHvpState | Declined:
         if moving:
             recordings, top_norm_sq = recordings_of(problem.model), last.gradient_norm_sq()
             lower = layers[:-1]
-            gradients = together(lower) if recordings.records(top_norm_sq.device) else lower
+            recorded = recordings.records(top_norm_sq.device) and state.goal is None
+            gradients = together(lower) if recorded else lower
             schedule = Schedule(layers, moving, gradients, top_norm_sq, climb.lr, climb.steps)
-            if climb.growth is None:
+            if state.route is None:
                 state.loop = recordings.loop_for(schedule, climb.cap, state)
             else:
                 # How many trials a step takes is up to the norms: on a GPU too the host asks.
                 state.loop = Eager(schedule, climb.cap)
-                state.plan = Plan(climb.growth, climb.steps, climb.cap)
             with UPDATE:
                 state.start = Start(problem, _weights(moving))
             state.before = state.start.values

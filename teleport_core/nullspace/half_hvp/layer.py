@@ -99,6 +99,22 @@ class FrozenLayer:
             self.along.add_(self.D.sum(1, keepdim=True))
         return self.along
 
+    def gradients(self) -> tuple[Tensor | None, Tensor | None]:
+        """G = D X^T [out, in] and the gradient of the bias [out], of what counts."""
+        weight = products.product(self.D, self.inputs.T) if self.counts[0] else None
+        return weight, self.D.sum(1) if self.counts[1] else None
+
+    def move_along(self, V: Tensor | None, v: Tensor | None) -> None:
+        """V X + v, what z gains when W and b move along V and v, takes the place of D M."""
+        if V is None:
+            self.along.zero_()
+        elif self.columns and products.gains(self.inputs.shape[1], V.T):
+            self.along = products.by_onednn(self.inputs.T, V.T).T
+        else:
+            torch.mm(V, self.inputs, out=self.along)
+        if v is not None:
+            self.along.add_(v[:, None])
+
     def has_free_inputs(self) -> bool:
         """Whether the inputs leave a direction free, for a layer whose basis was not computed."""
         if self.features > self.inputs.shape[1]:

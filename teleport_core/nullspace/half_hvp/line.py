@@ -8,6 +8,7 @@ from torch import Tensor
 from teleport_core.norms import squared_norm
 from teleport_core.nullspace.half_hvp.cap_rule import HostDecision
 from teleport_core.nullspace.half_hvp.schedule import Schedule
+from teleport_core.nullspace.line import Seen
 from teleport_core.phases import BACKWARD, UPDATE
 from teleport_core.torch_private import copy_all
 
@@ -23,10 +24,10 @@ class FrozenLine:
         self._step: list[tuple[Tensor, Tensor]] = []
         self._origin: list[Tensor] = []
 
-    def look(self) -> float:
+    def look(self) -> Seen:
         """||g||^2 at the present weights, by one pass down."""
         with BACKWARD:
-            return float(self._schedule.grad_norm_sq())
+            return Seen.plain(float(self._schedule.grad_norm_sq()))
 
     def aim(self, *, first: bool) -> float | None:
         """Begin a step where ``look`` looked last; ||U||^2, None where the first is rounding."""

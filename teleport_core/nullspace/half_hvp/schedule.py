@@ -68,6 +68,11 @@ class Schedule:
         """||g||^2 at the present weights."""
         return self._down(None)
 
+    def pass_down(self) -> None:
+        """D of every layer at the present weights."""
+        for lower, upper in zip(self.layers[-2::-1], self.layers[:0:-1], strict=True):
+            lower.take_gradient_from(upper)
+
     def aim(self, decision: Decision, *, first: bool) -> bool:
         """The step from where D was taken; False where the first of all is nothing but rounding."""
         with TANGENT:

@@ -6,7 +6,8 @@ As in ``half_hvp``, for every weight that is linear in its inputs X
 
 and moving inside the null spaces changes no activation, so that one forward pass serves all steps
 of a batch. ``teleport_core.layers.tape`` keeps it and gives D and R{X} at the present weights.
-Parameters that stay still count: in ||g||^2, and in the direction of R{.}.
+Parameters that stay still count: in ||g||^2, and in the direction of R{.}. With v = dJ/dg for the
+gradients in that direction it is the step of any objective J, as ``half_hvp`` proves.
 """
 
 import math
@@ -23,7 +24,7 @@ from teleport_core.layers.differentiable_twice import twice_differentiable
 from teleport_core.norms import square_sum
 from teleport_core.nullspace.bases.spaces import Space, spaces
 from teleport_core.nullspace.engine import Climb, EngineState
-from teleport_core.nullspace.growth import Climber, Plan
+from teleport_core.nullspace.line import Seen
 from teleport_core.nullspace.start import Start
 from teleport_core.nullspace.traced.groups import GroupsUpdate
 from teleport_core.nullspace.traced.kept_pass import KeptPass, transpose
@@ -58,7 +59,6 @@ class TracedState(EngineState):
     start: Start
     taken: int = field(default=0)
     lr: float = field(default=0.0)
-    plan: Plan | None = None
 
     def freedoms(self) -> Iterator[tuple[str, bool, int]]:
         """(weight, fed by data alone, free dimensions) of every layer that may move."""
@@ -83,19 +83,22 @@ class TracedState(EngineState):
                 self.start.renew()
             self.lr = climb.lr
             try:
-                if self.plan is None:
+                if self.route is None:
                     ascent = _advance(problem, self, climb)
                 else:
-                    ascent = self._grown(problem, self.plan, climb.steps)
+                    ascent = self._along_line(problem, climb.steps)
             except BaseException:
                 self.start.restore()
                 raise
         self.taken = ascent.steps_done
         return ascent
 
-    def _grown(self, problem: Problem, plan: Plan, steps: int) -> Ascent:
-        """The first steps of a plan."""
-        return Climber(_Line(problem, self), plan).climb(steps, float(self.kept.loss))
+    def _along_line(self, problem: Problem, steps: int) -> Ascent:
+        """The first steps of the route."""
+        assert self.route is not None
+        ascent = self.route.climb(_Line(problem, self), steps)
+        ascent.loss[0] = float(self.kept.loss)
+        return ascent
 
     def grad_norm_sq(self, problem: Problem) -> float | None:
         """||g||^2 at the weights as they are now, by the kept pass."""
@@ -111,8 +114,8 @@ class TracedState(EngineState):
         self.taken -= 1
         with torch.no_grad():
             self.start.restore()
-            if self.plan is not None:
-                self._grown(problem, self.plan, self.taken)
+            if self.route is not None:
+                self._along_line(problem, self.taken)
                 return True
             for _ in range(self.taken):
                 self.kept.gradients()
@@ -121,17 +124,29 @@ class TracedState(EngineState):
 
 
 class _Line:
-    """The weights along the step of every layer, for growth."""
+    """The weights along the step of every layer."""
 
     def __init__(self, problem: Problem, state: TracedState) -> None:
         self._problem, self._state = problem, state
         self._updates: Updates | None = None
         self._start: Start | None = None
 
-    def look(self) -> float:
-        """||g||^2 at the present weights, by the kept pass."""
-        with BACKWARD, derivatives_needed(self._problem):
-            return self._state.kept.gradients()
+    def look(self) -> Seen:
+        """J and ||g||^2 at the present weights, by the kept pass; tangents go along v then."""
+        problem, kept, goal = self._problem, self._state.kept, self._state.goal
+        with BACKWARD, derivatives_needed(problem):
+            norm_sq = kept.gradients()
+            if goal is None:
+                return Seen.plain(norm_sq)
+            own, found = problem.detached(), kept.tape.gradients
+            gradient = {
+                name: found[name] if name in found else torch.zeros_like(own[name])
+                for name in problem.counted()
+            }
+            value, slope = goal.look(gradient, own)
+            # What the loss does not read has no gradient, and is beneath nothing that has one.
+            kept.tape.gradients.update({name: slope[name] for name in found})
+            return Seen(value, norm_sq)
 
     def aim(self, *, first: bool) -> float | None:
         """Begin a step where ``look`` looked last; ||U||^2, None where the first is rounding."""
@@ -186,11 +201,11 @@ def prepare(problem: Problem, climb: Climb) -> TracedState:
         moving=moving,
         kept=kept,
         limit=climb.limit,
-        plan=None if climb.growth is None else Plan(climb.growth, climb.steps, climb.cap),
         start=start,
         held=found.held,
         before=start.values,
         engine=Engine("traced", ""),
+        route=climb.route(),
     )
 
 

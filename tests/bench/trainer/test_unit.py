@@ -119,6 +119,16 @@ def test_where_nothing_could_be_tuned_the_trials_say_so(tmp_path: Path) -> None:
     assert all("has no learning rate: expected" in record["reason"] for record in records)
 
 
+def test_the_optimizer_that_trains_is_climbed_for(tmp_path: Path) -> None:
+    """Adam's own decrease grows as asked; the gradient norm does not."""
+    arm = "nullspace:growth=2,objective=optimizer"
+    records = all_of(tmp_path, arms=(arm,), schedule="1:2")
+
+    for move in judged(records, arm, "teleport"):
+        ratio = move["objective_after"] / move["objective_before"]
+        assert ratio == pytest.approx(2, rel=0.06)
+
+
 def test_a_schedule_of_steps_is_kept(tmp_path: Path) -> None:
     records = all_of(tmp_path, schedule="0:12:4steps")
 

@@ -13,6 +13,14 @@ def test_a_teleport_arm_has_options_of_the_method_and_of_the_schedule() -> None:
     assert (arm.against, arm.is_control) == ("plain", False)
 
 
+def test_the_optimizer_that_trains_may_be_the_objective() -> None:
+    arm = parse_arm("nullspace:growth=4,objective=optimizer")
+
+    assert arm.climbs_for_optimizer
+    assert arm.method_options == {"growth": 4}
+    assert parse_arm("nullspace:objective=l1").method_options == {"objective": "l1"}
+
+
 @pytest.mark.parametrize("name", CONTROLS)
 def test_a_control_is_a_word(name: str) -> None:
     arm = parse_arm(name)

@@ -27,6 +27,7 @@ from teleport_core import (
 )
 from teleport_core.nullspace.growth import Climber, Plan
 from teleport_core.nullspace.half_hvp.schedule import Schedule
+from teleport_core.nullspace.line import Seen
 from teleport_core.nullspace.polynomial import Trial, next_length
 from teleport_core.nullspace.traced.kept_pass import KeptPass
 from teleport_core.verification import guarantee as limits
@@ -216,7 +217,7 @@ def test_an_interrupt_leaves_everything_as_it_was(
 ) -> None:
     problem, own, calls = NETS[net](), Climber._look, []
 
-    def interrupted(self: Climber) -> float:
+    def interrupted(self: Climber) -> Seen:
         calls.append(None)
         if len(calls) == 4:
             raise KeyboardInterrupt
@@ -249,12 +250,12 @@ class Flat:
     def __init__(self, norm_at: Callable[[float], float]) -> None:
         self.norm_at, self.origin, self.place = norm_at, 0.0, 0.0
 
-    def look(self) -> float:
-        return self.norm_at(self.place)
+    def look(self) -> Seen:
+        return Seen.plain(self.norm_at(self.place))
 
     def aim(self, *, first: bool) -> float:
         self.origin = self.place
-        return 1.0
+        return 0.5
 
     def go(self, length: float) -> None:
         self.place = self.origin + length
@@ -272,7 +273,7 @@ class Flat:
 def test_what_cannot_grow_ends_at_the_best_point(norm_at: Callable[[float], float]) -> None:
     line = Flat(norm_at)
 
-    ascent = Climber(line, Plan(2.0, 8, math.inf)).climb(8, 0.5)
+    ascent = Climber(line, Plan(2.0, 8, math.inf)).climb(8)
 
     assert ascent.status is Status.GROWTH_NOT_REACHED
     assert ascent.grad_norm_sq[-1] == max(ascent.grad_norm_sq) == norm_at(line.place)

@@ -23,7 +23,7 @@ from teleport_core.nullspace.half_hvp import forward
 from teleport_core.nullspace.half_hvp import layer as frozen
 from teleport_core.nullspace.half_hvp.cap_rule import Decision
 from teleport_core.nullspace.half_hvp.schedule import Schedule
-from teleport_core.objective import gradient_at, objective_gradient
+from teleport_core.objectives.gradient import gradient_at, objective_gradient
 
 
 @st.composite

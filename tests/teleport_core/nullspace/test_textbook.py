@@ -21,7 +21,7 @@ from teleport_core.layers import linear_layers
 from teleport_core.norms import squared_norm
 from teleport_core.nullspace import textbook
 from teleport_core.nullspace.engine import Climb
-from teleport_core.objective import gradient_at, objective_gradient
+from teleport_core.objectives.gradient import gradient_at, objective_gradient
 
 BUILDERS = {
     "relu": lambda: classification([9, 8, 7, 4], 5),

@@ -17,7 +17,7 @@ import teleport_core
 from teleport_core import Guarantee, ModelError, Problem, Status, make
 from teleport_core.nullspace.engine import Climb
 from teleport_core.nullspace.traced import engine, moving
-from teleport_core.objective import gradient_at
+from teleport_core.objectives.gradient import gradient_at
 
 
 def encoder() -> Problem:

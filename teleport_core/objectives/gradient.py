@@ -1,9 +1,12 @@
-"""The teleport objective 1/2 ||g||^2 and its derivatives (null-space paper, Eq. 4)."""
+"""The gradient g of the loss, and the gradient of a function J(g) by double backward.
+
+The chain rule gives dJ/dW = H v, with H the Hessian of the loss and v = dJ/dg, which is held fixed
+while <g, v> is differentiated again. For J = 1/2 ||g||^2 (null-space paper, Eq. 4) v is g itself.
+"""
 
 import torch
 from torch import Tensor
 
-from teleport_core.norms import squared_norm
 from teleport_core.phases import BACKWARD, DOUBLE_BACKWARD, FORWARD
 from teleport_core.problem import Parameters, Problem
 
@@ -32,13 +35,20 @@ def gradient_of(
     return dict(zip(counted, gradients, strict=True))
 
 
-def objective_gradient(leaves: Parameters, gradient: Parameters, wanted: list[str]) -> Parameters:
-    """The gradient of 1/2 ||g||^2, which is H g, by double backward; one entry per ``wanted``."""
+def objective_gradient(
+    leaves: Parameters, gradient: Parameters, wanted: list[str], slope: Parameters | None = None
+) -> Parameters:
+    """H v by double backward, one entry per ``wanted``; ``slope`` is v, without it v = g."""
+    v = gradient if slope is None else slope
     with DOUBLE_BACKWARD:
-        half = 0.5 * squared_norm(gradient.values())
-        if not half.requires_grad:
+        pairs = [(g, v[name].detach()) for name, g in gradient.items() if g.requires_grad]
+        if not pairs:
             return {name: torch.zeros_like(leaves[name]) for name in wanted}
         values = torch.autograd.grad(
-            half, [leaves[name] for name in wanted], allow_unused=True, materialize_grads=True
+            [g for g, _ in pairs],
+            [leaves[name] for name in wanted],
+            grad_outputs=[along for _, along in pairs],
+            allow_unused=True,
+            materialize_grads=True,
         )
     return dict(zip(wanted, values, strict=True))
