@@ -1,7 +1,7 @@
 """The table of verdicts, and the sentences over it."""
 
-import math
 from collections.abc import Sequence
+from math import isfinite, isinf
 from typing import NamedTuple
 
 from bench.statistics.medians import median_ranks
@@ -54,12 +54,14 @@ def compared(rows: Sequence[AccelerationRow]) -> list[Compared]:
 
 def verdict_table(chosen: Sequence[Compared], name: str) -> Table:
     """A row per comparison, with a column for each axis."""
-    text = ["optimizer", "arm", "learning rate", *AXIS_LABELS.values(), "arrive", "why undecided"]
+    text = ["optimizer", "arm", "learning rate", *AXIS_LABELS.values(), "arrive"]
+    text += ["seeds for 2\u00a0%", "why undecided"]
     rows = [
         [
             *html.texts(each.optimizer, _arm(each), each.rule),
             *(_verdict(each.rows.get(axis)) for axis in AXES),
             html.words(_hits(each)),
+            _seeds_needed(each),
             html.words(_why(each)),
         ]
         for each in chosen
@@ -89,6 +91,12 @@ def _hits(each: Compared) -> str:
         return ""
     ours, theirs = (round(rate * row.seeds) for rate in (row.hit_rate, row.hit_rate_against))
     return f"{ours} and {theirs} of {row.seeds}"
+
+
+def _seeds_needed(each: Compared) -> Cell:
+    """Over all axes, the most that it would have taken to find a small effect."""
+    needed = [row.needed_seeds for row in each.rows.values() if isfinite(row.needed_seeds)]
+    return html.whole(max(needed)) if needed else html.UNKNOWN
 
 
 def _why(each: Compared) -> str:
@@ -160,7 +168,7 @@ def aa_sentence(found: Difference | None, experiment: Experiment) -> str:
             f"The control aa, plain training once more, differs from plain by 0 in every value "
             f"that is no time, in {pairs} of trials."
         )
-    size = "is not there in both" if math.isinf(found.value) else f"by {number(found.value)}"
+    size = "is not there in both" if isinf(found.value) else f"by {number(found.value)}"
     return (
         f"The control aa, plain training once more, differs from plain: the {found.what} {size}, "
         f"the largest difference in {pairs} of trials. It must be exactly 0 on a CPU: where it is "
