@@ -14,6 +14,7 @@ from baselines.rescale.scaling import GradientNorm
 from teleport_core.ascent import Ascent
 from teleport_core.interface import Status
 from teleport_core.nullspace.growth import Climber, Plan
+from teleport_core.nullspace.line import Seen
 from teleport_core.phases import UPDATE
 
 Step = Callable[[Tensor], Tensor | None]
@@ -92,9 +93,9 @@ class BoxLine:
         """Begin at t = 0."""
         self.t = self._origin = self._slope = self.norm.start
 
-    def look(self) -> float:
+    def look(self) -> Seen:
         """||g||^2 at t."""
-        return float(self.norm.at(self.t))
+        return Seen.plain(float(self.norm.at(self.t)))
 
     def aim(self, *, first: bool) -> float | None:
         """Begin a step along the part of the slope that stays in the box; its squared norm."""
@@ -113,7 +114,7 @@ def grown(norm: GradientNorm, plan: Plan, steps: int, bound: float) -> Ascent:
     """The first steps of a plan of how far ||g||^2 is to grow."""
     line = BoxLine(norm, bound)
     with UPDATE:
-        ascent = Climber(line, plan).climb(steps, math.nan)
+        ascent = Climber(line, plan).climb(steps)
     return _ended(ascent.status, line.t, ascent.grad_norm_sq, ascent.lrs)
 
 
