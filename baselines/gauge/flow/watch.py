@@ -1,0 +1,27 @@
+"""One forward pass of model and loss, watched."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from baselines.gauge.flow.entries import ENTRIES
+from baselines.gauge.flow.flow import Flow
+from baselines.gauge.flow.joints import Joints
+from baselines.gauge.flow.layers import LAYERS
+from teleport_core.problem import Parameters, Problem
+
+
+def watch(problem: Problem, leaves: Parameters) -> tuple[Tensor, Joints]:
+    """The loss at ``leaves`` with its graph, and every joint of the features of the model."""
+
+    def buffers() -> dict[int, str]:
+        named: Any = problem.model.named_buffers(remove_duplicate=False)
+        return {id(buffer): name for name, buffer in named}
+
+    flow = Flow(leaves, buffers, LAYERS | ENTRIES)
+    with torch.enable_grad(), flow:
+        output = problem.output(leaves)
+        flow.end(output)
+        loss = problem.loss_of(output)
+    return loss, flow.joints
