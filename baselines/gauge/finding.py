@@ -29,9 +29,7 @@ class Found:
 
 def find_pairs(joints: Joints, leaves: Parameters) -> Found:
     """Every pair of which all uses are known, and all parameters may move."""
-    found = Found(why={name: f"used in {why}" for name, why in joints.others.items()})
-    for side, spoiled in joints.spoiled.items():
-        _hold(found, joints, side, spoiled[0][1])
+    found = Found()
     chains = chains_of(joints)
     uses = Uses(joints, chains)
     for chain in chains:
@@ -44,6 +42,10 @@ def find_pairs(joints: Joints, leaves: Parameters) -> Found:
                 _hold(found, joints, link.side, why)
         elif bool(free.any()):
             found.pairs += _pairs(joints, chain, free, leaves)
+    for name, why in joints.others.items():
+        found.why.setdefault(name, f"used in {why}")
+    for side, spoiled in joints.spoiled.items():
+        _hold(found, joints, side, spoiled[0][1])
     return found
 
 
