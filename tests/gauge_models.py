@@ -191,6 +191,12 @@ MODELS: dict[str, Row] = {
     "linear, flat, linear": Row(
         lambda: factorised(nn.Linear(6, 2), nn.Flatten(), nn.Linear(48, 3), images=True), full=1
     ),
+    "convolution, pool, linear": Row(
+        lambda: factorised(
+            nn.Conv2d(4, 2, 3), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(8, 3), images=True
+        ),
+        diagonal=1,
+    ),
     "batch norm": Row(convolutions, diagonal=2),
     "batch norm of features": Row(
         lambda: normed(

@@ -152,6 +152,53 @@ def with_hidden(use: Callable[[Any, Tensor, Tensor], Tensor]) -> Problem:
     return problem(model, noise(3, 4), 3, (3,))
 
 
+def of_two(function: Callable[[Any, Tensor, Tensor], Tensor], **more: nn.Module) -> Problem:
+    """Two layers with the same input, six features each, and what a function makes of them."""
+
+    def forward(model: Any, x: Tensor) -> Tensor:
+        return function(model, model.one(x), model.two(x))
+
+    model = Model(forward, one=nn.Linear(4, 6), two=nn.Linear(4, 6), **more)
+    return problem(model, noise(3, 4), 3, (3,))
+
+
+def one_bias_for_two() -> Problem:
+    heads = {"three": nn.Linear(6, 3), "four": nn.Linear(6, 3)}
+    found = of_two(lambda m, a, b: m.three(a) * m.four(b), **heads)
+    found.model.two.bias = found.model.one.bias
+    return found
+
+
+def two_biases_for_one() -> Problem:
+    def use(m: Any, x: Tensor, h: Tensor) -> Tensor:
+        again = F.linear(x, m.one.weight, m.other.bias)
+        return m.two(h) * m.two(again)  # type: ignore[no-any-return]
+
+    return with_hidden(use)
+
+
+def half_of_a_gain() -> Problem:
+    def forward(model: Any, x: Tensor) -> Tensor:
+        h = model.norm(x)
+        return model.two(h) + model.three(h[:, :2])  # type: ignore[no-any-return]
+
+    layers = {"norm": nn.LayerNorm(4), "two": nn.Linear(4, 3), "three": nn.Linear(2, 3)}
+    return problem(Model(forward, **layers), noise(3, 4), 3, (3,))
+
+
+def two_outputs() -> Problem:
+    """The loss takes one, the model returns features as well."""
+    found = with_hidden(lambda m, x, h: (m.two(h), h))  # type: ignore[arg-type,return-value]
+    loss = found.loss_fn
+    return Problem(found.model, lambda o, y: loss(o[0], y), found.inputs, found.targets)
+
+
+def product_of_a_layer() -> Problem:
+    """A weight that takes features, and is a factor of another weight."""
+    layers = {"A": nn.Linear(6, 3, bias=False), "B": nn.Linear(3, 3, bias=False)}
+    return of_two(lambda m, a, b: m.A(a) + F.linear(b.tanh(), m.B.weight @ m.A.weight), **layers)
+
+
 REFUSED: dict[str, tuple[Callable[[], Problem], str]] = {
     "an activation": (lambda: factorised(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 3)), "relu"),
     "a sum": (lambda: with_hidden(lambda m, x, h: m.two(h) + h[:, :3]), "add"),
@@ -177,6 +224,22 @@ REFUSED: dict[str, tuple[Callable[[], Problem], str]] = {
     ),
     "a partner that is used elsewhere": (
         lambda: with_hidden(lambda m, x, h: m.two(h) + m.two.weight.sum()), "used in sum"
+    ),
+    "a bias of two layers": (one_bias_for_two, "a sum with a bias that others have, too"),
+    "two biases of a layer": (two_biases_for_one, "calls with several biases"),
+    "a weight and its transpose": (
+        lambda: with_hidden(lambda m, x, h: F.linear(h, m.one.weight.T)),
+        "a product with its transpose, too",
+    ),
+    "a part of a gain": (half_of_a_gain, "a layer that takes a part of its features"),
+    "an output that no loss takes": (two_outputs, "the output of the model"),
+    "a factor of another weight": (product_of_a_layer, "a layer that takes other features, too"),
+    "groups of channels": (
+        lambda: factorised(
+            nn.Conv2d(4, 6, 1), nn.Conv2d(6, 6, 6, groups=2), nn.ReLU(), nn.Flatten(),
+            nn.Linear(6, 3), images=True,
+        ),
+        "a layer that takes some channels a group",
     ),
     "a recurrent layer": (
         lambda: problem(

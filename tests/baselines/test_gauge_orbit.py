@@ -10,7 +10,7 @@ from gauge_models import build
 from oracles import loss_and_grad_norm_sq, snapshot
 from torch import Tensor
 
-from baselines.gauge.orbit import Bounds, bounds_of, clipped, moved, start_of, step
+from baselines.gauge.orbit import Bounds, bounds_of, clipped, direction, moved, start_of, step
 from baselines.gauge.pairs import Pair, Part, act, slope
 from baselines.gauge.teleporter import GaugeState
 from teleport_core import OptionError, Problem, Status, TeleportResult, make, teleport
@@ -78,6 +78,24 @@ def test_a_short_step_is_one_of_the_gradient_in_m() -> None:
     for pair, factor in zip(pairs, after.factors, strict=True):
         T = (factor.M - torch.eye(pair.shape[1], dtype=torch.float64)) / lr
         assert torch.allclose(T, slope(pair, gradient, gradient), rtol=1e-4, atol=1e-4)
+
+
+def test_the_direction_is_the_gradient_in_p_anywhere() -> None:
+    """With S and S' of the start, 1/2 tr(P^-1 S) + 1/2 tr(P S') by autograd."""
+    (pair, _), gradient = two_sided()
+    limits = [bounds_of(pair, 100.0, NOBODY)]
+    after = step([pair], limits, start_of([pair], gradient), 0.02)
+    assert after is not None
+    (now,) = after.factors
+    S, dual = (part.gather(gradient) @ part.gather(gradient).mT for part in pair.parts)
+    P = (now.M @ now.M).requires_grad_(True)
+    value = ((torch.linalg.inv(P) @ S + P @ dual).diagonal(dim1=1, dim2=2).sum()) / 2
+    (expected,) = torch.autograd.grad(value, P)
+
+    found = direction(now, slope(pair, after.gradient, after.gradient)) / 2
+
+    assert float((now.M - torch.eye(2)).norm()) > 0.05
+    assert torch.allclose(found, expected, rtol=1e-10)
 
 
 @pytest.mark.parametrize("lr", [1e-3, 1e-1, 10.0, 1e6])

@@ -167,7 +167,8 @@ class Flow(TorchFunctionMode):
         label = self.label(x)
         column = self._column(label, Side(name, 1 - side.axis), view.rows, dim) if mixes else None
         if label is not None and column is None:
-            self.joints.spoil(label, "a layer that takes its features in another order")
+            order = "features in another order" if mixes else "some channels a group"
+            self.joints.spoil(label, f"a layer that takes {order}")
         self.joints.put_in(Side(name, 1 - side.axis), view.rows, column)
         start = view.rows[0] if view.rows else 0
         stop = start + made.shape[dim]
