@@ -21,7 +21,7 @@ def entry_points(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[EntryPoint]]:
 
 
 def test_our_methods_are_found_without_installation(entry_points: list[EntryPoint]) -> None:
-    assert available() == ["identity", "nullspace", "symmetry"]
+    assert available() == ["gauge", "identity", "nullspace", "symmetry"]
     assert all(isinstance(make(name), Teleporter) for name in available())
 
 
