@@ -18,20 +18,24 @@ from teleport_core import Problem
 class SelfAttention(nn.Module):
     """One head or several over one sequence, or over another one's tokens; nothing else."""
 
-    def __init__(self, *, batch_first: bool, weights: bool, **options: Any) -> None:
+    def __init__(
+        self, *, batch_first: bool, weights: bool, masked: bool = False, **options: Any
+    ) -> None:
         super().__init__()
+        self.mask = torch.full((5, 5), -torch.inf).triu(1).double() if masked else None
         self.attention = nn.MultiheadAttention(12, 3, batch_first=batch_first, **options)
         self.weights = weights
 
     def forward(self, x: Tensor, memory: Tensor | None = None) -> Tensor:
         y = x if memory is None else memory
-        found: Tensor = self.attention(x, y, y, need_weights=self.weights)[0]
+        options = {"need_weights": self.weights, "attn_mask": self.mask}
+        found: Tensor = self.attention(x, y, y, **options)[0]
         return found
 
 
-def self_attention(*, batch_first: bool, weights: bool = False, bias: bool = True) -> Problem:
-    model = SelfAttention(batch_first=batch_first, weights=weights, bias=bias)
-    if bias:
+def self_attention(*, batch_first: bool = True, weights: bool = False, **options: Any) -> Problem:
+    model = SelfAttention(batch_first=batch_first, weights=weights, **options)
+    if options.get("bias", True):
         nn.init.normal_(model.attention.in_proj_bias)
     return problem(model, noise(2, 5, 12), 12, (2, 5))
 
@@ -156,10 +160,13 @@ class Row:
 
 
 MODELS: dict[str, Row] = {
-    "self-attention": Row(lambda: self_attention(batch_first=True), full=2),
-    "self-attention, no bias": Row(lambda: self_attention(batch_first=True, bias=False), full=2),
+    "self-attention": Row(self_attention, full=2),
+    "self-attention, no bias": Row(lambda: self_attention(bias=False), full=2),
     "self-attention, sequence first": Row(lambda: self_attention(batch_first=False), full=2),
-    "self-attention, weights": Row(lambda: self_attention(batch_first=True, weights=True), full=2),
+    "self-attention, weights": Row(lambda: self_attention(weights=True), full=2),
+    "self-attention, weights and mask": Row(
+        lambda: self_attention(weights=True, masked=True), full=2
+    ),
     "cross-attention": Row(cross_attention, full=2),
     "cross-attention, kdim": Row(lambda: cross_attention(kdim=7), full=2),
     "encoder of the zoo": Row(lambda: blocks(causal=False, bias=True), full=2, diagonal=2),

@@ -205,6 +205,13 @@ REFUSED: dict[str, tuple[Callable[[], Problem], str]] = {
     "a reading of its values": (
         lambda: with_hidden(lambda m, x, h: m.two(h) * h[0, 0].item()), "item"
     ),
+    "a reading as an array": (
+        lambda: with_hidden(lambda m, x, h: m.two(h) * float(h.detach().numpy().sum())), "detach"
+    ),
+    "one after the other": (
+        lambda: with_hidden(lambda m, x, h: m.two(h) + torch.stack([r * r for r in h])[:, :3]),
+        "mul",
+    ),
     "a layer of other features": (
         lambda: with_hidden(lambda m, x, h: m.two(h) + m.two(m.other(x).tanh())),
         "a layer that takes other features, too",
@@ -314,3 +321,28 @@ def test_a_loss_that_reads_features_holds_them() -> None:
     with pytest.raises(ModelError, match="what it makes is used in square"):
         run(found)
     assert identical(found, before)
+
+
+def test_hooks_that_watch_hold_nothing_and_hooks_that_change_do() -> None:
+    seen: list[float] = []
+
+    def watches(module: nn.Module, args: Any, output: Tensor) -> None:
+        del module, args
+        seen.append(output.detach().norm().item())
+
+    def changes(module: nn.Module, args: Any, output: Tensor) -> Tensor:
+        watches(module, args, output)
+        return output + output.detach().mean()
+
+    found = factorised(nn.Linear(4, 5), nn.Linear(5, 3))
+    found.model[0].register_forward_hook(watches)  # type: ignore[index]
+    before = found.output().detach()
+
+    result = run(found, lr=1.0)
+
+    assert result.grad_norm_sq[-1] > result.grad_norm_sq[0]
+    assert output_change(found, before) < 1e-12
+    assert seen
+    found.model[0].register_forward_hook(changes)  # type: ignore[index]
+    with pytest.raises(ModelError, match="what it makes is used in"):
+        run(found)

@@ -15,6 +15,7 @@ from torch.overrides import TorchFunctionMode
 
 from baselines.gauge.flow.features import Features, Side, fresh
 from baselines.gauge.flow.joints import Column, Joints, Made, Normed, dot_of, mixed
+from teleport_core.forward.hooks import HookReadings
 from teleport_core.layers.view import View, view_of
 from teleport_core.layers.watch import READS
 from teleport_core.problem import Parameters
@@ -35,8 +36,16 @@ VIEWS = {
 }  # fmt: skip
 
 
+# What is told of a tensor without its values.
+_OF_SHAPE = (int, str, torch.Size, torch.dtype, torch.device, torch.layout, torch.memory_format)
+
+
 class Flow(TorchFunctionMode):
     """Labels tensors and takes down joints.
+
+    Attributes:
+        joints: what was seen.
+        readings: what hooks that watch have read.
 
     Args:
         leaves: the parameters that the model is run with.
@@ -57,6 +66,7 @@ class Flow(TorchFunctionMode):
         }
         self._labels: dict[int, tuple[Tensor, Features]] = {}
         self._inside = False
+        self.readings = HookReadings(self._used)
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         given = dict(kwargs or {})
@@ -122,16 +132,23 @@ class Flow(TorchFunctionMode):
 
     def _spoil(self, func: Any, result: Any, tensors: list[Any]) -> None:
         """Reading a shape is no use; reading values, an assignment or making a tensor is."""
-        made = [t for t in tree_leaves(result) if isinstance(t, Tensor) and self.name(t) is None]
-        if not (made or result is None or func in READS):
+        leaves = [x for x in tree_leaves(result) if self.name(x) is None]
+        told = all(isinstance(leaf, _OF_SHAPE) for leaf in leaves)
+        if told and result is not None and func not in READS:
             return
         why = func if isinstance(func, str) else getattr(func, "__name__", str(func))
+        used = self.readings.note
+        if result is None or any(isinstance(x, Tensor) and x.requires_grad for x in leaves):
+            used = self._used
         for tensor in tensors:
-            name, label = self.name(tensor), self.label(tensor)
-            if label is not None:
-                self.joints.spoil(label, why)
-            if name is not None:
-                self.joints.others.setdefault(name, why)
+            used(tensor, why)
+
+    def _used(self, tensor: Any, why: str) -> None:
+        name, label = self.name(tensor), self.label(tensor)
+        if label is not None:
+            self.joints.spoil(label, why)
+        if name is not None:
+            self.joints.others.setdefault(name, why)
 
     # --- joints ---------------------------------------------------------------------------------
 

@@ -21,7 +21,8 @@ def watch(problem: Problem, leaves: Parameters) -> tuple[Tensor, Joints]:
 
     flow = Flow(leaves, buffers, LAYERS | ENTRIES)
     with torch.enable_grad(), flow:
-        output = problem.output(leaves)
+        with flow.readings.of(problem.model):
+            output = problem.output(leaves)
         flow.end(output)
         loss = problem.loss_of(output)
     return loss, flow.joints
