@@ -195,6 +195,20 @@ MODELS: dict[str, Row] = {
         ),
         full=1,
     ),
+    "depthwise, pointwise": Row(
+        lambda: factorised(
+            nn.Conv2d(4, 4, 3, groups=4), nn.Conv2d(4, 2, 1), nn.ReLU(), nn.Flatten(),
+            nn.Linear(32, 3), images=True,
+        ),
+        diagonal=1,
+    ),
+    "groups, pointwise": Row(
+        lambda: factorised(
+            nn.Conv2d(4, 6, 3, groups=2), nn.Conv2d(6, 2, 1), nn.ReLU(), nn.Flatten(),
+            nn.Linear(32, 3), images=True,
+        ),
+        full=1,
+    ),
     "linear, flat, linear": Row(
         lambda: factorised(nn.Linear(6, 2), nn.Flatten(), nn.Linear(48, 3), images=True), full=1
     ),

@@ -55,8 +55,8 @@ class GaugeTeleporter(Teleporter):
     queries and keys, values and the output projection of each attention head (M in GL(d); with
     rotary positions scales of the planes), two linear maps with nothing in between, as in LoRA,
     the gain of a norm and the linear maps behind it (M diagonal), a convolution and its batch norm
-    (M diagonal; in eval mode the running statistics move along). Sources: algorithms in
-    ``baselines.gauge.orbit``.
+    (M diagonal; in eval mode the running statistics move along). ``baselines.gauge.orbit`` derives
+    the step; the group of attention is that of OpenReview KrkbYbK0cH.
 
     Attributes:
         bound: of the condition number of every M, > 1: its singular values stay between

@@ -212,6 +212,12 @@ REFUSED: dict[str, tuple[Callable[[], Problem], str]] = {
         lambda: with_hidden(lambda m, x, h: m.two(h) + torch.stack([r * r for r in h])[:, :3]),
         "mul",
     ),
+    "features of two calls": (
+        lambda: with_hidden(
+            lambda m, x, h: m.two(torch.cat([h[:, :2], m.one(x.flip(1))[:, 2:]], 1))
+        ),
+        "used in cat",
+    ),
     "a layer of other features": (
         lambda: with_hidden(lambda m, x, h: m.two(h) + m.two(m.other(x).tanh())),
         "a layer that takes other features, too",

@@ -5,7 +5,7 @@ times a constant, or, under rotary positions, a sum of two.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import torch
@@ -42,11 +42,13 @@ class Features:
         terms: of every entry.
         blocks: [blocks, r] features that an M of their own may mix; None where nothing has parted
             them yet.
+        call: the one that made them.
     """
 
     side: Side
     terms: tuple[Term, ...]
     blocks: Tensor | None = None
+    call: object = field(default_factory=object)
 
     def rows(self) -> Tensor:
         """All features that occur."""
@@ -90,10 +92,16 @@ def fresh(side: Side, numbers: Tensor, like: Tensor, dim: int, blocks: Tensor | 
 
 
 def joined(labels: list[Features], function: Callable[..., Tensor]) -> Features | None:
-    """The label of tensors of one side put together, as by ``torch.cat``."""
+    """The label of tensors of one side put together, as by ``torch.cat``.
+
+    None for parts of several sides, and where an M would mix features of several calls.
+    """
     first = labels[0]
     if any(each.side != first.side or each.blocks is not first.blocks for each in labels):
         return None
+    for each in labels:
+        if each.call is not first.call and not torch.equal(each.rows(), first.rows()):
+            return None
     count = max(len(each.terms) for each in labels)
     # What is no sum is one with nothing of itself.
     padded = [(*each.terms, *[Term(each.terms[0].feature, 0.0)] * count)[:count] for each in labels]

@@ -171,25 +171,28 @@ class Flow(TorchFunctionMode):
         bias: Any,
         dim: int,
         *,
-        mixes: bool = True,
+        groups: int = 1,
     ) -> bool:
         """A layer with a weight [out, in, ...]; features lie along ``dim`` of inputs and outputs.
 
-        ``mixes`` is False where a channel is made of some inputs only.
+        Of several groups each makes its features of inputs of its own.
         """
         if weight is None or self.name(x) is not None:
             return False
         name, view = weight
         side = Side(name, int(view.transposed))
         label = self.label(x)
-        column = self._column(label, Side(name, 1 - side.axis), view.rows, dim) if mixes else None
+        column = (
+            self._column(label, Side(name, 1 - side.axis), view.rows, dim) if groups == 1 else None
+        )
         if label is not None and column is None:
-            order = "features in another order" if mixes else "some channels a group"
+            order = "features in another order" if groups == 1 else "some channels a group"
             self.joints.spoil(label, f"a layer that takes {order}")
         self.joints.put_in(Side(name, 1 - side.axis), view.rows, column)
         start = view.rows[0] if view.rows else 0
         stop = start + made.shape[dim]
-        out = fresh(side, torch.arange(start, stop, device=made.device), made, dim, None)
+        numbers = torch.arange(start, stop, device=made.device)
+        out = fresh(side, numbers, made, dim, numbers.view(groups, -1) if groups > 1 else None)
         self._make(out, start, stop, bias)
         return self.put(made, out)
 

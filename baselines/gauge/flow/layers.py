@@ -89,7 +89,7 @@ def convolution(dims: int) -> Known:
         found = flow.part(weight)
         if found is None or found[1] != View():
             return False
-        return flow.layer(made, input, found, bias, -dims - 1, mixes=groups == 1)
+        return flow.layer(made, input, found, bias, -dims - 1, groups=groups)
 
     return convolve
 
