@@ -1,11 +1,12 @@
 """Batch norm: in eval mode its statistics move along, and are put back with all else."""
 
+import math
 from typing import Any
 
 import pytest
 import torch
 from gauge_models import build, convolutions, normed
-from oracles import identical, output_change, snapshot
+from oracles import identical, loss_and_grad_norm_sq, output_change, snapshot
 from torch import nn
 
 from baselines.gauge.statistics import Statistics
@@ -69,6 +70,20 @@ def test_in_train_mode_the_call_is_approximate_and_buffers_stay() -> None:
     assert result.grad_norm_sq[-1] > result.grad_norm_sq[0]
     assert 0 < result.output_change < 1e-2
     assert all(torch.equal(b, buffers[name]) for name, b in problem.model.named_buffers())
+
+
+@pytest.mark.parametrize("train", [True, False])
+def test_a_norm_is_told_without_a_pass_where_it_is_exact(*, train: bool) -> None:
+    torch.manual_seed(0)
+    problem = convolutions(train=train)
+
+    result = run(problem, steps=3, lr=0.01, verify="off")
+
+    if train:
+        assert math.isnan(result.grad_norm_sq[-1])
+    else:
+        norm = loss_and_grad_norm_sq(problem)[1]
+        assert result.grad_norm_sq[-1] == pytest.approx(norm, rel=1e-12)
 
 
 def test_in_train_mode_the_change_is_that_of_eps() -> None:
