@@ -212,6 +212,19 @@ REFUSED: dict[str, tuple[Callable[[], Problem], str]] = {
         lambda: with_hidden(lambda m, x, h: m.two(h) + torch.stack([r * r for r in h])[:, :3]),
         "mul",
     ),
+    "a function of one sample, mapped": (
+        lambda: with_hidden(lambda m, x, h: torch.vmap(lambda row: m.two(m.one(row)))(x)),
+        "used in linear",
+    ),
+    "nested tensors": (
+        lambda: with_hidden(
+            lambda m, x, h: torch.nested.to_padded_tensor(
+                m.two(m.one(torch.nested.as_nested_tensor(list(x[:, None]), layout=torch.jagged))),
+                0.0,
+            )[:, 0]
+        ),
+        "used in",
+    ),
     "features of two calls": (
         lambda: with_hidden(
             lambda m, x, h: m.two(torch.cat([h[:, :2], m.one(x.flip(1))[:, 2:]], 1))

@@ -191,3 +191,22 @@ def test_a_batch_norm_of_two_layers_holds_both() -> None:
     with pytest.raises(ModelError, match="a batch norm that is used in several places"):
         run(problem)
     assert identical(problem, before)
+
+
+def test_a_batch_norm_of_two_names_is_one() -> None:
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.one, self.norm, self.head = nn.Linear(4, 5), nn.BatchNorm1d(5), nn.Linear(5, 3)
+            self.alias = self.norm
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.head(self.alias(self.one(x)).tanh())  # type: ignore[no-any-return]
+
+    problem = normed(Twice(), images=False)
+    before = problem.output().detach()
+
+    result = run(problem, steps=3, lr=10.0)
+
+    assert result.grad_norm_sq[-1] > result.grad_norm_sq[0]
+    assert output_change(problem, before) < 1e-12

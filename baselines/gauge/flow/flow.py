@@ -19,7 +19,12 @@ from teleport_core.forward.hooks import HookReadings
 from teleport_core.layers.view import View, view_of
 from teleport_core.layers.watch import READS
 from teleport_core.problem import Parameters
-from teleport_core.torch_private import multi_head_attention, tensor_property, tree_leaves
+from teleport_core.torch_private import (
+    multi_head_attention,
+    tensor_property,
+    transform_level,
+    tree_leaves,
+)
 
 Known = Callable[..., bool]
 
@@ -76,10 +81,8 @@ class Flow(TorchFunctionMode):
         if func is F.multi_head_attention_forward and not self._inside:
             return self._taken_apart(args, given)
         result = func(*args, **given)
-        known = self._known.get(func)
-        if known is not None and known(self, result, *args, **given):
-            return result
-        if func not in VIEWS or not self._carried(func, result, args, given, tensors):
+        # Inside of torch.vmap a tensor is another than the one that comes out.
+        if transform_level() is not None or not self._followed(func, result, args, given, tensors):
             self._spoil(func, result, tensors)
         return result
 
@@ -109,6 +112,14 @@ class Flow(TorchFunctionMode):
                 return multi_head_attention(*args, **given)
         finally:
             self._inside = False
+
+    def _followed(
+        self, func: Any, result: Any, args: Any, given: Any, tensors: list[Tensor]
+    ) -> bool:
+        known = self._known.get(func)
+        if known is not None and known(self, result, *args, **given):
+            return True
+        return func in VIEWS and self._carried(func, result, args, given, tensors)
 
     def _carried(
         self, func: Any, result: Any, args: Any, given: Any, tensors: list[Tensor]
@@ -177,7 +188,8 @@ class Flow(TorchFunctionMode):
 
         Of several groups each makes its features of inputs of its own.
         """
-        if weight is None or self.name(x) is not None:
+        dense = made.layout is torch.strided and not made.is_nested
+        if weight is None or self.name(x) is not None or not dense:
             return False
         name, view = weight
         side = Side(name, int(view.transposed))

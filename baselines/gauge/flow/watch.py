@@ -1,7 +1,5 @@
 """One forward pass of model and loss, watched."""
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
@@ -16,8 +14,7 @@ def watch(problem: Problem, leaves: Parameters) -> tuple[Tensor, Joints]:
     """The loss at ``leaves`` with its graph, and every joint of the features of the model."""
 
     def buffers() -> dict[int, str]:
-        named: Any = problem.model.named_buffers(remove_duplicate=False)
-        return {id(buffer): name for name, buffer in named}
+        return {id(buffer): name for name, buffer in problem.model.named_buffers()}
 
     flow = Flow(leaves, buffers, LAYERS | ENTRIES)
     with torch.enable_grad(), flow:
