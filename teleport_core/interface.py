@@ -148,16 +148,27 @@ class State:
     Attributes:
         previous: the parameters before the last step that was written.
         before: the parameters that were written, as they were before the first step.
+        buffers: likewise; all others end a call as they began it, whatever becomes of them.
     """
 
     previous: Parameters | None = field(default=None, kw_only=True)
     before: Parameters = field(default_factory=dict, kw_only=True)
+    buffers: Parameters = field(default_factory=dict, kw_only=True)
 
-    def write(self, problem: Problem, parameters: Parameters) -> None:
-        """Write parameters into the model; what they overwrite is kept, to be restored."""
+    def write(
+        self, problem: Problem, parameters: Parameters, buffers: Parameters | None = None
+    ) -> None:
+        """Write parameters into the model; what they overwrite is kept, to be restored.
+
+        ``buffers`` are those that have to move with them, such as the running statistics of a batch
+        norm whose inputs are scaled.
+        """
         own = problem.detached()
         self.before = {name: own[name].clone() for name in parameters} | self.before
+        own = dict(problem.model.named_buffers()) if buffers else {}
+        self.buffers = {name: own[name].clone() for name in buffers or {}} | self.buffers
         problem.write(parameters)
+        problem.write_buffers(buffers or {})
 
     def step_back(self, problem: Problem) -> bool:
         """Take the last step back, when its loss turned out non-finite; False if there is none."""
@@ -170,6 +181,7 @@ class State:
     def restore(self, problem: Problem) -> None:
         """Put everything that was written back to what it was before the first step."""
         problem.write(self.before)
+        problem.write_buffers(self.buffers)
 
     def grad_norm_sq(self, problem: Problem) -> float | None:
         """||g||^2 where the steps have led; None where only a new backward pass tells."""

@@ -116,6 +116,13 @@ class Problem:
             for name, value in parameters.items():
                 own[name].copy_(value)
 
+    def write_buffers(self, buffers: Mapping[str, Tensor]) -> None:
+        """Copy values into the model's own buffers; they stay the same tensors."""
+        own = dict(self.model.named_buffers()) if buffers else {}
+        with UPDATE, torch.no_grad():
+            for name, value in buffers.items():
+                own[name].copy_(value)
+
 
 @contextmanager
 def _weights_stay_in_place(model: nn.Module) -> Iterator[None]:

@@ -53,7 +53,8 @@ def teleport(
     Args:
         model: any module; its ``nn.Parameter`` objects stay the same, an optimizer made before
             goes on working. Buffers, gradients, modes and the states of random generators end as
-            they began.
+            they began, but for running statistics that have to move with the weights before them
+            (``gauge``, batch norm in eval mode).
         loss_fn: ``loss_fn(model_output, targets)`` returns a scalar tensor.
         batch: ``(inputs, targets)``; inputs are a tuple (positional), a mapping (keywords) or one
             argument: a tensor, or whatever holds some. Each pass gets a copy.

@@ -87,12 +87,39 @@ def residual() -> Problem:
     return Problem(Residual().double(), F.cross_entropy, inputs, targets)
 
 
+class SelfAttention(nn.Module):
+    """Two heads over two tokens, without a residual sum."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attention = nn.MultiheadAttention(12, 2, batch_first=True)
+        self.last = nn.Linear(12, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = x.unflatten(1, (2, 12))
+        return self.last(
+            self.attention(tokens, tokens, tokens, need_weights=False)[0].tanh().sum(1)
+        )
+
+
+def self_attention() -> Problem:
+    torch.manual_seed(8)
+    inputs, targets = batch(3, 24, 5, seed=9)
+    return Problem(SelfAttention().double(), F.cross_entropy, inputs, targets)
+
+
 @dataclass(frozen=True)
 class Case:
-    """``exact_for``: methods that promise outputs unchanged on the batch."""
+    """A problem and who moves it.
+
+    Attributes:
+        exact_for: methods that promise outputs unchanged on the batch.
+        approximate_for: exact methods that say that here they are not.
+    """
 
     build: Callable[[], Problem]
     exact_for: tuple[str, ...]
+    approximate_for: tuple[str, ...] = ()
 
 
 def _leaky() -> nn.Module:
@@ -103,6 +130,7 @@ NULLSPACE = "nullspace"
 PRE = "symmetry:preactivations"
 ACT = "symmetry:activations"
 RESCALE = "rescale"
+GAUGE = "gauge"
 
 CASES: dict[str, Case] = {
     "relu": Case(lambda: classification([20, 16, 12, 5], 8), (NULLSPACE, PRE, RESCALE)),
@@ -116,5 +144,6 @@ CASES: dict[str, Case] = {
     "tanh-regression": Case(lambda: regression([10, 14, 14, 3], 6, nn.Tanh), (NULLSPACE, PRE)),
     "gelu-deep": Case(lambda: classification([9, 12, 12, 12, 12, 4], 5, nn.GELU), (NULLSPACE, PRE)),
     "softplus": Case(lambda: classification([11, 13, 7], 4, nn.Softplus), (NULLSPACE, PRE)),
-    "residual-batchnorm": Case(residual, (NULLSPACE,)),
+    "residual-batchnorm": Case(residual, (NULLSPACE,), (GAUGE,)),
+    "attention": Case(self_attention, (NULLSPACE, GAUGE)),
 }

@@ -56,8 +56,9 @@ class Belongings:
         pairs = zip(self._parameters, written, strict=True)
         self._parameters = [kept for kept, is_written in pairs if is_written]
 
-    def put_back(self) -> None:
-        """Put everything back but the values of parameters, bit for bit."""
+    def put_back(self, moved: Iterable[Tensor] = ()) -> None:
+        """Put everything back, bit for bit, but values of parameters and of buffers ``moved``."""
+        kept = {id(buffer) for buffer in moved}
         for slots, before in self._slots:
             slots.update(before)
         for p, counts in self._counts:
@@ -67,7 +68,7 @@ class Belongings:
             p.grad = gradient
         for module, mode in self._modes:
             module.training = mode
-        _put_back(self._buffers)
+        _put_back([buffer for buffer in self._buffers if id(buffer.tensor) not in kept])
 
     def put_all_back(self) -> None:
         """Put everything back, bit for bit; of parameters those that are kept."""

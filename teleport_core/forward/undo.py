@@ -27,7 +27,9 @@ class Undo:
 
     def settle(self) -> None:
         """Put everything back but what moved."""
-        self.own.put_back()
+        names = self.state.buffers if self.state is not None else {}
+        buffers = self._problem.model.named_buffers() if names else ()
+        self.own.put_back(moved=[buffer for name, buffer in buffers if name in names])
         self.generators.put_back()
 
     def everything(self) -> None:

@@ -73,6 +73,7 @@ class Call:
 
     def _move(self, first: Problem, batches: Iterator[Batch], optimizer: Optimizer) -> Teleports:
         before: Parameters = first.copy() if self.guarded else {}
+        buffers = _buffers(first.model) if self.guarded else {}
         state = dict(optimizer.state)
         results = Teleports(
             [self._teleport(first.model, first.loss_fn, (first.inputs, first.targets))]
@@ -84,10 +85,11 @@ class Call:
             # After the last batch of a short loader comes its first.
             inputs, targets = next(batches, (first.inputs, first.targets))
             ahead = Problem(first.model, first.loss_fn, inputs, targets)
-            results.lookahead = look_ahead(ahead, optimizer, before, state)
+            results.lookahead = look_ahead(ahead, optimizer, before, buffers, state)
             results.kept = results.lookahead.not_worse
         if not results.kept:
             first.write(before)
+            first.write_buffers(buffers)
             put(optimizer, state)
         return results
 
@@ -114,3 +116,8 @@ class Call:
                 )
             known = {parameters[name]: scale for name, scale in scales.items()}
             transport(optimizer, {p: scale for p, scale in known.items() if id(p) in held})
+
+
+def _buffers(model: nn.Module) -> Parameters:
+    """Copies of those that a method may move; nothing can write one of inference mode."""
+    return {name: b.clone() for name, b in model.named_buffers() if not b.is_inference()}

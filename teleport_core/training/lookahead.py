@@ -33,7 +33,11 @@ class Lookahead(NamedTuple):
 
 
 def look_ahead(
-    problem: Problem, optimizer: Optimizer, before: Parameters, state: State
+    problem: Problem,
+    optimizer: Optimizer,
+    before: Parameters,
+    buffers: Parameters,
+    state: State,
 ) -> Lookahead:
     """One step from both points, on copies of the optimizer; the model ends where it is now.
 
@@ -41,12 +45,14 @@ def look_ahead(
         problem: the model after the teleports, and the next batch.
         optimizer: with the state that goes with that point; it is not touched.
         before: the parameters before the teleports.
+        buffers: likewise.
         state: the optimizer's state of then.
     """
     here = Belongings(problem.modules())
     try:
         moved = _after_a_step(problem, here, _twin(optimizer, problem, optimizer.state))
         problem.write(before)
+        problem.write_buffers(buffers)
         stayed = _after_a_step(problem, here, _twin(optimizer, problem, state))
     finally:
         here.put_all_back()

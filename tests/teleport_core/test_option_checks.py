@@ -116,7 +116,7 @@ def test_what_is_no_such_number_is_refused(option: str, value: Any, text: str) -
 
 @pytest.mark.parametrize("method", [None, 3, ["nullspace"], {"nullspace": 1}])
 def test_a_method_that_is_no_name_is_refused(method: Any) -> None:
-    with pytest.raises(OptionError, match="expected method to be one of enorm, identity"):
+    with pytest.raises(OptionError, match=r"expected method to be one of .*identity, .*nullspace"):
         make(method)
 
 

@@ -164,3 +164,18 @@ def test_copies_of_parameters_that_nobody_writes_are_given_away() -> None:
     assert torch.equal(problem.copies["e.weight"], before)
     assert problem.kept(["e.weight"])["e.weight"] is problem.copies["e.weight"]
     assert [kept.tensor is model.h.weight for kept in own._parameters] == [True]
+
+
+def test_buffers_that_moved_stay_unless_everything_is_put_back() -> None:
+    model = nn.BatchNorm1d(2)
+    own = Belongings([model])
+    moved, other = model.running_mean, model.running_var
+    for buffer in (moved, other):
+        buffer.fill_(7.0)
+
+    own.put_back(moved=[moved])
+
+    assert moved.tolist() == [7.0, 7.0]
+    assert other.tolist() == [1.0, 1.0]
+    own.put_all_back()
+    assert moved.tolist() == [0.0, 0.0]

@@ -168,3 +168,38 @@ def test_an_error_in_the_guard_moves_nothing() -> None:
         guarded(model, optimizer, batches, optimizer_state="reset")
 
     assert bits(model, optimizer) == before
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_buffers_that_moved_with_the_weights_go_back_with_them(
+    *, kept: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Batch norm in eval mode, whose running statistics ``gauge`` moves along."""
+    monkeypatch.setattr(Lookahead, "not_worse", property(lambda _: kept))
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.Tanh(), nn.Linear(8, 4))
+    model = model.double().eval()
+    batches = [(torch.randn(8, 6, dtype=torch.float64), torch.arange(8) % 4)]
+    before = copy.deepcopy(model)
+
+    results = Schedule("gauge", guard="lookahead", batches=1, lr=1e3).before_epoch(
+        0, model, F.cross_entropy, batches, SGD(model.parameters(), lr=0.1)
+    )
+
+    assert results[0].steps_done == 8
+    assert torch.equal(model[1].running_var, before[1].running_var) is not kept
+    assert (bits(model) == bits(before)) is not kept
+    assert results.lookahead is not None
+    stayed = by_hand_once(before, batches[0])
+    assert results.lookahead.stayed == pytest.approx(stayed, rel=1e-12)
+    if kept:
+        moved = by_hand_once(model, batches[0])
+        assert results.lookahead.moved == pytest.approx(moved, rel=1e-12)
+
+
+def by_hand_once(model: nn.Module, batch: Any) -> float:
+    model = copy.deepcopy(model)
+    optimizer = SGD(model.parameters(), lr=0.1)
+    F.cross_entropy(model(batch[0]), batch[1]).backward()
+    optimizer.step()
+    return F.cross_entropy(model(batch[0]), batch[1]).item()

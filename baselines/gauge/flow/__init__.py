@@ -1,0 +1,1 @@
+"""Which features of a model go where, in one forward pass."""
