@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol
 from teleport_core.ascent import Ascent
 from teleport_core.interface import Engine as Ran
 from teleport_core.interface import State
+from teleport_core.nullspace.bases.kept import FRESH, Source
 from teleport_core.nullspace.cap.overshoot import stop_at_cap
 from teleport_core.problem import Problem
 
@@ -30,6 +31,7 @@ class Climb(NamedTuple):
         max_drift: instead of both, how far the loss may drift.
         published: the published double backward is asked for.
         limit: columns of a layer's input that are laid out in float64 at a time.
+        bases: where those of the layers' inputs come from.
     """
 
     lr: float = 0.01
@@ -41,6 +43,7 @@ class Climb(NamedTuple):
     max_drift: float | None = None
     published: bool = False
     limit: int = 4096
+    bases: Source = FRESH
 
 
 @dataclass(frozen=True)

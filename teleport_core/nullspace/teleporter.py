@@ -9,6 +9,7 @@ from teleport_core.ascent import Ascent, nowhere
 from teleport_core.errors import ModelError, OptionError
 from teleport_core.interface import Guarantee, Status, Teleporter, TeleportResult
 from teleport_core.nullspace import operations, textbook
+from teleport_core.nullspace.bases.kept import FRESH, Bases, Recorder, Source
 from teleport_core.nullspace.drift import engine as drift
 from teleport_core.nullspace.engine import Climb, Engine, EngineState
 from teleport_core.nullspace.half_hvp import engine as half_hvp
@@ -49,6 +50,7 @@ class NullSpaceTeleporter(Teleporter):
             to end between 0.999 cap and cap.
         chunk_columns: samples, tokens or patches of a layer's input that are laid out in float64
             at a time while its null space is found; bounds the memory that this takes.
+        bases: of ``teleport_core.nullspace.keep_bases``, found once for several calls on a batch.
     """
 
     name: ClassVar[str] = "nullspace"
@@ -60,6 +62,7 @@ class NullSpaceTeleporter(Teleporter):
     max_drift: float | None = None
     overshoot: bool = True
     chunk_columns: int = 4096
+    bases: Bases | None = None
 
     def __post_init__(self) -> None:
         """Refuse values outside their range."""
@@ -79,6 +82,21 @@ class NullSpaceTeleporter(Teleporter):
                 f"expected tau=1 with numerical rank for engine='half_hvp'; got tau={self.tau} "
                 f"with rank_rule={rule!r}: use engine='auto'"
             )
+        if self.bases is not None:
+            self._readable_bases().require_rule(rule, self.tau)
+
+    def _readable_bases(self) -> Bases:
+        if not isinstance(self.bases, Bases):
+            raise OptionError(
+                f"expected bases to be what teleport_core.nullspace.keep_bases or Bases.load "
+                f"returns; got {type(self.bases).__name__}"
+            )
+        if self.max_drift is not None:
+            raise OptionError(
+                f"expected no bases with max_drift={self.max_drift}, which chooses the space of "
+                "each step: leave one of them out"
+            )
+        return self.bases
 
     def _refuse_beside_max_drift(self) -> None:
         """It chooses the space, so nothing else may."""
@@ -105,7 +123,22 @@ class NullSpaceTeleporter(Teleporter):
         Raises:
             ModelError: no weight can move.
         """
-        state = _prepared(problem, self._climb())
+        if self.bases is not None:
+            self.bases.require_model(problem)
+        return self._prepared(problem, FRESH if self.bases is None else self.bases)
+
+    def bases_of(self, problem: Problem) -> Bases:
+        """What ``prepare`` finds of the inputs of this batch, for later calls.
+
+        Raises:
+            ModelError: no weight can move.
+        """
+        recorder = Recorder()
+        self._prepared(problem, recorder)
+        return recorder.bases(problem, self.rule, self.tau)
+
+    def _prepared(self, problem: Problem, bases: Source) -> EngineState:
+        state = _prepared(problem, self._climb()._replace(bases=bases))
         if not state.layers:
             reasons = "; ".join(f"{name} is {why}" for name, why in [*state.held.items()][:_NAMED])
             more = len(state.held) - _NAMED
