@@ -48,10 +48,11 @@ ROOMS = {
     "problems": {"plan", "spec"},
     "profiling": {"costs", "plan", "spec", "timing"},
     "preservation": {"problems", "timing"},
+    "probing": {"problems", "spec", "timing"},
     "gate": {"comparison", "machine", "plan", "process", "spec", "storage"},
     "worker": {
         *("costs", "machine", "measurements", "plan", "preservation", "problems", "process"),
-        *("profiling", "spec", "timing"),
+        *("probing", "profiling", "spec", "timing"),
     },
     "cli": {
         *("comparison", "gate", "machine", "measurements", "plan", "problems", "process"),
@@ -67,6 +68,7 @@ WITH_TORCH = {
     "bench/problems/datasets/": False,  # "data list" is quick; the loaders import torch late
     "bench/profiling/": True,
     "bench/preservation/": True,
+    "bench/probing/": True,
     "bench/worker/": True,
     "bench/machine/environment.py": True,
 }

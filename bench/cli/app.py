@@ -28,6 +28,10 @@ COMMANDS = {
         "bench.cli.profile",
         "Profile a few cells; prints their phases and the report's path.",
     ),
+    "probe": (
+        "bench.cli.judging.probe",
+        "Ask whether a teleport could pay, before anybody trains: go or no-go.",
+    ),
     "compare": (
         "bench.cli.judging.compare",
         "Compare two run directories, or two files of pytest-benchmark.",

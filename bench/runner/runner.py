@@ -76,7 +76,8 @@ class Runner:
             place = {name: unit.command.get(name) for name in PLACE}
             if place not in places:
                 places.append(place)
-        variants = dict.fromkeys([*spec.variants, *spec.preservation.variants])
+        named = [text for unit in units for text in unit.command.get("variants", ())]
+        variants = dict.fromkeys([*spec.variants, *spec.preservation.variants, *named])
         refusal = ""
         try:
             command = {"do": "check", "variants": [*map(str, variants)], "places": places}

@@ -72,7 +72,7 @@ class Spec:
         ordered = sorted(self.axes, key=lambda axis: AXES.index(axis.name))
         object.__setattr__(self, "axes", tuple(ordered))
         object.__setattr__(self, "variants", check_variants("the methods", self.variants))
-        if not self.variants and not self.preservation.pairs:
+        if not (self.variants or self.preservation.pairs or self.sections):
             raise SpecError(
                 "expected at least one method; got none: write for example --method nullspace"
             )

@@ -62,10 +62,10 @@ def installed(tmp_path, monkeypatch):
 
 def test_ours_are_found_in_the_order_of_the_page():
     found = sections()
-    assert len(found) == 14
+    assert len(found) == 15
     orders = [section.order for section in found]
     assert orders == sorted(set(orders))
-    assert [section.name for section in found][:2] == ["runtime", "ratios"]
+    assert [section.name for section in found][:3] == ["probe", "runtime", "ratios"]
 
 
 def test_a_section_from_outside_brings_a_file_a_link_and_its_piece(installed, report_of):
