@@ -1,11 +1,15 @@
 """Records of a probe: what an arm came to from one start, and what can move at all."""
 
-from msgspec import Struct, field
+from typing import Annotated
+
+from msgspec import Meta, Struct, field
 
 from bench.spec.probe import PLAIN
-from bench.storage.record import Record, Whole
+from bench.storage.record import Level, Record, Whole
 
 __all__ = ["PLAIN", "AdviceRecord", "ProbeRecord", "Trained"]
+
+Positive = Annotated[float, Meta(gt=0)]
 
 
 class Trained(Struct, kw_only=True, gc=False):
@@ -14,7 +18,7 @@ class Trained(Struct, kw_only=True, gc=False):
     None where the loss was not finite any more.
     """
 
-    lr: float
+    lr: Positive
     losses: list[float | None]
 
 
@@ -29,7 +33,7 @@ class ProbeRecord(Record, kw_only=True, tag="probe"):
     seed: Whole
     epochs: Whole
     variant: str
-    horizons: list[Whole]
+    horizons: Annotated[list[Level], Meta(min_length=1)]
     sweep: list[Trained] = field(default_factory=list)
     loss_start: float | None = None
     loss_moved: float | None = None
@@ -37,7 +41,12 @@ class ProbeRecord(Record, kw_only=True, tag="probe"):
     grown: list[float] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
     move_s: float | None = None
-    step_s: float | None = None
+    step_s: Positive | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a sweep that does not fit the horizons."""
+        if any(len(trained.losses) != len(self.horizons) for trained in self.sweep):
+            raise ValueError("expected a loss for each horizon")
 
 
 class AdviceRecord(Record, kw_only=True, tag="advice"):

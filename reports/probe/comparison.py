@@ -30,6 +30,12 @@ class Place(NamedTuple):
     setting: Setting
     optimizer: str
     epochs: int
+    horizons: tuple[int, ...]
+
+
+def place_of(record: ProbeRecord) -> Place:
+    """The place of a record; those with other horizons have no part in it."""
+    return Place(setting_of(record), record.optimizer, record.epochs, tuple(record.horizons))
 
 
 class Comparison(NamedTuple):
@@ -72,14 +78,15 @@ def comparisons(records: Iterable[ProbeRecord]) -> list[Comparison]:
     arms: dict[Place, dict[str, dict[int, ProbeRecord]]] = {}
     for record in records:
         if record.status == "ok" and record.sweep:
-            place = Place(setting_of(record), record.optimizer, record.epochs)
-            arms.setdefault(place, {}).setdefault(record.variant, {})[record.seed] = record
+            arms.setdefault(place_of(record), {}).setdefault(record.variant, {})[record.seed] = (
+                record
+            )
     found = [
         compared(place, variant, own, by_variant[PLAIN], index)
         for place, by_variant in arms.items()
         for variant, own in by_variant.items()
         if variant != PLAIN and PLAIN in by_variant and own.keys() & by_variant[PLAIN].keys()
-        for index in range(len(next(iter(own.values())).horizons))
+        for index in range(len(place.horizons))
     ]
     return _adjusted(found)
 
@@ -92,9 +99,9 @@ def compared(place: Place, variant: str, own: BySeed, plain: BySeed, index: int)
     decreases, before = ([decrease(r, best(r, index), index) for r in x] for x in (ours, theirs))
     ratios = [_ratio(a, b) for a, b in zip(decreases, before, strict=True)]
     gains = [_ratio(_known(a.gain), _known(b.gain)) for a, b in zip(ours, theirs, strict=True)]
-    horizons, last = ours[0].horizons, len(ours[0].sweep) - 1
+    last = len(ours[0].sweep) - 1
     return Comparison(
-        place, variant, horizons[index], len(seeds),
+        place, variant, place.horizons[index], len(seeds),
         lr=median(r.sweep[place].lr for r, place in zip(ours, at, strict=True)),
         lr_plain=median(r.sweep[place].lr for r, place in zip(theirs, at_plain, strict=True)),
         at_edge=sum(bool({*pair} & {0, last}) for pair in zip(at, at_plain, strict=True)),
@@ -107,7 +114,7 @@ def compared(place: Place, variant: str, own: BySeed, plain: BySeed, index: int)
         cost_steps=ranked([_known(r.move_s) / _known(r.step_s) for r in ours]).value,
         p_above=sign_test(sum(ratio > MINIMUM for ratio in ratios), len(seeds)),
         p_below=sign_test(sum(ratio < MINIMUM for ratio in ratios), len(seeds)),
-        last=horizons[index] == horizons[-1],
+        last=index == len(place.horizons) - 1,
     )  # fmt: skip
 
 

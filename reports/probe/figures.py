@@ -8,9 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
 from bench.storage.probe_records import ProbeRecord
-from reports.probe.comparison import MINIMUM, Comparison, Place
+from reports.probe.comparison import MINIMUM, Comparison, Place, place_of
 from reports.probe.verdict import start_of
-from reports.run.setting import setting_of
 from reports.text import canvas
 from reports.text.formatting import interval, number, tick_number
 
@@ -18,6 +17,7 @@ from reports.text.formatting import interval, number, tick_number
 _APART = 1.07
 # Ratios from 0 to this are in the picture: below 0 the loss has risen.
 _MOST = 4.0
+_FAR = 1e4
 
 
 def probe_groups(found: Sequence[Comparison], records: Sequence[ProbeRecord]) -> list[canvas.Group]:
@@ -28,11 +28,7 @@ def probe_groups(found: Sequence[Comparison], records: Sequence[ProbeRecord]) ->
 def _group(
     place: Place, found: Sequence[Comparison], records: Sequence[ProbeRecord]
 ) -> canvas.Group:
-    here = [
-        record
-        for record in records
-        if record.sweep and Place(setting_of(record), record.optimizer, record.epochs) == place
-    ]
+    here = [record for record in records if record.sweep and place_of(record) == place]
     styles = canvas.styles([*dict.fromkeys(record.variant for record in here)])
     with canvas.look():
         drawings = [
@@ -51,10 +47,11 @@ def _ratios(found: Sequence[Comparison], styles: dict[str, canvas.Style]) -> can
         own = [c for c in found if c.variant == variant and math.isfinite(c.ratio.value)]
         shift = _APART ** (number_of - (len(variants) - 1) / 2)
         steps = [shift * each.horizon for each in own]
-        axes.plot(steps, [each.ratio.value for each in own], **styles[variant].line(), gid="curve")
+        ratios = [_near(each.ratio.value) for each in own]
+        axes.plot(steps, ratios, **styles[variant].line(), gid="curve")
         for at, each in zip(steps, own, strict=True):
             if math.isfinite(each.ratio.low) and math.isfinite(each.ratio.high):
-                ends = [each.ratio.low, each.ratio.high]
+                ends = [_near(each.ratio.low), _near(each.ratio.high)]
                 axes.plot([at, at], ends, color=styles[variant].colour, lw=0.9)
         last = interval(*own[-1].ratio[:3]) if own else "not finite"
         words.append(f"{variant}: {last} after the last.")
@@ -69,21 +66,28 @@ def _ratios(found: Sequence[Comparison], styles: dict[str, canvas.Style]) -> can
 def _sweeps(records: Sequence[ProbeRecord], styles: dict[str, canvas.Style]) -> canvas.Drawing:
     """Medians over the seeds, where the loss stayed finite in all of them."""
     figure, axes = canvas.panel("learning rate", f"loss after {records[0].horizons[-1]} steps")
-    words, highest = [], max(record.loss_start or 0.0 for record in records)
+    words, shown = [], [record.loss_start or 0.0 for record in records]
     for variant, style in styles.items():
         own = [record for record in records if record.variant == variant]
         line = []
-        for at, trained in enumerate(own[0].sweep):
-            losses = [record.sweep[at].losses[-1] for record in own]
+        for at in range(min(len(record.sweep) for record in own)):
+            trained, losses = own[0].sweep[at], [record.sweep[at].losses[-1] for record in own]
             finite = [loss for loss in losses if loss is not None]
             if len(finite) == len(own):
                 line.append((trained.lr, median(finite)))
         axes.plot([lr for lr, _ in line], [loss for _, loss in line], **style.line(), gid="curve")
         lowest = min(line, key=lambda point: point[1], default=(math.nan, math.nan))
+        shown += [lowest[1]] if line else []
         words.append(f"{variant}: lowest {number(lowest[1])} at {number(lowest[0])}.")
     _log_ticks(axes, [trained.lr for trained in records[0].sweep][::3])
-    axes.set_ylim(0, 1.1 * highest)  # what diverges leaves the picture
+    # What diverges leaves the picture.
+    axes.set_ylim(min(0.0, *map(_near, shown)), max(1.1 * _near(max(shown)), 1e-3))
     return canvas.finish(figure, " ".join(["Loss against learning rate.", *words]))
+
+
+def _near(value: float) -> float:
+    """What is far outside a picture, where it can still be drawn."""
+    return min(max(value, -_FAR), _FAR)
 
 
 def _log_ticks(axes: Axes, values: Sequence[float]) -> None:

@@ -12,6 +12,8 @@ from reports.text.formatting import interval, number
 
 GO, NO_GO, UNDECIDED = "GO", "NO-GO", "UNDECIDED"
 
+# Seeds below which there is no interval at 95 %.
+_FEWEST = 6
 _PERCENT = f"{100 * (MINIMUM - 1):.0f} %"
 
 
@@ -40,17 +42,22 @@ def verdicts(records: Sequence[ProbeRecord]) -> list[Verdict]:
 def _verdict(arms: Sequence[Comparison], records: Sequence[ProbeRecord]) -> tuple[str, str]:
     if not arms:
         return _nothing_compared(records)
-    better = [arm for arm in arms if arm.p_above <= 1 - LEVEL]
+    known = [arm for arm in arms if not math.isnan(arm.ratio.high)]
+    better = [arm for arm in known if arm.p_above <= 1 - LEVEL]
     if better:
         top = max(better, key=lambda arm: arm.ratio.value)
         return GO, f"{_said(top)}; its moves take as long as {number(top.cost_steps)} steps"
     top = max(arms, key=lambda arm: arm.ratio.value)
-    # An arm without an interval says nothing either way.
-    if all(arm.p_below <= 1 - LEVEL and not math.isnan(arm.ratio.high) for arm in arms):
+    if len(known) == len(arms) and all(arm.p_below <= 1 - LEVEL for arm in known):
         return NO_GO, f"no arm gets {_PERCENT} farther than plain training; {_said(top)}"
-    needed = math.ceil(math.log2(len(arms) / (1 - LEVEL)))
+    needed = max(_FEWEST, math.ceil(math.log2(len(arms) / (1 - LEVEL))))
     seeds = max(arm.seeds for arm in arms)
-    more = f", and {needed} is the fewest that can tell {len(arms)} arms" if seeds < needed else ""
+    plural = "" if len(arms) == 1 else "s"
+    more = (
+        f", and {needed} is the fewest that can tell {len(arms)} arm{plural}"
+        if seeds < needed
+        else ""
+    )
     return UNDECIDED, f"{seeds} {'seed' if seeds == 1 else 'seeds'} do not tell{more}; {_said(top)}"
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from page_reading import Page
 
+from bench.errors import JournalError
 from bench.storage.probe_records import ProbeRecord, Trained
 from bench.storage.records import plain
 from reports import write_report
@@ -108,9 +109,9 @@ def test_the_sign_test_is_a_count_of_all_outcomes(count: int) -> None:
 
 
 def test_go_takes_seeds_that_outdo_all_arms_tried() -> None:
-    assert word([1.06] * 5) == "GO"
-    assert word([1.06] * 5, [1.0] * 5) == "UNDECIDED"  # 2 / 32 is more than 5 %
-    assert word([1.06] * 6, [1.0] * 6) == "GO"
+    assert word([1.06] * 5) == "UNDECIDED"  # 1 / 32, but no interval
+    assert word([1.06] * 6, *[[1.0] * 6] * 3) == "UNDECIDED"  # 4 / 64 is more than 5 %
+    assert word([1.06] * 6, *[[1.0] * 6] * 2) == "GO"
     assert word(*[[1.06] * 7, *[[0.9] * 7] * 11]) == "UNDECIDED"
     assert word(*[[1.06] * 8, *[[0.9] * 8] * 11]) == "GO"
     assert word([1.049] * 9) == "NO-GO"
@@ -154,6 +155,22 @@ def test_where_no_variant_can_move_the_model_it_is_no_go_and_says_why() -> None:
 
     records[-1] = record(0, "symmetry", 1.0, status="crashed", **failed)
     assert verdicts(records)[0].verdict == "UNDECIDED"
+
+
+def test_a_journal_of_anybody_s_makes_a_page_or_is_refused(tmp_path: Path) -> None:
+    records = run_of([1e300] * 6, [-1e300] * 6)
+    records[0].sweep = records[0].sweep[:2]
+    records[1].horizons, records[2].loss_start = [50], None
+    records[3].gain = records[4].step_s = None
+    path = tmp_path / "journal.jsonl"
+    path.write_text("".join(f"{json.dumps(plain(each))}\n" for each in records))
+    assert "Could a teleport pay?" in Page(write_report(tmp_path).read_text("utf-8")).words
+
+    line = plain(records[5])
+    line["sweep"][0]["losses"] = []
+    path.write_text(f"{json.dumps(line)}\n")
+    with pytest.raises(JournalError, match="expected a loss for each horizon"):
+        write_report(tmp_path)
 
 
 def test_page_and_files_of_a_run(tmp_path: Path) -> None:
