@@ -46,7 +46,8 @@ class Comparison(NamedTuple):
         at_edge: seeds in which either is the first or the last of the sweep.
         loss_start: median over the seeds, as the decreases.
         ratio: of the decreases.
-        gain: ratio of the first-order gains, at a learning rate of 1; the same at every horizon.
+        gain: ratio of the first-order gains, at a learning rate of 1, the same at every horizon;
+            NaN where plain training gains nothing in some seed, as momentum may have it.
         move_change: what the move itself added to the loss, median.
         cost_steps: steps that take as long as the moves, median.
         p_above: of a sign test that the ratio is not above ``MINIMUM``; at the last horizon
@@ -98,7 +99,7 @@ def compared(place: Place, variant: str, own: BySeed, plain: BySeed, index: int)
     at, at_plain = ([best(r, index) for r in side] for side in (ours, theirs))
     decreases, before = ([decrease(r, best(r, index), index) for r in x] for x in (ours, theirs))
     ratios = [_ratio(a, b) for a, b in zip(decreases, before, strict=True)]
-    gains = [_ratio(_known(a.gain), _known(b.gain)) for a, b in zip(ours, theirs, strict=True)]
+    gains = [_over(_known(a.gain), _known(b.gain)) for a, b in zip(ours, theirs, strict=True)]
     last = len(ours[0].sweep) - 1
     return Comparison(
         place, variant, place.horizons[index], len(seeds),
@@ -167,6 +168,10 @@ def _ratio(ours: float, plain: float) -> float:
     if plain > 0:
         return ours / plain
     return 1.0 if ours == plain else math.copysign(math.inf, ours - plain)
+
+
+def _over(ours: float, plain: float) -> float:
+    return ours / plain if plain > 0 else math.nan
 
 
 def _known(value: float | None) -> float:

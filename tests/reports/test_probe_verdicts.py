@@ -84,6 +84,13 @@ def test_each_seed_is_compared_with_its_own_plain_training() -> None:
     assert comparisons(records)[0].ratio.value == pytest.approx(2.0)
 
 
+def test_a_gain_over_none_is_not_known() -> None:
+    records = run_of([1.1] * 6)
+    records[0].gain = -0.5
+
+    assert math.isnan(comparisons(records)[0].gain.value)
+
+
 def test_no_interval_below_six_seeds() -> None:
     assert math.isnan(ranked([1.0] * 5).low)
     assert ranked([3.0, 1.0, 2.0, 5.0, 4.0, 6.0])[:3] == (3.5, 1.0, 6.0)
