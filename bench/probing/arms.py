@@ -70,7 +70,7 @@ class Bench:
         facts["sweep"] = [
             {"lr": lr, "losses": [*self._losses(moved, lr, seconds)]} for lr in self._lrs
         ]
-        facts["step_s"] = median(seconds)
+        facts["step_s"] = median(seconds) if seconds else None
         restore(self._built.model, start.values)
         return facts
 
@@ -101,16 +101,20 @@ class Bench:
         for horizon in self._horizons:
             if math.isfinite(loss):
                 began = perf_counter()
-                for step in range(taken, horizon):
-                    self._step(optimizer, start.at + step)
-                seconds.append((perf_counter() - began) / (horizon - taken))
-                taken, loss = horizon, self.loss()
+                steps = range(start.at + taken, start.at + horizon)
+                finite = all(self._step(optimizer, step) for step in steps)
+                if finite:
+                    seconds.append((perf_counter() - began) / len(steps))
+                taken, loss = horizon, self.loss() if finite else math.nan
             yield _number(loss)
 
-    def _step(self, optimizer: torch.optim.Optimizer, number: int) -> None:
+    def _step(self, optimizer: torch.optim.Optimizer, number: int) -> bool:
+        """Whether the loss was finite."""
         optimizer.zero_grad()
-        self.problems[number % len(self.problems)].loss().backward()  # type: ignore[no-untyped-call]
+        loss = self.problems[number % len(self.problems)].loss()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
+        return math.isfinite(float(loss.detach()))
 
     def _gain(self, state: State) -> float:
         """At the gradient of the mean of all batches."""

@@ -14,8 +14,8 @@ PLAIN = "plain"
 # at which 64-128-128-10 on the digits goes from slow to divergent, and lower ones, as a teleport
 # that raises the gradient lowers the best learning rate.
 LEARNING_RATES: Mapping[str, tuple[float, ...]] = {
-    "sgd": tuple(0.00625 * 2**k for k in range(10)),
-    "momentum": tuple(0.000625 * 2**k for k in range(10)),
+    "sgd": tuple(0.00625 * 2**k for k in range(9)),
+    "momentum": tuple(0.000625 * 2**k for k in range(9)),
     "adagrad": tuple(0.00125 * 2**k for k in range(10)),
     "rmsprop": tuple(0.000125 * 2**k for k in range(10)),
     "adam": tuple(0.00025 * 2**k for k in range(10)),
