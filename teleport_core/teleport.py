@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from teleport_core.ascent import halves
-from teleport_core.errors import ModelError, ProblemError, TeleportError
+from teleport_core.errors import ModelError, TeleportError
 from teleport_core.forward.arguments import usable
 from teleport_core.forward.undo import Undo
 from teleport_core.interface import (
@@ -32,6 +32,7 @@ from teleport_core.verification.problem_checks import (
     check_without_running,
     first_look,
     require_finite,
+    require_pair,
     require_repeatable,
     same_loss,
 )
@@ -81,9 +82,7 @@ def teleport(
     began = perf_counter()
     teleporter = make(method, **options)
     verify = require_choice("verify", verify, VERIFY)
-    if not isinstance(batch, (tuple, list)) or len(batch) != 2:
-        raise ProblemError("expected batch to be a pair (inputs, targets)")
-    problem = Problem(model, loss_fn, *map(usable, batch))
+    problem = Problem(model, loss_fn, *map(usable, require_pair(batch)))
     check_without_running(problem)
     problem = replace(problem, own=problem.parameters())
     undo = Undo(problem)

@@ -50,13 +50,14 @@ ROOMS = {
     "problems": {"plan", "spec"},
     "profiling": {"costs", "plan", "spec", "timing"},
     "preservation": {"problems", "timing"},
+    "probing": {"problems", "spec", "timing"},
     "gate": {"comparison", "machine", "plan", "process", "spec", "storage"},
     "trainer": {
         *("costs", "plan", "problems", "process", "spec", "storage", "timing", "training"),
     },
     "worker": {
         *("costs", "machine", "measurements", "plan", "preservation", "problems", "process"),
-        *("profiling", "spec", "timing", "trainer"),
+        *("probing", "profiling", "spec", "timing", "trainer"),
     },
     "cli": {
         *("comparison", "gate", "machine", "measurements", "plan", "problems", "process"),
@@ -72,6 +73,7 @@ WITH_TORCH = {
     "bench/problems/datasets/": False,  # "data list" is quick; the loaders import torch late
     "bench/profiling/": True,
     "bench/preservation/": True,
+    "bench/probing/": True,
     "bench/trainer/": True,
     "bench/worker/": True,
     "bench/machine/environment.py": True,

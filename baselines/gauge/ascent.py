@@ -7,6 +7,7 @@ from baselines.gauge.orbit import Bounds, Orbit, direction, step
 from baselines.gauge.pairs import Pair, slope
 from teleport_core.ascent import Ascent
 from teleport_core.interface import Status
+from teleport_core.nullspace.line import Seen
 
 
 def climb(
@@ -51,7 +52,7 @@ def _up(pairs: Sequence[Pair], orbit: Orbit) -> float:
 
 
 class GaugeLine:
-    """One step by its lr: ``teleport_core.nullspace.growth.Line`` without a pass of the model.
+    """One step by its lr: ``teleport_core.nullspace.line.Line`` without a pass of the model.
 
     Attributes:
         orbit: where it stands.
@@ -62,9 +63,9 @@ class GaugeLine:
         self.orbit: Orbit = start
         self._origin = start
 
-    def look(self) -> float:
-        """||g||^2."""
-        return self.orbit.grad_norm_sq()
+    def look(self) -> Seen:
+        """||g||^2 where it stands."""
+        return Seen.plain(self.orbit.grad_norm_sq())
 
     def aim(self, *, first: bool) -> float | None:
         """Begin a step here; None where there is no way up."""

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from teleport_core.objective import gradient_of
 
 from baselines.gauge.ascent import GaugeLine, climb
 from baselines.gauge.finding import find_pairs
@@ -16,6 +15,7 @@ from teleport_core.ascent import Ascent
 from teleport_core.errors import ModelError, OptionError
 from teleport_core.interface import Guarantee, State, Teleporter, TeleportResult
 from teleport_core.nullspace.growth import Climber, Plan
+from teleport_core.objectives.gradient import gradient_of
 from teleport_core.option_checks import as_float
 from teleport_core.phases import CAPTURE
 from teleport_core.problem import Problem
@@ -105,7 +105,7 @@ class GaugeTeleporter(Teleporter):
         else:
             line = GaugeLine(state.pairs, state.bounds, state.start)
             plan = Plan(self.growth, self.steps, self.cap)
-            ascent, end = Climber(line, plan).climb(self.steps, math.nan), line.orbit
+            ascent, end = Climber(line, plan).climb(self.steps), line.orbit
         ascent.loss[0] = state.loss
         if ascent.steps_done:
             own = problem.detached()

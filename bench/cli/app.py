@@ -35,6 +35,10 @@ COMMANDS = {
         "bench.cli.measuring.profile",
         "Profile a few cells; prints their phases and the report's path.",
     ),
+    "probe": (
+        "bench.cli.measuring.probe",
+        "Ask whether a teleport could pay, before anybody trains: go or no-go.",
+    ),
     "compare": (
         "bench.cli.judging.compare",
         "Compare two run directories, or two files of pytest-benchmark.",

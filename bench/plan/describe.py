@@ -8,6 +8,7 @@ from bench.times import duration
 START_SECONDS = 10.0  # starting the worker, measuring the spectrum, writing the report
 PER_BLOCK_SECONDS = 0.5  # building the model, drawing batches, evaluating off the clock
 MOST_CALL_SECONDS = 2.0  # the whole calls of a cell; those of slow ones take longer
+PROBE_STEP_SECONDS = 5e-4  # a step of a small network and its share of the evaluations
 RECORD_SECONDS = 1.0  # one record of preservation, of a small network
 
 
@@ -24,8 +25,9 @@ def describe(plan: Plan) -> str:
         f"preset {spec.preset}: {what}device {spec.device}, dtype {spec.dtype}, seed {spec.seed}",
         *(_sweep(plan) if spec.variants else ["nothing is timed"]),
         *_preservation(spec),
+        *_probe(spec),
     ]
-    if spec.variants or spec.preservation.enabled:
+    if spec.variants or spec.preservation.enabled or _probe(spec):
         guess = f"(a rough guess{a_point})"
         lines.append(f"estimated time: about {duration(plan_seconds(plan))} {guess}")
     crowded = sum(block.point.n >= block.point.d for block in plan.blocks)
@@ -54,6 +56,25 @@ def _preservation(spec: Spec) -> list[str]:
     return [f"preservation and spectrum of {place}" for place in places]
 
 
+def _probe(spec: Spec) -> list[str]:
+    """What is probed."""
+    section = spec.sections.get("probe")
+    if section is None:
+        return []
+    starts, seeds = _count(len(section.epochs), "start"), _count(section.seeds, "seed")
+    arms = _count(len(section.arms), "arm")
+    return [f"probe of {', '.join(section.optimizers)}: {arms} and plain, {starts}, {seeds}"]
+
+
+def _probe_seconds(spec: Spec) -> float:
+    section = spec.sections.get("probe")
+    if section is None:
+        return 0.0
+    rates = sum(len(section.lrs_of(optimizer)) for optimizer in section.optimizers)
+    sweeps = section.seeds * rates * (len(section.epochs) * (1 + len(section.arms)) + 1)
+    return float(sweeps * section.horizons[-1] * PROBE_STEP_SECONDS)
+
+
 def _levels(spec: Spec) -> list[str]:
     """One line a letter: its levels and base value, or its fixed value."""
     levels = {axis.name: ", ".join(map(str, axis.values)) for axis in spec.axes}
@@ -78,7 +99,7 @@ def plan_seconds(plan: Plan) -> float:
     if spec.budget is not None:
         blocks = min(blocks, spec.budget)
     beside = RECORD_SECONDS * section.enabled * records * max(1, len(section.pairs))
-    return START_SECONDS + blocks + beside
+    return START_SECONDS + blocks + beside + _probe_seconds(spec)
 
 
 def _call_seconds(spec: Spec) -> float:

@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol
 from teleport_core.ascent import Ascent
 from teleport_core.interface import Engine as Ran
 from teleport_core.interface import State
+from teleport_core.nullspace.bases.kept import FRESH, Source
 from teleport_core.nullspace.cap.overshoot import stop_at_cap
 from teleport_core.nullspace.growth import Plan
 from teleport_core.nullspace.lr_steps import LrSteps
@@ -34,6 +35,7 @@ class Climb(NamedTuple):
         max_drift: instead of both, how far the loss may drift.
         published: the published double backward is asked for.
         limit: columns of a layer's input that are laid out in float64 at a time.
+        bases: where those of the layers' inputs come from.
         goal: the objective, bound to the problem; None for 1/2 ||g||^2.
     """
 
@@ -46,6 +48,7 @@ class Climb(NamedTuple):
     max_drift: float | None = None
     published: bool = False
     limit: int = 4096
+    bases: Source = FRESH
     goal: Goal | None = None
 
     def route(self) -> Plan | LrSteps | None:

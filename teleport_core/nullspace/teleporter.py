@@ -9,6 +9,7 @@ from teleport_core.ascent import Ascent, nowhere
 from teleport_core.errors import ModelError, OptionError
 from teleport_core.interface import Guarantee, Status, Teleporter, TeleportResult
 from teleport_core.nullspace import operations, textbook
+from teleport_core.nullspace.bases.kept import FRESH, Bases, Recorder, Source
 from teleport_core.nullspace.drift import engine as drift
 from teleport_core.nullspace.engine import Climb, Engine, EngineState
 from teleport_core.nullspace.half_hvp import engine as half_hvp
@@ -50,6 +51,7 @@ class NullSpaceTeleporter(Teleporter):
             to end between 0.999 cap and cap.
         chunk_columns: samples, tokens or patches of a layer's input that are laid out in float64
             at a time while its null space is found; bounds the memory that this takes.
+        bases: of ``teleport_core.nullspace.keep_bases``, found once for several calls on a batch.
     """
 
     name: ClassVar[str] = "nullspace"
@@ -61,6 +63,7 @@ class NullSpaceTeleporter(Teleporter):
     max_drift: float | None = None
     overshoot: bool = True
     chunk_columns: int = 4096
+    bases: Bases | None = None
 
     def __post_init__(self) -> None:
         """Refuse values outside their range."""
@@ -85,6 +88,21 @@ class NullSpaceTeleporter(Teleporter):
                 "expected engine='auto' or 'textbook' for an objective of the parameters; got "
                 "engine='half_hvp', which knows functions of the gradient only: leave engine out"
             )
+        if self.bases is not None:
+            self._readable_bases().require_rule(rule, self.tau)
+
+    def _readable_bases(self) -> Bases:
+        if not isinstance(self.bases, Bases):
+            raise OptionError(
+                f"expected bases to be what teleport_core.nullspace.keep_bases or Bases.load "
+                f"returns; got {type(self.bases).__name__}"
+            )
+        if self.max_drift is not None:
+            raise OptionError(
+                f"expected no bases with max_drift={self.max_drift}, which chooses the space of "
+                "each step: leave one of them out"
+            )
+        return self.bases
 
     def _refuse_beside_max_drift(self) -> None:
         """It chooses the space, so nothing else may."""
@@ -111,8 +129,23 @@ class NullSpaceTeleporter(Teleporter):
         Raises:
             ModelError: no weight can move.
         """
+        if self.bases is not None:
+            self.bases.require_model(problem)
+        return self._prepared(problem, FRESH if self.bases is None else self.bases)
+
+    def bases_of(self, problem: Problem) -> Bases:
+        """What ``prepare`` finds of the inputs of this batch, for later calls.
+
+        Raises:
+            ModelError: no weight can move.
+        """
+        recorder = Recorder()
+        self._prepared(problem, recorder)
+        return recorder.bases(problem, self.rule, self.tau)
+
+    def _prepared(self, problem: Problem, bases: Source) -> EngineState:
         goal = goal_of(self.objective, self.direction, problem)
-        state = _prepared(problem, self._climb(goal))
+        state = _prepared(problem, self._climb(goal)._replace(bases=bases))
         if not state.layers:
             reasons = "; ".join(f"{name} is {why}" for name, why in [*state.held.items()][:_NAMED])
             more = len(state.held) - _NAMED

@@ -18,6 +18,7 @@ from teleport_core.interface import Engine
 from teleport_core.layers import Layer, find_layers
 from teleport_core.layers.differentiable_twice import twice_differentiable
 from teleport_core.norms import squared_norm
+from teleport_core.nullspace.bases.inputs import inputs_of
 from teleport_core.nullspace.engine import Climb, Declined, EngineState
 from teleport_core.nullspace.line import Seen
 from teleport_core.objectives.gradient import gradient_at, gradient_of, objective_gradient
@@ -74,15 +75,20 @@ def prepare(problem: Problem, climb: Climb) -> TextbookState | Declined:
     with CAPTURE:
         found = find_layers(problem)
     with BASIS:
-        bases = [
-            basis_of_pieces(layer.columns(climb.limit), climb.rule, climb.tau, limit=climb.limit)
-            for layer in found.layers
-        ]
+        layers = [*map(inputs_of, found.layers)]
+        bases = climb.bases.of("textbook", Basis, layers, lambda: _bases(found.layers, climb))
     found.seen.drop_graph()
     ran = Engine("textbook", why)
     state = TextbookState(found.layers, bases, found.seen.fused, held=found.held, engine=ran)
     state.route = climb.route()
     return state
+
+
+def _bases(layers: list[Layer], climb: Climb) -> list[Basis]:
+    return [
+        basis_of_pieces(layer.columns(climb.limit), climb.rule, climb.tau, limit=climb.limit)
+        for layer in layers
+    ]
 
 
 def climbed(problem: Problem, state: TextbookState, climb: Climb) -> Ascent:

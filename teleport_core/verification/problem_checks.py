@@ -22,6 +22,13 @@ from teleport_core.verification.reference import Look, look
 _REPEAT_TOLERANCE_EPS = 64
 
 
+def require_pair(batch: Any) -> Any:
+    """Refuse a batch that is not inputs and targets."""
+    if not isinstance(batch, (tuple, list)) or len(batch) != 2:
+        raise ProblemError("expected batch to be a pair (inputs, targets)")
+    return batch
+
+
 def check_problem(problem: Problem) -> float:
     """Refuse a problem that no method can work on; return its loss.
 

@@ -1,5 +1,6 @@
 """From a spec to its journal and report: what every command that measures does with it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -49,6 +50,10 @@ ShardOption = Annotated[
 SILENCE = SILENCE_SECONDS
 
 
+def _nothing(_where: Path) -> None:
+    """Show nothing."""
+
+
 @dataclass(frozen=True)
 class Carrying:
     """What a command line says of how a spec is carried out."""
@@ -75,8 +80,10 @@ class Carrying:
             return load_preset(str(RunDirectory(self.out).spec))
         return load_preset(preset or default)
 
-    def carry_out(self, spec: Spec, profile: Detail | None = None) -> None:
-        """Measure, write the report, print its path; or print the plan."""
+    def carry_out(
+        self, spec: Spec, profile: Detail | None = None, show: Callable[[Path], object] = _nothing
+    ) -> None:
+        """Measure, write the report, ``show`` what is there, print its path; or print the plan."""
         part = parse_shard(self.shard)
         silence = number("timeout", self.timeout, above=0)
         runner = Runner(progress.choose(quiet=self.quiet), silence=silence)
@@ -108,7 +115,9 @@ class Carrying:
             )
         from reports import write_report
 
-        typer.echo(str(write_report(where)))
+        page = write_report(where)
+        show(where)
+        typer.echo(str(page))
         _explain(summary, RunDirectory(where))
 
 

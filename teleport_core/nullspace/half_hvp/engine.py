@@ -152,7 +152,7 @@ def prepare(problem: Problem, climb: Climb) -> HalfHvpState | Declined:
     try:
         with CAPTURE:
             chain = read_chain(problem)
-            layers, top = freeze(problem, chain)
+            layers, top = freeze(problem, chain, climb.bases)
     except NoChain as reason:
         return Declined(f"the model is no chain of linear layers and activations: {reason}")
     loss = chain.loss.detach()

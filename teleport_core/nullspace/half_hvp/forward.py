@@ -1,10 +1,14 @@
 """Freezing the forward pass of one batch: slopes, Gram matrices and bases of a chain of layers."""
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
 from teleport_core import products
-from teleport_core.nullspace.bases.gram import gram_bases
+from teleport_core.nullspace.bases.gram import GramBasis, gram_bases
+from teleport_core.nullspace.bases.inputs import Inputs
+from teleport_core.nullspace.bases.kept import Source
 from teleport_core.nullspace.half_hvp.chain import Chain, Link, NoChain
 from teleport_core.nullspace.half_hvp.layer import FrozenLayer, empty
 from teleport_core.phases import BASIS
@@ -12,7 +16,7 @@ from teleport_core.problem import Problem
 from teleport_core.verification.derivatives import graph
 
 
-def freeze(problem: Problem, chain: Chain) -> tuple[list[FrozenLayer], Tensor]:
+def freeze(problem: Problem, chain: Chain, source: Source) -> tuple[list[FrozenLayer], Tensor]:
     """The layers of a chain, and dL/dz of the last one [out, n].
 
     Raises:
@@ -30,7 +34,7 @@ def freeze(problem: Problem, chain: Chain) -> tuple[list[FrozenLayer], Tensor]:
             where = (by_onednn, columns, data_fed)
             layers.append(_layer(problem, link, _matrix(slope, columns), where))
             data_fed = data_fed and not any(layers[-1].counts)
-        _find_bases(layers)
+        _find_bases(layers, source)
     return layers, _matrix(top, columns)
 
 
@@ -96,7 +100,7 @@ def _layer(
     )
 
 
-def _find_bases(layers: list[FrozenLayer]) -> None:
+def _find_bases(layers: list[FrozenLayer], source: Source) -> None:
     """Bases of all layers that may move, those with inputs of one shape together; then M."""
     alike: dict[tuple[int, bool], list[FrozenLayer]] = {}
     for layer in layers:
@@ -105,7 +109,9 @@ def _find_bases(layers: list[FrozenLayer]) -> None:
             alike.setdefault(key, []).append(layer)
     for (_, ones), same in alike.items():
         with BASIS:
-            found = gram_bases([layer.inputs for layer in same], ones=ones)
+            decompose = partial(gram_bases, [layer.inputs for layer in same], ones=ones)
+            inputs = [Inputs(layer.name, ones, [(layer.inputs.T, None)]) for layer in same]
+            found = source.of("half_hvp", GramBasis, inputs, decompose)
         for layer, basis in zip(same, found, strict=True):
             layer.basis = basis.vectors if basis.vectors.shape[1] < layer.features else None
             if layer.counts[1] == ones:

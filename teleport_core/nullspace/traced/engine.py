@@ -22,6 +22,7 @@ from teleport_core.interface import Engine, Status
 from teleport_core.layers import Layer, Layers, find_layers
 from teleport_core.layers.differentiable_twice import twice_differentiable
 from teleport_core.norms import square_sum
+from teleport_core.nullspace.bases.inputs import inputs_of
 from teleport_core.nullspace.bases.spaces import Space, spaces
 from teleport_core.nullspace.engine import Climb, EngineState
 from teleport_core.nullspace.line import Seen
@@ -175,7 +176,10 @@ def prepare(problem: Problem, climb: Climb) -> TracedState:
         found = find_layers(problem)
     seen = found.seen
     fed = [layer for layer in found.layers if not layer.data_fed]
-    of = dict(zip(map(id, fed), spaces(fed, climb.limit), strict=True))
+    found_spaces = climb.bases.of(
+        "traced", Space, [*map(inputs_of, fed)], lambda: spaces(fed, climb.limit)
+    )
+    of = dict(zip(map(id, fed), found_spaces, strict=True))
     free = [_free(layer, of.get(id(layer))) for layer in found.layers]
     names = [n for n in problem.counted() if n in seen.others or n in seen.rows]
     others = {name: seen.leaves[name] for name in names}

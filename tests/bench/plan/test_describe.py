@@ -76,3 +76,9 @@ def test_pairs_take_their_records_each():
 @pytest.mark.parametrize(("name", "limit"), [("smoke", 60), ("quick", 240)])
 def test_small_presets_are_meant_for_two_cores(name, limit):
     assert plan_seconds(make_plan(load_preset(name))) < limit
+
+
+def test_a_probe_says_how_much_it_tries():
+    text = describe(make_plan(load_preset("probe-quick")))
+    assert "nothing is timed\nprobe of sgd: 6 arms and plain, 2 starts, 8 seeds\n" in text
+    assert 60 < plan_seconds(make_plan(load_preset("probe-quick"))) < 120

@@ -302,7 +302,7 @@ def test_presets_give_every_key(name):
 
 
 def test_presets_are_those_promised():
-    assert preset_names() == ["cuda", "gate", "paper", "quick", "smoke", "spectrum"]
+    assert preset_names() == ["cuda", "gate", "paper", "probe-quick", "quick", "smoke", "spectrum"]
     assert load_preset("quick").swept == load_preset("paper").swept == ("t", "d", "n", "l", "b")
     assert load_preset("paper").base == {"t": 8, "d": 512, "n": 32, "l": 3, "b": 8}
 
@@ -310,7 +310,7 @@ def test_presets_are_those_promised():
 def test_unknown_preset():
     with pytest.raises(
         SpecError,
-        match=r"one of cuda, gate, paper, quick, smoke, spectrum; got 'quik'; did you .*'quick'",
+        match=r"one of cuda, .*, probe-quick, quick, smoke, spectrum; got 'quik'; did .*'quick'",
     ):
         load_preset("quik")
 

@@ -1,0 +1,1 @@
+"""What a teleport could bring before anybody trains: moves, then short sweeps of learning rates."""

@@ -1,0 +1,1 @@
+"""Whether a teleport could pay, asked before anybody trains."""
