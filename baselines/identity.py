@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from teleport_core.interface import Guarantee, State, Status, Teleporter, TeleportResult
+from teleport_core.interface import State, Teleporter
 from teleport_core.operations import NOTHING, Phases
 from teleport_core.problem import Problem
+from teleport_core.results import Guarantee, Status, TeleportResult
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,13 +11,14 @@ from typing import ClassVar
 import torch
 
 from teleport_core.errors import OptionError
-from teleport_core.interface import Engine, Guarantee, State, Status, Teleporter, TeleportResult
+from teleport_core.interface import State, Teleporter
 from teleport_core.norms import squared_norm
 from teleport_core.nullspace.teleporter import NullSpaceTeleporter, null_dimensions
 from teleport_core.nullspace.textbook import TextbookState, free_part, moving_names
 from teleport_core.option_checks import require_int, require_positive
 from teleport_core.phases import PROJECTION, UPDATE
 from teleport_core.problem import Parameters, Problem
+from teleport_core.results import Engine, Guarantee, Status, TeleportResult
 
 _WHOLE = NullSpaceTeleporter(engine="textbook")
 

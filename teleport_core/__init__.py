@@ -8,9 +8,10 @@ from teleport_core.errors import (
     TeleportError,
     TeleportWarning,
 )
-from teleport_core.interface import Guarantee, Seconds, State, Status, Teleporter, TeleportResult
+from teleport_core.interface import State, Teleporter
 from teleport_core.problem import Problem
 from teleport_core.registry import available, make
+from teleport_core.results import Guarantee, Seconds, Status, TeleportResult
 from teleport_core.teleport import teleport
 from teleport_core.training import Schedule, Teleports
 

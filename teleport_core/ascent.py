@@ -7,10 +7,10 @@ from math import nan
 import torch
 from torch import Tensor
 
-from teleport_core.interface import Engine, Guarantee, Status, TeleportResult
 from teleport_core.norms import real_view
 from teleport_core.phases import CHECK, UPDATE
 from teleport_core.problem import Parameters
+from teleport_core.results import Engine, Guarantee, Status, TeleportResult
 
 
 @dataclass(frozen=True)

@@ -11,19 +11,12 @@ from teleport_core.ascent import halves
 from teleport_core.errors import ModelError, TeleportError
 from teleport_core.forward.arguments import usable
 from teleport_core.forward.undo import Undo
-from teleport_core.interface import (
-    Engine,
-    Guarantee,
-    Seconds,
-    State,
-    Status,
-    Teleporter,
-    TeleportResult,
-)
+from teleport_core.interface import State, Teleporter
 from teleport_core.objectives.goal import is_plain
 from teleport_core.option_checks import require_choice
 from teleport_core.problem import LossFn, Problem
 from teleport_core.registry import make
+from teleport_core.results import Engine, Guarantee, Seconds, Status, TeleportResult
 from teleport_core.verification.guarantee import require_gradient, warn_of_change
 from teleport_core.verification.last_kept import FULL, OFF, VERIFY, Call, end_of, last_kept
 from teleport_core.verification.problem_checks import (

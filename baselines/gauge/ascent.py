@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from baselines.gauge.orbit import Bounds, Orbit, direction, step
 from baselines.gauge.pairs import Pair, slope
 from teleport_core.ascent import Ascent
-from teleport_core.interface import Status
 from teleport_core.nullspace.line import Seen
+from teleport_core.results import Status
 
 
 def climb(

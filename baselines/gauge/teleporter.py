@@ -13,12 +13,13 @@ from baselines.gauge.orbit import Bounds, Orbit, bounds_of, moved, moved_buffers
 from baselines.gauge.pairs import Pair, names_of
 from teleport_core.ascent import Ascent
 from teleport_core.errors import ModelError, OptionError
-from teleport_core.interface import Guarantee, State, Teleporter, TeleportResult
+from teleport_core.interface import State, Teleporter
 from teleport_core.nullspace.growth import Climber, Plan
 from teleport_core.objectives.gradient import gradient_of
 from teleport_core.option_checks import as_float
 from teleport_core.phases import CAPTURE
 from teleport_core.problem import Problem
+from teleport_core.results import Guarantee, TeleportResult
 
 _DTYPES = (torch.float32, torch.float64)
 

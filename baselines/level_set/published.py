@@ -18,8 +18,8 @@ from baselines.level_set.level import Level, merit
 from baselines.level_set.point import Model, Visited, hessian_times, visit
 from baselines.level_set.slp import ALPHA, BETA, CURE, MOST_TRIALS, Search
 from teleport_core.ascent import Ascent, nowhere
-from teleport_core.interface import Status
 from teleport_core.problem import Parameters, Problem
+from teleport_core.results import Status
 from teleport_core.verification.derivatives import require_differentiable, require_numbers
 
 _PENALTY = 0.1

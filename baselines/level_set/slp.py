@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 from baselines.level_set.level import Level, merit
 from baselines.level_set.point import Model, Visited, hessian_times, visit
 from teleport_core.ascent import Ascent, nowhere
-from teleport_core.interface import Status
 from teleport_core.problem import Parameters, Problem
+from teleport_core.results import Status
 from teleport_core.verification.derivatives import require_differentiable, require_numbers
 
 # The paper's line search; its demo shrinks rho to 0.8, the experiments to 0.5.

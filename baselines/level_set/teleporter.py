@@ -9,11 +9,12 @@ import torch
 from baselines.level_set.published import published_climb
 from baselines.level_set.slp import Search, climbed
 from teleport_core.errors import OptionError
-from teleport_core.interface import Guarantee, State, Teleporter, TeleportResult
+from teleport_core.interface import State, Teleporter
 from teleport_core.layers.differentiable_twice import twice_differentiable
 from teleport_core.option_checks import require_bool, require_positive
 from teleport_core.phases import UPDATE
 from teleport_core.problem import Problem
+from teleport_core.results import Guarantee, TeleportResult
 
 # Two evaluations of one loss differ by so many eps at the most.
 _ROUNDING_EPS = 64

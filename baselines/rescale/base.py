@@ -12,11 +12,12 @@ from baselines.rescale.result import RescaleResult, with_scales
 from baselines.rescale.scaling import GradientNorm, Scaling, scaling_of
 from teleport_core.ascent import Ascent, nowhere
 from teleport_core.errors import ModelError, ProblemError
-from teleport_core.interface import Guarantee, State, Status, Teleporter, TeleportResult
+from teleport_core.interface import State, Teleporter
 from teleport_core.nullspace.growth import Plan
 from teleport_core.objectives.gradient import gradient_of
 from teleport_core.phases import CAPTURE
 from teleport_core.problem import Parameters, Problem
+from teleport_core.results import Guarantee, Status, TeleportResult
 from teleport_core.verification.model_checks import refuse_autocast
 
 # Obstacles that an error names.

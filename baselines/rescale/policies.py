@@ -12,10 +12,10 @@ from torch import Tensor
 
 from baselines.rescale.scaling import GradientNorm
 from teleport_core.ascent import Ascent
-from teleport_core.interface import Status
 from teleport_core.nullspace.growth import Climber, Plan
 from teleport_core.nullspace.line import Seen
 from teleport_core.phases import UPDATE
+from teleport_core.results import Status
 
 Step = Callable[[Tensor], Tensor | None]
 """From t = log tau to the next; None where there is no way up."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from baselines.rescale.scaling import Scaling
-from teleport_core.interface import TeleportResult
+from teleport_core.results import TeleportResult
 
 
 @dataclass(frozen=True, kw_only=True)

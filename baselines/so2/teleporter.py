@@ -10,9 +10,10 @@ from torch import Tensor
 from baselines.so2.rotation import best_angles, climbed_angles, grad_norm_sq_at, rotated
 from baselines.test_functions import FUNCTIONS, PlaneFunction, PlanePoint
 from teleport_core.errors import ModelError, OptionError, ProblemError
-from teleport_core.interface import Guarantee, State, Status, Teleporter, TeleportResult
+from teleport_core.interface import State, Teleporter
 from teleport_core.option_checks import require_choice, require_int
 from teleport_core.problem import Problem
+from teleport_core.results import Guarantee, Status, TeleportResult
 
 POLICIES = ("exact", "random")
 

@@ -23,7 +23,7 @@ from baselines.symmetry.steps import (
 )
 from teleport_core.ascent import Ascent, ascend, nowhere
 from teleport_core.errors import ModelError, OptionError
-from teleport_core.interface import Guarantee, State, Status, Teleporter, TeleportResult
+from teleport_core.interface import State, Teleporter
 from teleport_core.nullspace.growth import Plan
 from teleport_core.nullspace.lr_steps import LrSteps
 from teleport_core.objectives.goal import goal_of, is_of_parameters, is_plain
@@ -31,6 +31,7 @@ from teleport_core.operations import Phases
 from teleport_core.option_checks import require_bool, require_choice
 from teleport_core.phases import CAPTURE
 from teleport_core.problem import Parameters, Problem
+from teleport_core.results import Guarantee, Status, TeleportResult
 
 ACTIONS = ("preactivations", "activations")
 

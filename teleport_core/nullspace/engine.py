@@ -12,7 +12,6 @@ from math import inf
 from typing import NamedTuple, Protocol
 
 from teleport_core.ascent import Ascent
-from teleport_core.interface import Engine as Ran
 from teleport_core.interface import State
 from teleport_core.nullspace.bases.kept import FRESH, Source
 from teleport_core.nullspace.cap.overshoot import stop_at_cap
@@ -20,6 +19,7 @@ from teleport_core.nullspace.growth import Plan
 from teleport_core.nullspace.lr_steps import LrSteps
 from teleport_core.objectives.goal import Goal
 from teleport_core.problem import Problem
+from teleport_core.results import Engine as Ran
 
 
 class Climb(NamedTuple):

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from teleport_core.ascent import Ascent
-from teleport_core.interface import Status
 from teleport_core.nullspace.line import Line, Seen, ascent_of, refusal
 from teleport_core.nullspace.polynomial import Trial, next_length
 from teleport_core.objectives.goal import Goal
+from teleport_core.results import Status
 
 # J ends this close to what was asked for, as a share; a step on the way so close.
 _AT_THE_END = 0.01

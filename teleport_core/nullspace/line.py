@@ -5,8 +5,8 @@ from typing import NamedTuple, Protocol
 
 from teleport_core.ascent import Ascent
 from teleport_core.errors import OptionError
-from teleport_core.interface import Status
 from teleport_core.objectives.goal import Goal
+from teleport_core.results import Status
 
 
 class Seen(NamedTuple):

@@ -4,9 +4,9 @@ import math
 from typing import NamedTuple
 
 from teleport_core.ascent import Ascent
-from teleport_core.interface import Status
 from teleport_core.nullspace.line import Line, Seen, ascent_of, refusal
 from teleport_core.objectives.goal import Goal
+from teleport_core.results import Status
 
 
 class LrSteps(NamedTuple):

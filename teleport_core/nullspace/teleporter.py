@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 
 from teleport_core.ascent import Ascent, nowhere
 from teleport_core.errors import ModelError, OptionError
-from teleport_core.interface import Guarantee, Status, Teleporter, TeleportResult
+from teleport_core.interface import Teleporter
 from teleport_core.nullspace import operations, textbook
 from teleport_core.nullspace.bases.kept import FRESH, Bases, Recorder, Source
 from teleport_core.nullspace.drift import engine as drift
@@ -24,6 +24,7 @@ from teleport_core.option_checks import (
 )
 from teleport_core.problem import Problem
 from teleport_core.rank import require_tau, resolve_rule
+from teleport_core.results import Guarantee, Status, TeleportResult
 
 ENGINES = ("auto", "half_hvp", "textbook")
 

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 from teleport_core.ascent import Ascent, Point, ascend
-from teleport_core.interface import Engine
 from teleport_core.layers import Layer, find_layers
 from teleport_core.layers.differentiable_twice import twice_differentiable
 from teleport_core.norms import squared_norm
@@ -25,6 +24,7 @@ from teleport_core.objectives.gradient import gradient_at, gradient_of, objectiv
 from teleport_core.phases import BACKWARD, BASIS, CAPTURE, PROJECTION, UPDATE
 from teleport_core.problem import Parameters, Problem
 from teleport_core.projection import Basis, basis_of_pieces, is_rounding, project
+from teleport_core.results import Engine
 from teleport_core.verification.derivatives import (
     derivatives_needed,
     require_differentiable,

@@ -12,8 +12,8 @@ from torch.optim import Optimizer
 from teleport_core.errors import ProblemError
 from teleport_core.forward.belongings import Belongings
 from teleport_core.forward.generators import Generators
-from teleport_core.interface import TeleportResult
 from teleport_core.problem import LossFn, Parameters, Problem
+from teleport_core.results import TeleportResult
 from teleport_core.teleport import teleport
 from teleport_core.training.batches import Batch, Unpack, batches_of
 from teleport_core.training.dropout import without_dropout

@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 
 from teleport_core.errors import UNSEEN_USE, ModelError, TeleportWarning
-from teleport_core.interface import Guarantee, State
+from teleport_core.interface import State
 from teleport_core.norms import distance
 from teleport_core.problem import Parameters, Problem
+from teleport_core.results import Guarantee
 from teleport_core.torch_private import tree_map
 from teleport_core.verification.reference import Look, is_number, look, output_change
 

@@ -4,8 +4,9 @@ import math
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from teleport_core.interface import Guarantee, State, Status, Teleporter, TeleportResult
+from teleport_core.interface import State, Teleporter
 from teleport_core.problem import Problem
+from teleport_core.results import Guarantee, Status, TeleportResult
 from teleport_core.verification.guarantee import movement, rounding, verified_guarantee
 from teleport_core.verification.problem_checks import require_repeatable
 from teleport_core.verification.reference import Look, look, output_change

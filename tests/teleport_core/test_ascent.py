@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from teleport_core.ascent import Ascent, Point, all_finite, ascend
-from teleport_core.interface import Status
 from teleport_core.problem import Parameters
+from teleport_core.results import Status
 
 
 def climb(

@@ -7,12 +7,12 @@ from typing import NamedTuple
 import torch
 
 from teleport_core.ascent import all_finite
-from teleport_core.interface import Status
 from teleport_core.norms import squared_norm
 from teleport_core.objectives.goal import Goal
 from teleport_core.objectives.gradient import gradient_at, gradient_of
 from teleport_core.phases import FORWARD
 from teleport_core.problem import Parameters, Problem
+from teleport_core.results import Status
 
 
 class Visited(NamedTuple):

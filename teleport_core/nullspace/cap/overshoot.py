@@ -4,11 +4,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from teleport_core.ascent import Ascent
-from teleport_core.interface import State, Status
+from teleport_core.interface import State
 from teleport_core.nullspace.cap.evaluate import anything, objective_at, visit
 from teleport_core.nullspace.cap.shorten import shorten
 from teleport_core.objectives.goal import Goal
 from teleport_core.problem import Problem
+from teleport_core.results import Status
 
 
 def stop_at_cap(

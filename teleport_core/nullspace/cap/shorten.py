@@ -2,9 +2,9 @@
 
 import torch
 
-from teleport_core.interface import Status
 from teleport_core.nullspace.cap.evaluate import Allowed, visit
 from teleport_core.problem import Parameters, Problem
+from teleport_core.results import Status
 
 # The squared gradient norm at the end is between this share of CAP and CAP.
 CLOSE = 0.999

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from teleport_core.ascent import Ascent
-from teleport_core.interface import Engine
 from teleport_core.nullspace.drift.nested_spaces import nested_spaces
 from teleport_core.nullspace.drift.search import Found, Levels, below_cap, highest
 from teleport_core.nullspace.engine import Climb, Declined, EngineState
 from teleport_core.nullspace.textbook import TextbookState
 from teleport_core.problem import Problem
+from teleport_core.results import Engine
 
 
 @dataclass

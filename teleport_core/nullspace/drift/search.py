@@ -20,7 +20,6 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from teleport_core.interface import Status
 from teleport_core.layers.differentiable_twice import twice_differentiable
 from teleport_core.nullspace.cap.evaluate import Allowed, Visited, visit, within
 from teleport_core.nullspace.cap.shorten import shorten
@@ -29,6 +28,7 @@ from teleport_core.nullspace.textbook import TextbookState, free_part, moving_na
 from teleport_core.objectives.gradient import gradient_at, objective_gradient
 from teleport_core.phases import UPDATE
 from teleport_core.problem import Parameters, Problem
+from teleport_core.results import Status
 from teleport_core.verification.derivatives import (
     derivatives_needed,
     require_differentiable,

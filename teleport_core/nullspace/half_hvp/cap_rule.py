@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from teleport_core.interface import Status
 from teleport_core.projection import ROUNDING_EPS
+from teleport_core.results import Status
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,6 @@ import torch
 from torch import Tensor
 
 from teleport_core.ascent import Ascent, written
-from teleport_core.interface import Engine, Status
 from teleport_core.nullspace.engine import Climb, Declined, EngineState
 from teleport_core.nullspace.half_hvp.chain import Chain, NoChain, read_chain
 from teleport_core.nullspace.half_hvp.cuda_graph import Eager, Loop, recordings_of
@@ -52,6 +51,7 @@ from teleport_core.nullspace.half_hvp.schedule import Schedule
 from teleport_core.nullspace.start import Start
 from teleport_core.phases import BACKWARD, BASIS, CAPTURE, UPDATE
 from teleport_core.problem import Parameters, Problem
+from teleport_core.results import Engine, Status
 
 _CHAIN = "the model is a chain of linear layers and activations"
 

@@ -18,7 +18,6 @@ import torch
 from torch import Tensor
 
 from teleport_core.ascent import Ascent, written
-from teleport_core.interface import Engine, Status
 from teleport_core.layers import Layer, Layers, find_layers
 from teleport_core.layers.differentiable_twice import twice_differentiable
 from teleport_core.norms import square_sum
@@ -34,6 +33,7 @@ from teleport_core.nullspace.traced.updates import Update
 from teleport_core.phases import BACKWARD, CAPTURE, CHECK, PROJECTION, TANGENT, UPDATE
 from teleport_core.problem import Problem
 from teleport_core.projection import is_rounding
+from teleport_core.results import Engine, Status
 from teleport_core.torch_private import has_gradient
 from teleport_core.verification.derivatives import (
     derivatives_needed,

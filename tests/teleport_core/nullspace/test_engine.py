@@ -11,9 +11,9 @@ from torch.nn import functional as F
 
 from teleport_core import ModelError, Problem, Status, make
 from teleport_core.ascent import Ascent
-from teleport_core.interface import Engine
 from teleport_core.nullspace import teleporter
 from teleport_core.nullspace.engine import Climb, Declined, EngineState
+from teleport_core.results import Engine
 
 
 @dataclass
