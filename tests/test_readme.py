@@ -22,7 +22,7 @@ def test_the_python_example_runs_and_keeps_the_outputs(capsys: pytest.CaptureFix
 
     printed = capsys.readouterr().out.split()
     result, change = names["result"], float(printed[-1])
-    assert len([line for line in example.splitlines() if line.strip()]) == 12
+    assert len([line for line in example.splitlines() if line.strip()]) == 11
     assert printed[0] in ("DONE", "CAPPED")
     assert result.grad_norm_sq[-1] > 1.01 * result.grad_norm_sq[0]  # type: ignore[attr-defined]
     assert change < 1e-5
@@ -159,3 +159,26 @@ def test_every_command_of_the_readme_is_one(
             arguments = rest.split("#")[0].split()
             done = runner.invoke(app, ["run", *arguments, "--dry-run"])
             assert done.exit_code == 0, done.output
+
+
+def test_whether_it_pays_is_what_the_recorded_run_says() -> None:
+    run = ROOT / "results" / "training" / "fashion-mlp" / "acceleration.csv"
+    with run.open(encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["arm"] == "nullspace:cap=5.0,lr=0.2"]
+    shown = re.findall(
+        r"^\| (sgd|momentum|adagrad|adam) \| (.*) \|$",
+        (ROOT / "README.md").read_text(),
+        re.MULTILINE,
+    )
+
+    assert len(shown) == 4
+    for optimizer, cells in shown:
+        places = [(axis, rule) for rule in ("fixed", "tuned") for axis in ("steps", "seconds")]
+        for cell, (axis, rule) in zip(cells.split(" | "), places, strict=True):
+            row = next(
+                row
+                for row in rows
+                if (row["optimizer"], row["axis"], row["lr_rule"]) == (optimizer, axis, rule)
+            )
+            ratio, low, high = (float(row[name]) for name in ("ratio", "ci_low", "ci_high"))
+            assert cell == f"{ratio:.3g} [{low:.3g}, {high:.3g}] {row['verdict']}"
