@@ -1,31 +1,22 @@
-"""Optimizers by name, at a learning rate and in a state that is copied, and their first step."""
+"""An optimizer at a learning rate and in a state that is copied, and their first step."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from copy import deepcopy
-from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
+from torch.optim import Optimizer
+
+from bench.problems.optimizers import optimizer_for
 
 State = dict[str, Any] | None
 """Of an optimizer, as ``state_dict`` gives it; None where it has not stepped yet."""
 
-# What torch gives them, but for momentum, which is 0.9 wherever it is used.
-_KINDS: dict[str, Callable[..., Optimizer]] = {
-    "sgd": SGD,
-    "momentum": partial(SGD, momentum=0.9),
-    "adagrad": Adagrad,
-    "rmsprop": RMSprop,
-    "adam": Adam,
-    "adamw": AdamW,
-}
-
 
 def made(name: str, parameters: Iterable[nn.Parameter], lr: float, state: State) -> Optimizer:
     """An optimizer of its own, which goes on from ``state`` at another learning rate."""
-    optimizer = _KINDS[name](list(parameters), lr=lr)
+    optimizer = optimizer_for(name, parameters, lr)
     if state is not None:
         optimizer.load_state_dict(deepcopy(state))
         for group in optimizer.param_groups:

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import islice
 
+from bench.problems.optimizers import optimizer_for
 from bench.process.protocol import Message
 from bench.trainer.moments.teleports import schedule_for
-from bench.trainer.optimizers import optimizer_for
 from bench.trainer.steps import take_step
 from bench.trainer.study import Study, study_of
 from bench.training.arms import Arm
@@ -44,7 +44,7 @@ def unit_seconds(command: Message) -> float:
 
 def _step_seconds(study: Study, name: str) -> float:
     model = study.task.model(0)
-    optimizer = optimizer_for(name, model, MIDDLES[name])
+    optimizer = optimizer_for(name, model.parameters(), MIDDLES[name])
     batches = list(islice(study.task.batches.epoch(0), _STEPS))
 
     def steps() -> None:
@@ -58,7 +58,7 @@ def _step_seconds(study: Study, name: str) -> float:
 def _call_seconds(study: Study, arm: Arm, name: str) -> float:
     """One teleport of an arm, after one that is not timed."""
     model = study.task.model(0)
-    optimizer = optimizer_for(name, model, MIDDLES[name])
+    optimizer = optimizer_for(name, model.parameters(), MIDDLES[name])
     batch = list(islice(study.task.batches.teleports(0, study.task.point.n), 2))
     schedule = schedule_for(arm, replace(study.task.point, b=1), optimizer)
 

@@ -10,9 +10,10 @@ import torch
 from torch import nn
 
 from bench.problems.factory import Batch
+from bench.problems.optimizers import optimizer_for
 from bench.process.protocol import Message
 from bench.trainer.moments.moves import Happened, perturb
-from bench.trainer.optimizers import lr_factor, optimizer_for, set_lr
+from bench.trainer.rates import lr_factor, set_lr
 from bench.trainer.steps import backward, norm_of, take_step
 from bench.trainer.stopwatch import Stopwatch
 from bench.trainer.study import Study
@@ -29,7 +30,7 @@ class Run:
         self.model = study.task.model(trial["seed"])
         if arm.name == "jitter":
             perturb(self.model, study.seed("jitter", trial["seed"]), relative=_JITTER)
-        self.optimizer = optimizer_for(trial["optimizer"], self.model, trial["lr"])
+        self.optimizer = optimizer_for(trial["optimizer"], self.model.parameters(), trial["lr"])
         self.watch = Stopwatch(study.task.point.device)
         self.records: list[Message] = []
         self.epochs = self.step = self.busy = self.interruptions = 0
@@ -117,7 +118,7 @@ class Run:
 
     def ahead(self, twin: nn.Module, state: Any, batches: Iterator[Batch]) -> float | None:
         """The training loss of a copy after ``horizon`` plain steps; nothing of the trial moves."""
-        optimizer = optimizer_for(self.trial["optimizer"], twin, self.trial["lr"])
+        optimizer = optimizer_for(self.trial["optimizer"], twin.parameters(), self.trial["lr"])
         optimizer.load_state_dict(copy.deepcopy(state))
         with torch.random.fork_rng():
             for batch in islice(batches, self.study.settings.horizon):

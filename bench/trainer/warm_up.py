@@ -5,8 +5,8 @@ from itertools import islice
 
 import torch
 
+from bench.problems.optimizers import optimizer_for
 from bench.trainer.moments.teleports import schedule_for
-from bench.trainer.optimizers import optimizer_for
 from bench.trainer.run import Run
 from bench.trainer.steps import take_step
 from teleport_core import TeleportError
@@ -22,7 +22,7 @@ def warm_up(runs: list[Run]) -> None:
             continue
         known.add(run.arm.name)
         task, twin = run.study.task, copy.deepcopy(run.model)
-        optimizer = optimizer_for(run.trial["optimizer"], twin, run.trial["lr"])
+        optimizer = optimizer_for(run.trial["optimizer"], twin.parameters(), run.trial["lr"])
         with torch.random.fork_rng():
             for batch in islice(task.batches.epoch(0), _STEPS):
                 take_step(task, twin, optimizer, batch, lambda _: None)

@@ -1,15 +1,13 @@
-"""Optimizers by name, and the learning rate at every step."""
+"""Optimizers by name."""
 
-from collections.abc import Callable
-from math import cos, pi
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
 from torch import nn
-from torch.optim import SGD, Adagrad, Adam, AdamW, Optimizer
+from torch.optim import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
 
 from bench.errors import SpecError
-from bench.training.settings import Training
 
 
 class MuonWithAdamW(Optimizer):
@@ -47,34 +45,17 @@ _MAKERS: dict[str, Callable[[list[nn.Parameter], float], Optimizer]] = {
     "sgd": lambda parameters, lr: SGD(parameters, lr=lr),
     "momentum": lambda parameters, lr: SGD(parameters, lr=lr, momentum=0.9),
     "adagrad": lambda parameters, lr: Adagrad(parameters, lr=lr),
+    "rmsprop": lambda parameters, lr: RMSprop(parameters, lr=lr),
     "adam": lambda parameters, lr: Adam(parameters, lr=lr),
     "adamw": lambda parameters, lr: AdamW(parameters, lr=lr),
     "muon": MuonWithAdamW,
 }
 
 
-def optimizer_for(name: str, model: nn.Module, lr: float) -> Optimizer:
-    """An optimizer of all parameters that are trained.
+def optimizer_for(name: str, parameters: Iterable[nn.Parameter], lr: float) -> Optimizer:
+    """An optimizer of those of the parameters that are trained; torch's defaults but for momentum.
 
     Raises:
         SpecError: this torch has none of that name.
     """
-    return _MAKERS[name]([p for p in model.parameters() if p.requires_grad], lr)
-
-
-def set_lr(optimizer: Optimizer, lr: float) -> None:
-    """The learning rate of the next step."""
-    for group in optimizer.param_groups:
-        group["lr"] = lr
-
-
-def lr_factor(settings: Training, step: int, steps: int) -> float:
-    """What the learning rate is multiplied by at a step, of all steps of a run."""
-    if step < settings.warmup:
-        return (step + 1) / settings.warmup
-    done = step / steps
-    if settings.lr_schedule == "cosine":
-        return 0.5 * (1 + cos(pi * done))
-    if settings.lr_schedule == "step":
-        return 0.1 ** ((done >= 0.5) + (done >= 0.75))
-    return 1.0
+    return _MAKERS[name]([p for p in parameters if p.requires_grad], lr)
