@@ -23,7 +23,7 @@ def step(net: nn.Module, optimizer: torch.optim.Optimizer, seed: int) -> None:
     optimizer.step()
 
 
-@pytest.mark.parametrize("name", ("rmsprop", *OPTIMIZERS))
+@pytest.mark.parametrize("name", ["rmsprop", *OPTIMIZERS])
 def test_every_optimizer_moves_everything_and_goes_on_from_its_state(name: str) -> None:
     net = model()
     before = [p.detach().clone() for p in net.parameters()]
