@@ -100,3 +100,22 @@ def test_every_session_has_its_date_host_and_duration(
         assert session["began"].endswith("+00:00")
         assert session["seconds"] >= 0
     assert first["began"] <= second["began"]
+
+
+def test_a_model_that_changed_is_not_gone_on_with(begun: Called, tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text("from parts.layers import make\n")
+    (tmp_path / "parts").mkdir()
+    layers = tmp_path / "parts" / "layers.py"
+    layers.write_text("def make(d): ...\n")
+    mine = ("--preset", "own.toml", "--model", "net.py:make", "--axis", "d=8,12", "--out", "mine")
+    assert begun("run", *mine, "--shard", "1/2")[0] == 0
+    digests = json.loads((tmp_path / "mine" / "environment.json").read_text())["model_code"]
+    assert set(digests) == {"net.py", "parts/layers.py"}
+
+    layers.write_text("def make(d): pass\n")
+    for more in ((), ("--dry-run",)):
+        code, _, errors = begun("run", "--out", "mine", "--resume", *more)
+        assert code == 2
+        assert f"parts/layers.py was '{digests['parts/layers.py']}', is '" in errors
+    layers.write_text("def make(d): ...\n")
+    assert begun("run", "--out", "mine", "--resume")[0] == 0

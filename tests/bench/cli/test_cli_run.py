@@ -67,7 +67,7 @@ def test_a_users_own_model_is_swept_from_factory_to_figures(call, tmp_path: Path
     code, printed, errors = call("run", *SMALL, *SWEEP, "--method", "nullspace", "--out", str(out))
 
     assert code == 0
-    assert not errors or " flagged, for example" in errors  # the machine of the tests may be busy
+    assert not errors
     assert printed.strip() == str(out / "report.html")
     runtime = rows(out / "runtime.csv")
     assert {(r["d"], r["method"], r["status"]) for r in runtime} == {
