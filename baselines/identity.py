@@ -15,6 +15,7 @@ class IdentityTeleporter(Teleporter):
     """Move nothing and compute nothing; every parameter stays bit for bit as it was."""
 
     name: ClassVar[str] = "identity"
+    promise: ClassVar[str] = "nothing moves"
 
     def prepare(self, problem: Problem) -> State:
         """Return an empty state."""

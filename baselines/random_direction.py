@@ -41,6 +41,9 @@ class RandomTeleporter(Teleporter):
     """
 
     name: ClassVar[str] = "random"
+    promise: ClassVar[str] = (
+        "outputs on the batch stay, to rounding; the gradient norm is left to chance"
+    )
 
     displacement: float = 1.0
     seed: int = 0

@@ -18,15 +18,19 @@ def main() -> None:
     try:
         _main()
     except Exception as error:
-        if isinstance(error.__cause__, BrokenPipeError):
+        if isinstance(error, BrokenPipeError) or isinstance(error.__cause__, BrokenPipeError):
             _end_unread()
         _say_fault(error)
         sys.exit(_SOFTWARE)
 
 
 def _end_unread() -> None:
-    """Whoever read the output is gone; what is left in the buffer has to go somewhere."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    """Whoever read the output is gone; what is left in a buffer has to go somewhere."""
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     sys.exit(_UNREAD)
 
 

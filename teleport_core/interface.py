@@ -74,6 +74,8 @@ class Teleporter(ABC):
     with an answer that is right for most.
 
     Attributes:
+        promise: what a call keeps, in a line for whoever chooses a method; the guarantee of a
+            result is that of the very call.
         threshold: name of the option, a number in (0, 1], by which the method may free more than
             what is exact; 1 is exact, smaller frees more. None where there is no such option.
         steps: teleport steps per batch, the paper's t. Default 8, the paper's.
@@ -91,6 +93,7 @@ class Teleporter(ABC):
     """
 
     name: ClassVar[str]
+    promise: ClassVar[str] = ""
     threshold: ClassVar[str | None] = None
 
     steps: int = 8

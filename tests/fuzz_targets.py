@@ -34,7 +34,8 @@ from bench.spec.axes import parse_axis
 from bench.spec.preset import load_preset
 from bench.spec.variants import parse_variant
 from bench.storage.journal import load as load_journal
-from bench.storage.run_directory import RunDirectory, differences, read_environment, read_spec
+from bench.storage.mismatch import environment_differences
+from bench.storage.run_directory import RunDirectory, read_environment, read_spec
 from reports import tables_of
 from reports.run import harmless
 from reports.sections.registered import sections
@@ -71,8 +72,8 @@ def environment(data, folder):
     (folder / "environment.json").write_bytes(data)
     read = read_environment(RunDirectory(folder))
     comparable_key(read)
-    assert differences(read, read) == []
-    differences(read, {})
+    assert environment_differences(read, read) == []
+    environment_differences(read, {})
 
 
 def resume(data, folder):

@@ -25,6 +25,7 @@ FOR_REPORTS = {
     "bench.files",
     "bench.plain_text",
     "bench.spec.axes",
+    "bench.spec.variants",
     "bench.statistics",
     "bench.storage",
     "bench.training",
@@ -46,7 +47,7 @@ ROOMS = {
     "timing": {"spec", "statistics"},
     "costs": {"spec"},
     "runner": {"measurements", "plan", "process", "spec", "storage"},
-    "comparison": {"machine", "statistics", "storage"},
+    "comparison": {"machine", "spec", "statistics", "storage"},
     "problems": {"plan", "spec"},
     "profiling": {"costs", "plan", "spec", "timing"},
     "preservation": {"problems", "timing"},
@@ -78,7 +79,8 @@ WITH_TORCH = {
     "bench/worker/": True,
     "bench/machine/environment.py": True,
 }
-MEETS_TORCH = {"bench/cli/env.py": "bench.machine.environment"}  # asked for the environment itself
+# Asked for the environment itself.
+MEETS_TORCH = {"bench/cli/looking/env.py": "bench.machine.environment"}
 
 # On the worker's side, and why: torch takes seconds, may print, and must not outlive the runner.
 LATE = {"bench/worker/__main__.py": ["bench.worker.commands"]}

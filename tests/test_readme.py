@@ -142,13 +142,16 @@ def test_every_command_of_the_readme_is_one(
     from typer.testing import CliRunner
 
     from bench.cli.app import app
+    from bench.plan.points import make_plan
 
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     commands = re.findall(r"^teleport-bench (\w+)((?: \S+)*)", text, flags=re.MULTILINE)
     known = get_command(app).commands  # type: ignore[attr-defined]
     runner = CliRunner()
     # A dry run ends well whatever a worker would refuse: none is asked.
-    monkeypatch.setattr("bench.runner.runner.Runner.check", lambda *_: None)
+    monkeypatch.setattr(
+        "bench.cli.measuring.carried.rehearse", lambda spec, *_, **__: make_plan(spec)
+    )
     (tmp_path / "my_models.py").write_text("def factory(d): ...")
     monkeypatch.chdir(tmp_path)
 

@@ -25,6 +25,7 @@ class EnormTeleporter(ScaleTeleporter):
     """
 
     name: ClassVar[str] = "enorm"
+    promise: ClassVar[str] = "outputs stay for every input, to rounding; the weights get smaller"
 
     p: float = 2.0
 

@@ -48,6 +48,9 @@ class LevelSetTeleporter(Teleporter):
     """
 
     name: ClassVar[str] = "level_set"
+    promise: ClassVar[str] = (
+        "the loss on the batch stays or falls, to its tolerance; outputs change"
+    )
 
     rho: float | None = None
     sublevel: bool = True

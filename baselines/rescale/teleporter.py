@@ -39,6 +39,7 @@ class RescaleTeleporter(ScaleTeleporter):
     """
 
     name: ClassVar[str] = "rescale"
+    promise: ClassVar[str] = "outputs stay for every input, to rounding"
 
     policy: str | None = None
     bound: float = 0.5

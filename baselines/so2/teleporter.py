@@ -48,6 +48,7 @@ class SO2Teleporter(Teleporter):
     """
 
     name: ClassVar[str] = "so2"
+    promise: ClassVar[str] = "the loss stays, to rounding; the point moves"
 
     policy: str = "exact"
     seed: int = 0

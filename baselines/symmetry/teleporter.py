@@ -80,6 +80,9 @@ class SymmetryTeleporter(Teleporter):
     """
 
     name: ClassVar[str] = "symmetry"
+    promise: ClassVar[str] = (
+        "outputs on the batch stay while samples <= widths; as published to first order"
+    )
 
     acts_on: str = "preactivations"
     published: bool = False

@@ -2,8 +2,9 @@
 
 import contextlib
 import sys
+from collections.abc import Iterator
 from importlib import import_module
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -52,10 +53,15 @@ COMMANDS = {
         "Measure this machine's own noise; gate and compare take the file with --calibration.",
     ),
     "env": (
-        "bench.cli.env",
+        "bench.cli.looking.env",
         "Show the machine and software as a run records them, and the key they are compared by.",
     ),
-    "data": ("bench.cli.data", "List, check and fetch data sets."),
+    "data": ("bench.cli.looking.data", "List, check and fetch data sets."),
+    "methods": (
+        "bench.cli.looking.methods",
+        "List every method: what it promises, and its options with their defaults.",
+    ),
+    "presets": ("bench.cli.looking.presets", "List every preset and what it is for."),
 }
 
 
@@ -64,10 +70,7 @@ class CommandFaultError(Exception):
 
 
 class _Commands(TyperGroup):
-    """Loads a command when it is called, and keeps from typer what it would end with exit code 1.
-
-    That is any end of file, any broken pipe.
-    """
+    """Loads a command when it is called; keeps from typer what it would end with exit code 1."""
 
     def get_help_option(self, ctx: Any) -> Any:
         option = super().get_help_option(ctx)
@@ -79,17 +82,32 @@ class _Commands(TyperGroup):
         name, known, rest = super().resolve_command(ctx, args)
         return name, known and loaded(str(name)), rest
 
+    def make_context(self, *names: Any, **settings: Any) -> Any:
+        with _out_of_typers_reach():  # a help that nobody reads
+            return super().make_context(*names, **settings)
+
     def invoke(self, ctx: Any) -> Any:
-        try:
+        with _out_of_typers_reach():
             return super().invoke(ctx)
-        except (EOFError, BrokenPipeError) as error:
-            raise CommandFaultError(f"{type(error).__name__}: {error}") from error
+
+
+@contextlib.contextmanager
+def _out_of_typers_reach() -> Iterator[None]:
+    """Any end of file and any broken pipe, as an error that typer leaves alone."""
+    try:
+        yield
+    except (EOFError, BrokenPipeError) as error:
+        raise CommandFaultError(f"{type(error).__name__}: {error}") from error
 
 
 def new_app(**settings: Any) -> typer.Typer:
     """An app with plain help: what draws frames around it takes longer to load than all else."""
     return typer.Typer(
-        add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None, **settings
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        **settings,
     )
 
 
@@ -114,6 +132,28 @@ app = new_app(
     help="What teleporting a network's weights costs and does.",
     no_args_is_help=True,
 )
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from bench.machine.version import project_version
+
+        typer.echo(f"teleport-bench {project_version() or 'of unknown version'}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Take the options of all commands."""
+
+
 for _name, (_, _line) in COMMANDS.items():
     app.command(_name, short_help=_line)(_stand_in)
 

@@ -12,12 +12,8 @@ def merge(
 ) -> None:
     """Join shards of one sweep and write their report; prints the report's path."""
     from bench.cli.command import command
-    from bench.cli.measuring.carried import INCOMPLETE
-    from bench.measurements.units import make_units
-    from bench.plan.points import make_plan
-    from bench.storage.journal import read
+    from bench.cli.half import refuse_half
     from bench.storage.merge import merge_runs
-    from bench.storage.run_directory import read_spec
 
     run, cells = merge_runs(directories, out, command())
     parts = len({directory.resolve() for directory in directories})
@@ -25,11 +21,4 @@ def merge(
     from reports import write_report
 
     typer.echo(str(write_report(run.path)))
-    left = len(make_units(make_plan(read_spec(run)), read(run.journal)))
-    if left:
-        typer.echo(
-            f"incomplete: {left} points or measurements of the sweep are in none of the parts; "
-            f"merge them too, or add them with run --resume --out {run.path}",
-            err=True,
-        )
-        raise typer.Exit(INCOMPLETE)
+    refuse_half(run)

@@ -11,7 +11,11 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    console = Console()
+    class Terminal(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError("nobody reads the table")  # rich would exit with 1
+
+    console = Terminal()
     if console.is_terminal:
         table = Table(*headings)
         for row in rows:

@@ -145,12 +145,12 @@ def _decide(wall: CellComparison, other: CellComparison | None, clock: str) -> J
 def exit_code(verdicts: Iterable[Verdict], *, strict: bool) -> int:
     """The contract's exit code, the gravest first: 1, 3, 4, 5, 0.
 
-    A comparison in which nothing was compared is none: 3. ``strict``: ambiguous cells count.
+    A comparison without a cell is none: 3. ``strict``: ambiguous cells count.
     """
     found = set(verdicts)
     if Verdict.SLOWER in found:
         return REGRESSION
-    if Verdict.NOT_COMPARABLE in found or not found - {Verdict.NEW}:
+    if Verdict.NOT_COMPARABLE in found or not found:
         return NOT_COMPARABLE
     if found & set(_LOST):
         return INCOMPLETE

@@ -9,7 +9,14 @@ from bench.comparison.exports import pytest_benchmark
 from bench.comparison.judgement import Measured, measured
 from bench.errors import SpecError
 from bench.machine.comparable import comparable_key
+from bench.spec.spec import Spec
 from bench.storage import journal
+from bench.storage.mismatch import (
+    code_differences,
+    environment_differences,
+    model_differences,
+    spec_differences,
+)
 from bench.storage.records import cells_of
 from bench.storage.run_directory import RunDirectory, read_environment, read_spec
 
@@ -26,6 +33,7 @@ class Source:
     benchmark: str
     looks: int
     facts: Mapping[str, Any] = field(default_factory=dict)  # of the environment, of a run
+    spec: Spec | None = None  # of a run
 
 
 def read_source(path: Path) -> Source:
@@ -57,5 +65,19 @@ def _run(run: RunDirectory) -> Source:
     key, benchmark = comparable_key(environment), str(environment.get("benchmark_code") or "")
     looks = max((record.looks or 1 for record in cells_of(records)), default=1)
     # Cold and hot times are never put beside each other.
-    measured_as = f"{benchmark} {read_spec(run).sampling.cache}"
-    return Source(measured(records, key, measured_as), key, benchmark, looks, environment)
+    spec = read_spec(run)
+    measured_as = f"{benchmark} {spec.sampling.cache}"
+    found = measured(records, key, measured_as)
+    return Source(found, key, benchmark, looks, environment, spec)
+
+
+def source_differences(base: Source, head: Source) -> list[str]:
+    """What differs between two runs besides their times, by name; none of other files."""
+    found = [
+        *environment_differences(base.facts, head.facts),
+        *code_differences(base.facts, head.facts),
+        *model_differences(base.facts, head.facts),
+    ]
+    if base.spec is not None and head.spec is not None:
+        found += spec_differences(base.spec, head.spec)
+    return found

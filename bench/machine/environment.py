@@ -8,8 +8,6 @@ import os
 import platform
 import re
 import subprocess
-import tomllib
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +17,10 @@ import torch
 from bench.errors import SpecError
 from bench.machine.benchmark_code import benchmark_key
 from bench.machine.git import git
+from bench.machine.version import CHECKOUT, project_version
 
-_CHECKOUT = Path(__file__).resolve().parents[2]
 _CPUINFO = Path("/proc/cpuinfo")
 _NVIDIA = Path("/proc/driver/nvidia/version")
-_PROJECT = "teleport-bench"
 _GIT_TIMEOUT_S = 10.0
 
 
@@ -38,8 +35,8 @@ def describe(device: str) -> dict[str, Any]:
     chosen = _device(device)
     return {
         "device": device,
-        **_source(_CHECKOUT),
-        "benchmark_code": benchmark_key(_CHECKOUT),
+        **_source(CHECKOUT),
+        "benchmark_code": benchmark_key(CHECKOUT),
         "python": platform.python_version(),
         "platform": platform.platform(),
         **_machine(),
@@ -193,23 +190,10 @@ def _source(root: Path) -> dict[str, Any]:
     commit = _git(root, "rev-parse", "HEAD")
     changes = _git(root, "status", "--porcelain", "--untracked-files=no")
     return {
-        "project_version": _project_version(root),
+        "project_version": project_version(root),
         "git_commit": commit,
         "git_dirty": None if commit is None else bool(changes),
     }
-
-
-def _project_version(root: Path) -> str | None:
-    """A checkout's own file before the installed package, which may be another one."""
-    file = root / "pyproject.toml"
-    if file.is_file():
-        project = tomllib.loads(file.read_text()).get("project", {})
-        if project.get("name") == _PROJECT:
-            return str(project["version"])
-    try:
-        return version(_PROJECT)
-    except PackageNotFoundError:
-        return None
 
 
 def _git(root: Path, *arguments: str) -> str | None:

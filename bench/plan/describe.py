@@ -3,6 +3,7 @@
 from bench.plan.points import Plan
 from bench.spec.axes import AXES, MEANINGS
 from bench.spec.spec import Spec
+from bench.spec.variants import not_timed
 from bench.times import duration
 
 START_SECONDS = 10.0  # starting the worker, measuring the spectrum, writing the report
@@ -36,7 +37,19 @@ def describe(plan: Plan) -> str:
             f"note: n >= d at {_count(crowded, 'point')}: nothing may be free to move there, and "
             "a cell that cannot take every step is invalid"
         )
-    return "\n".join(lines)
+    return "\n".join([*lines, *notes_on_options(spec)])
+
+
+def notes_on_options(spec: Spec) -> list[str]:
+    """A line on options of what is timed that have no effect on the times; none without such."""
+    found = {str(variant): not_timed(str(variant)) for variant in spec.variants}
+    named = [f"{' and '.join(names)} of {text}" for text, names in found.items() if names]
+    if not named:
+        return []
+    return [
+        f"note: no effect on times: {'; '.join(named)}: cells are timed with a tiny lr and without "
+        "cap, so that every step is carried out"
+    ]
 
 
 def _sweep(plan: Plan) -> list[str]:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bench.errors import RunError
 from bench.measurements.units import make_units
@@ -19,10 +20,12 @@ from bench.storage.records import CellRecord, Record, ReferenceRecord
 from bench.storage.run_directory import (
     RunDirectory,
     check_environment,
+    check_place,
+    check_spec,
     open_run,
     with_model,
-    write_environment,
 )
+from bench.storage.sessions import dated
 
 # What of a plan is still to be done, given the records that are there.
 Lacking = Callable[[Plan, list[Record]], list[Unit]]
@@ -64,6 +67,40 @@ def carry_out(
             written, is in use, or holds a run and ``resume`` is off.
         JournalError: the run there is damaged, of another spec or from another machine.
     """
+    lacking = _lacking(directory, part, profile)
+    return _carry_out(
+        spec, spec.budget, directory, runner, lacking, command, part, listener, resume=resume
+    )
+
+
+def rehearse(
+    spec: Spec,
+    directory: Path,
+    runner: Runner,
+    *,
+    part: Shard = WHOLE,
+    resume: bool = False,
+    profile: Detail | None = None,
+) -> Plan:
+    """The plan of what ``carry_out`` would do here; nothing is measured or written.
+
+    Raises:
+        BenchError: what would refuse it, but for another process at work in the directory.
+    """
+    plan, environment = _planned(spec, runner, part)
+    lacking = _lacking(directory, part, profile)(plan, [])
+    if not resume:
+        runner.check(plan.spec, lacking)
+    run = RunDirectory(directory)
+    check_place(directory)
+    check_spec(run, plan.spec, resume=resume)
+    measured = run.journal.exists() and bool(load(run.journal)[0])
+    check_environment(run, environment, measured=measured)
+    return plan
+
+
+def _lacking(directory: Path, part: Shard, profile: Detail | None) -> Lacking:
+    """What a run lacks, with the profiles of the base point where they are asked for."""
 
     def lacking(plan: Plan, records: list[Record]) -> list[Unit]:
         units = make_units(plan, records, part)
@@ -72,9 +109,14 @@ def carry_out(
             units += profile_units(plan, base, directory, profile, records)
         return units
 
-    return _carry_out(
-        spec, spec.budget, directory, runner, lacking, command, part, listener, resume=resume
-    )
+    return lacking
+
+
+def _planned(spec: Spec, runner: Runner, part: Shard) -> tuple[Plan, dict[str, Any]]:
+    """The plan once the device is known, and what it would run on."""
+    device, environment = runner.environment(spec.device, spec.threads)
+    plan = share(make_plan(spec.with_overrides(device=device)), part)
+    return plan, with_model(environment, spec)
 
 
 def carry_out_profiles(
@@ -112,9 +154,7 @@ def _carry_out(
 ) -> Summary:
     """From the worker's first word to its end."""
     try:
-        device, environment = runner.environment(spec.device, spec.threads)
-        environment = with_model(environment, spec)
-        plan = share(make_plan(spec.with_overrides(device=device)), part)
+        plan, environment = _planned(spec, runner, part)
         listener.planned(plan)
         if not resume:
             runner.check(plan.spec, lacking(plan, []))
@@ -124,8 +164,11 @@ def _carry_out(
             for text in filter(None, [note, *notes]):
                 listener.say(text)
             check_environment(run, environment, measured=bool(records))
-            write_environment(run, environment | runner.roofline(plan.spec))
-            with Journal(run.journal) as journal:
+            environment |= runner.roofline(plan.spec)
+            with (
+                dated(run, environment, measured=bool(records)),
+                Journal(run.journal) as journal,
+            ):
                 summary = runner.run(lacking(plan, records), journal, budget)
     except BaseException:
         runner.abort()

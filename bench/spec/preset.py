@@ -15,6 +15,12 @@ def preset_names() -> list[str]:
     return sorted(path.stem for path in _FOLDER.glob("*.toml"))
 
 
+def purpose(name: str) -> str:
+    """What a preset is for: the first line of its comment."""
+    with (_FOLDER / f"{name}.toml").open(encoding="utf-8") as lines:
+        return next(lines).removeprefix("#").strip()
+
+
 def load_preset(name: str) -> Spec:
     """Read a preset by name, or a file that ends in .toml, such as a run's spec.toml.
 

@@ -61,6 +61,16 @@ class Variant:
         return hash(str(self))
 
 
+# Chosen by the harness while it times, so that every step is carried out.
+_NOT_TIMED = ("lr", "cap")
+
+
+def not_timed(text: str) -> list[str]:
+    """The options of a variant's text that have no effect on its times: lr and cap."""
+    given = [each.partition("=")[0] for each in text.partition(":")[2].split(",")]
+    return [name for name in _NOT_TIMED if name in given]
+
+
 SGD = Variant("sgd")
 """The pseudo-variant that every block holds: plain SGD steps on the same model and batch."""
 

@@ -7,19 +7,22 @@ from typing import Any, NamedTuple
 
 from bench.errors import JournalError, RunError
 from bench.files import write_whole
-from bench.machine.comparable import comparable_key
-from bench.machine.model_code import changed_code
 from bench.spec.spec import Spec
 from bench.storage.journal import lines, load
 from bench.storage.lock import locked
+from bench.storage.mismatch import (
+    environment_differences,
+    model_differences,
+    spec_differences,
+)
 from bench.storage.records import Line
 from bench.storage.run_directory import (
     RunDirectory,
-    differences,
     read_environment,
     read_spec,
     write_environment,
 )
+from bench.storage.sessions import SESSIONS, sessions_of
 
 
 class Part(NamedTuple):
@@ -51,7 +54,8 @@ def merge_runs(directories: Sequence[Path], out: Path, command: str) -> tuple[Ru
         if target.journal.exists():
             raise RunError(f"expected an empty --out; {out} holds a run: choose another directory")
         write_whole(target.spec, parts[0].spec.to_toml(command))
-        write_environment(target, parts[0].environment)
+        sessions = [session for part in parts for session in sessions_of(part.environment)]
+        write_environment(target, {**parts[0].environment, SESSIONS: sessions})
         # The journal makes it a run, so it comes last.
         write_whole(target.journal, "".join(f"{json.dumps(line)}\n" for line in merged))
     return target, sum(line["kind"] == "cell" for line in merged)
@@ -73,21 +77,20 @@ def _check_same(parts: Sequence[Part]) -> None:
     for part in parts[1:]:
         if part.spec.digest() != first.spec.digest():
             raise JournalError(
-                f"expected parts of one sweep; {first.run.path} has the spec "
-                f"{first.spec.digest()} and {part.run.path} {part.spec.digest()}: merge what one "
-                "command line with --shard 1/N ... N/N has made"
+                f"expected parts of one sweep; between {first.run.path} and {part.run.path} "
+                f"{'; '.join(spec_differences(first.spec, part.spec))}: merge what one command "
+                "line with --shard 1/N ... N/N has made"
             )
-        changed = changed_code(first.environment, part.environment)
-        if changed:
+        both = f"between {first.run.path} and {part.run.path}"
+        if changed := model_differences(first.environment, part.environment):
             raise JournalError(
-                f"expected parts that measured one model; {', '.join(changed)} changed between "
-                f"{first.run.path} and {part.run.path}: measure one of them again"
+                f"expected parts that measured one model; {both} {'; '.join(changed)}: measure "
+                "one of them again"
             )
-        if comparable_key(part.environment) != comparable_key(first.environment):
-            differing = "; ".join(differences(first.environment, part.environment))
+        if differing := environment_differences(first.environment, part.environment):
             raise JournalError(
-                f"expected parts from one kind of machine and software; between {first.run.path} "
-                f"and {part.run.path} {differing}: times of both must not stand in one table"
+                f"expected parts from one kind of machine and software; {both} "
+                f"{'; '.join(differing)}: times of both must not stand in one table"
             )
 
 

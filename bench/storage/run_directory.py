@@ -1,6 +1,7 @@
 """A run directory: what is in it, and whether a run may write into it."""
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,11 +9,14 @@ from typing import Any
 
 from bench.errors import JournalError, RunError, StorageError
 from bench.files import read_plain, remove_drafts, write_whole
-from bench.machine.comparable import COMPARABLE, comparable_key
-from bench.machine.model_code import KEY, changed_code, model_code
-from bench.spec.checks import shown
+from bench.machine.model_code import model_facts
 from bench.spec.spec import Spec
 from bench.storage import journal
+from bench.storage.mismatch import (
+    environment_differences,
+    model_differences,
+    spec_differences,
+)
 
 
 @dataclass(frozen=True)
@@ -47,8 +51,7 @@ def open_run(path: Path, spec: Spec, command: str, *, resume: bool) -> RunDirect
     run = RunDirectory(path)
     try:
         path.mkdir(parents=True, exist_ok=True)
-        if run.journal.exists():
-            _check_same_spec(run, spec, resume=resume)
+        check_spec(run, spec, resume=resume)
         remove_drafts(path)
         write_whole(run.spec, spec.to_toml(command))
     except (OSError, StorageError) as error:
@@ -60,7 +63,25 @@ def open_run(path: Path, spec: Spec, command: str, *, resume: bool) -> RunDirect
     return run
 
 
-def _check_same_spec(run: RunDirectory, spec: Spec, *, resume: bool) -> None:
+def check_place(path: Path) -> None:
+    """Refuse a place that no run could be written into; RunError."""
+    first = next(each for each in (path, *path.parents) if each.exists())
+    if not first.is_dir() or not os.access(first, os.W_OK | os.X_OK):
+        raise RunError(
+            f"expected to write into {path}; {first} is no directory that may be written: choose "
+            "another --out"
+        )
+
+
+def check_spec(run: RunDirectory, spec: Spec, *, resume: bool) -> None:
+    """Refuse a directory whose run is not this one, taken up again.
+
+    Raises:
+        RunError: it holds a run and ``resume`` is off.
+        JournalError: the run there is of another spec, or nothing tells of which.
+    """
+    if not run.journal.exists():
+        return
     if not resume:
         raise RunError(
             f"expected an empty --out; {run.path} holds a run: add --resume to measure what is "
@@ -69,9 +90,9 @@ def _check_same_spec(run: RunDirectory, spec: Spec, *, resume: bool) -> None:
     before = read_spec(run)
     if before.digest() != spec.digest():
         raise JournalError(
-            f"expected the spec that {run.path} was made with (digest {before.digest()}); got "
-            f"another one (digest {spec.digest()}): repeat the command in {run.spec.name}, or "
-            "choose another --out"
+            f"expected the spec that {run.path} was made with; "
+            f"{'; '.join(spec_differences(before, spec))}: repeat the command in "
+            f"{run.spec.name}, or choose another --out"
         )
 
 
@@ -110,7 +131,7 @@ def read_environment(run: RunDirectory) -> dict[str, Any]:
 
 def with_model(environment: Mapping[str, Any], spec: Spec) -> dict[str, Any]:
     """What a run runs on, and which version of the user's own model."""
-    return {**environment, KEY: model_code(spec.model)}
+    return {**environment, **model_facts(spec.model)}
 
 
 def check_environment(run: RunDirectory, now: dict[str, Any], *, measured: bool) -> None:
@@ -123,27 +144,18 @@ def check_environment(run: RunDirectory, now: dict[str, Any], *, measured: bool)
     if not measured:
         return
     before = read_environment(run)
-    changed = changed_code(before, now)
+    changed = model_differences(before, now)
     if changed:
         raise JournalError(
-            f"expected the model that {run.path} was begun with; {', '.join(changed)} changed "
-            "since: put it back, or choose another --out"
+            f"expected the model that {run.path} was begun with; {'; '.join(changed)}: put it "
+            "back, or choose another --out"
         )
-    differing = differences(before, now)
+    differing = environment_differences(before, now)
     if differing:
         raise JournalError(
             f"expected the machine and software that {run.path} was begun on; "
             f"{'; '.join(differing)}: go on there, or choose another --out"
         )
-
-
-def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    """What makes times from two environments incomparable, as ``torch was 2.8, is 2.13``."""
-    if comparable_key(one) == comparable_key(other):
-        return []
-    names = (*COMPARABLE, "driver")
-    pairs = [(name, shown(one.get(name)), shown(other.get(name))) for name in names]
-    return [f"{name} was {was}, is {now}" for name, was, now in pairs if was != now]
 
 
 def write_environment(run: RunDirectory, environment: dict[str, Any]) -> None:

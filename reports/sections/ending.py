@@ -2,6 +2,7 @@
 
 from markupsafe import Markup
 
+from bench.spec.variants import not_timed
 from reports.sections.section import TEMPLATES, Fill, Section, Shown
 
 
@@ -14,7 +15,16 @@ class Reading(Section):
         """A list of terms, those of what the run has."""
         training = shown.analysis.training is not None
         timed = not training or not shown.nothing_timed or bool(shown.run.profiles)
-        return fill(TEMPLATES / "reading.html.j2", timed=timed, training=training)
+        return fill(
+            TEMPLATES / "reading.html.j2", timed=timed, training=training, untimed=_untimed(shown)
+        )
+
+
+def _untimed(shown: Shown) -> list[str]:
+    """Timed variants with options that have no effect on times, with those."""
+    variants = dict.fromkeys(cell.variant for cell in shown.run.cells)
+    options = {variant: not_timed(variant) for variant in variants}
+    return [f"{' and '.join(names)} of {variant}" for variant, names in options.items() if names]
 
 
 class Repeat(Section):

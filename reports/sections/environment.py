@@ -28,6 +28,8 @@ def environment_table(environment: dict[str, Any]) -> Table:
 
 
 def _flat(prefix: str, value: Any) -> list[tuple[str, Any]]:
+    if isinstance(value, list) and any(isinstance(item, dict) for item in value):
+        value = {str(number): item for number, item in enumerate(value, 1)}
     if not isinstance(value, dict):
         return [(prefix, value)]
     named = [(f"{prefix}.{key}" if prefix else key, item) for key, item in value.items()]

@@ -56,6 +56,9 @@ class NullSpaceTeleporter(Teleporter):
     """
 
     name: ClassVar[str] = "nullspace"
+    promise: ClassVar[str] = (
+        "outputs on the batch stay at tau=1, to rounding; below, or with max_drift, they change"
+    )
     threshold: ClassVar[str | None] = "tau"
 
     tau: float = 1.0

@@ -60,7 +60,7 @@ def test_output_that_nobody_reads_ends_as_the_signal_would():
 
 def with_env_that_raises(error):
     code = (
-        "import bench.cli.env as env, sys\n"
+        "import bench.cli.looking.env as env, sys\n"
         f"def broken(): raise {error}('planted')\n"
         "broken.__name__ = 'env'; env.env = broken\n"
         "sys.argv[1:] = ['env']\n"

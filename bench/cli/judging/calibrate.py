@@ -9,6 +9,7 @@ import typer
 from bench.cli import options
 from bench.cli.stopping import stoppable
 from bench.errors import SpecError
+from bench.plan.describe import notes_on_options
 from bench.spec.preset import load_preset
 from bench.spec.spec import Spec
 
@@ -35,6 +36,8 @@ def calibrate(
 
         typer.echo(describe(make_plan(spec)))
         return
+    for note in notes_on_options(spec):
+        typer.echo(note, err=True)
     with stoppable():
         _carry_out(spec, repeats, out)
 

@@ -9,9 +9,8 @@ from bench.cli.command import command
 from bench.cli.judging.verdicts import min_effects
 from bench.comparison.judgement import judge
 from bench.comparison.outcome import Outcome
-from bench.comparison.sources import read_source
+from bench.comparison.sources import read_source, source_differences
 from bench.gate.files import write_exports
-from bench.machine.model_code import changed_code
 
 
 def compare_finished(
@@ -28,9 +27,8 @@ def compare_finished(
     Every export goes into ``out``, if it is given.
     """
     ours, theirs = read_source(base), read_source(head)
-    changed = changed_code(ours.facts, theirs.facts)
-    if changed:
-        typer.echo(f"of the model {', '.join(changed)} changed between the two", err=True)
+    for difference in source_differences(ours, theirs):
+        typer.echo(f"from {base} to {head}: {difference}", err=True)
     judgements = judge(
         ours.measured,
         theirs.measured,

@@ -10,6 +10,7 @@ import typer
 from bench.cli import options
 from bench.cli.stopping import stoppable
 from bench.errors import RunError
+from bench.plan.describe import notes_on_options
 from bench.plan.points import make_plan
 from bench.spec.preset import load_preset
 
@@ -82,6 +83,8 @@ def gate(
         typer.echo(gating.describe(base, plan))
         return
     say = options.silent if quiet else partial(typer.echo, err=True)
+    for note in notes_on_options(spec):
+        say(note)
     asked = gating.Asked(base, where, strict, default, calibration, history)
     with stoppable():
         outcome = gating.carry_out(asked, plan, say)

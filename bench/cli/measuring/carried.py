@@ -11,15 +11,16 @@ import typer
 
 from bench.cli import progress
 from bench.cli.command import repeatable
+from bench.cli.options import silent
 from bench.cli.stopping import stoppable
-from bench.errors import RunError, SpecError
+from bench.errors import BenchError, RunError, SpecError
 from bench.measurements.units import make_units
 from bench.plan.describe import describe
 from bench.plan.points import Plan, make_plan
 from bench.plan.profiles import Detail
 from bench.plan.shards import Shard, parse_shard, share
 from bench.runner.runner import SILENCE_SECONDS, Runner, Summary
-from bench.runner.session import Listener, carry_out
+from bench.runner.session import Listener, carry_out, rehearse
 from bench.spec.checks import number
 from bench.spec.preset import load_preset
 from bench.spec.spec import Spec
@@ -87,11 +88,11 @@ class Carrying:
         part = parse_shard(self.shard)
         silence = number("timeout", self.timeout, above=0)
         runner = Runner(progress.choose(quiet=self.quiet), silence=silence)
+        where = self.out or Path("runs") / f"{spec.preset}-{datetime.now():%Y%m%d-%H%M%S}"
         if self.dry_run:
             typer.echo(described(share(make_plan(spec), part)))
-            _check_alone(runner, spec, part)
+            self._rehearse(runner, spec, where, part, profile)
             return
-        where = self.out or Path("runs") / f"{spec.preset}-{datetime.now():%Y%m%d-%H%M%S}"
 
         def hint() -> str:
             begun = RunDirectory(where).spec.exists()
@@ -111,14 +112,36 @@ class Carrying:
                 part=part,
                 resume=self.resume,
                 profile=profile,
-                listener=Listener(planned, _say),
+                listener=Listener(planned, silent if self.quiet else _say),
             )
         from reports import write_report
 
         page = write_report(where)
-        show(where)
+        if not self.quiet:
+            show(where)
         typer.echo(str(page))
+        if summary.flagged and not self.quiet:
+            _say(_flagged(summary.flagged))
         _explain(summary, RunDirectory(where))
+
+    def _rehearse(
+        self, runner: Runner, spec: Spec, where: Path, part: Shard, profile: Detail | None
+    ) -> None:
+        """Say how long training would take here.
+
+        Raises:
+            RunError: what would keep it from being run.
+        """
+        try:
+            plan = rehearse(spec, where, runner, part=part, resume=self.resume, profile=profile)
+            trained = [unit for unit in make_units(plan, [], part) if unit.kind]
+            if trained and (seconds := runner.estimate(trained)) is not None:
+                time = duration(seconds)
+                typer.echo(f"estimated time: about {time} here, from a few steps of each")
+        except BenchError as error:
+            raise RunError(f"here it would be refused: {error}") from error
+        finally:
+            runner.close()
 
 
 def described(plan: Plan) -> str:
@@ -128,30 +151,16 @@ def described(plan: Plan) -> str:
     return "\n".join([describe(plan), *own])
 
 
-def _check_alone(runner: Runner, spec: Spec, part: Shard) -> None:
-    """Say what would keep it from being run here; it may be planned for another machine."""
-    plan = share(make_plan(spec.with_overrides(device="cpu")), part)
-    units = make_units(plan, [], part)
-    try:
-        runner.check(spec, units)
-        trained = [unit for unit in units if unit.kind]
-        if trained and (seconds := runner.estimate(trained)) is not None:
-            typer.echo(f"estimated time: about {duration(seconds)} here, from a few steps of each")
-    except RunError as error:
-        typer.echo(f"here it would be refused: {error}", err=True)
-    finally:
-        runner.close()
+def _flagged(count: int) -> str:
+    return (
+        f"{count} {'cell is' if count == 1 else 'cells are'} flagged, for example because other "
+        "processes used the machine: see the column flags, and measure again where a flag says "
+        "that times mislead"
+    )
 
 
 def _explain(summary: Summary, directory: RunDirectory) -> None:
-    """Say on standard error what is not as planned; exit with the contract's code."""
-    if summary.flagged:
-        typer.echo(
-            f"{summary.flagged} {'cell is' if summary.flagged == 1 else 'cells are'} flagged, for "
-            "example because other processes used the machine: see the column flags, and measure "
-            "again where a flag says that times mislead",
-            err=True,
-        )
+    """Say on standard error what went wrong; exit with the contract's code."""
     if summary.complete:
         return
     bad = ", ".join(f"{n} {s}" for s, n in sorted(summary.statuses.items()) if s != "ok")

@@ -1,7 +1,6 @@
 """``teleport-bench probe``: could a teleport pay, before anybody trains: go or no-go."""
 
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -69,7 +68,7 @@ def probe(
     names = None if optimizer is None else tuple(name.strip() for name in optimizer.split(","))
     asked = {"variants": method, "growths": growth, "optimizers": names, "seeds": seeds}
     spec = _with_section(spec, {**asked, "advise": advise or None})
-    carrying.carry_out(spec, show=partial(_print, quiet=quiet))
+    carrying.carry_out(spec, show=_print)
 
 
 def _with_section(spec: Spec, asked: dict[str, Any]) -> Spec:
@@ -88,7 +87,7 @@ def _with_section(spec: Spec, asked: dict[str, Any]) -> Spec:
     return spec.with_overrides(sections={**spec.sections, "probe": replace(section, **changed)})
 
 
-def _print(where: Path, *, quiet: bool) -> None:
+def _print(where: Path) -> None:
     """The arms after the last steps, what can move, and the verdicts."""
     from reports.probe.comparison import comparisons
     from reports.probe.probe import probed
@@ -112,11 +111,10 @@ def _print(where: Path, *, quiet: bool) -> None:
         )
         for each in last
     ]
-    if not quiet:
-        advice = [r for r in read(RunDirectory(where).journal) if isinstance(r, AdviceRecord)]
-        for each in advice:
-            typer.echo(f"{each.text}\n")
-        if rows:
-            print_table(_HEADINGS, rows)
+    advice = [r for r in read(RunDirectory(where).journal) if isinstance(r, AdviceRecord)]
+    for each in advice:
+        typer.echo(f"{each.text}\n")
+    if rows:
+        print_table(_HEADINGS, rows)
     for verdict in verdicts(records):
         typer.echo(verdict.sentence)

@@ -12,6 +12,8 @@ from bench.cli.command import repeatable
 from bench.cli.measuring.carried import INCOMPLETE
 from bench.cli.stopping import stoppable
 from bench.cli.table import print_table
+from bench.errors import SpecError
+from bench.plan.describe import notes_on_options
 from bench.plan.profiles import LEAST_ACTIVE, Detail
 from bench.runner.runner import Runner
 from bench.runner.session import carry_out_profiles
@@ -53,6 +55,14 @@ def profile(
     start = replace(load_preset(preset), axes=())
     spec = options.spec_of(start, axis, method, data_dir, **what, **how)
     spec = spec.with_overrides(preservation=replace(spec.preservation, enabled=False))
+    if not spec.variants:
+        raise SpecError(
+            f"expected a preset that times methods; {spec.preset} times none, so that there is "
+            "nothing to profile: write for example --preset quick"
+        )
+    if not quiet:
+        for note in notes_on_options(spec):
+            typer.echo(note, err=True)
     where = out or Path("runs") / f"profile-{datetime.now():%Y%m%d-%H%M%S}"
     detail = Detail(shapes, memory, stacks, active)
     with stoppable():
@@ -67,7 +77,7 @@ def profile(
         print_table(("variant", "at", "phase", "calls", "time", "share"), rows)
         typer.echo(f"tensorboard --logdir {where / 'profiles' / 'tensorboard'}", err=True)
     for record in records:
-        if record.note:
+        if record.note and not quiet:
             typer.echo(f"{record.variant}: {record.note}", err=True)
     typer.echo(str(page))
     if any(record.status != "ok" for record in records):

@@ -56,6 +56,22 @@ def test_exit_code_and_verdict(tmp_path, base, changes, code, word):
     assert f"(exit {code})" in output
 
 
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"torch": "2.14.0"}, "torch was '2.13.0', is '2.14.0'"),
+        ({"benchmark_code": "fe"}, "benchmark_code was '0123456789abcdef', is 'fe'"),
+        ({"cache": "cold"}, "sampling.cache was 'hot', is 'cold'"),
+        ({"model_code": {"net.py": "2"}}, "net.py was '1', is '2'"),
+    ],
+)
+def test_what_differs_is_named_with_both_values(tmp_path, changes, said):
+    base = run_directory(tmp_path / "base", model_code={"net.py": "1"})
+    head = run_directory(tmp_path / "head", **{"model_code": {"net.py": "1"}, **changes})
+
+    assert f"from {base} to {head}: {said}\n" in compare(base, head)[1]
+
+
 def test_whole_calls_decide_nothing(tmp_path, base):
     """They are few, and say what the checks cost, too."""
     head = run_directory(tmp_path / "head", seed=2)
@@ -80,6 +96,13 @@ def test_a_cell_that_only_head_has_is_new(tmp_path, base):
     found, output = compare(less, base)
 
     assert (found, verdict(output)) == (0, "NEW")
+
+
+def test_cells_that_are_all_new_are_fine(tmp_path, base):
+    found, output = compare(run_directory(tmp_path / "none", absent=tuple(LABELS)), base)
+
+    assert found == 0
+    assert "4 cells: 4 new. No regression found (exit 0)" in output
 
 
 def test_the_minimum_effect_can_be_chosen(tmp_path, base):

@@ -7,7 +7,7 @@ from idx_files import isolate, publish_mnist, write_part
 from outside_package import write_package
 from typer.testing import CliRunner
 
-from bench.cli.data import app
+from bench.cli.looking.data import app
 from bench.errors import DataError
 from bench.problems.datasets import fetch as fetch_module
 
@@ -159,7 +159,7 @@ def test_fetch_needs_a_name():
 
 def test_list_and_help_import_neither_torch_nor_scikit_learn():
     code = (
-        "import sys; from typer.testing import CliRunner; from bench.cli.data import app;"
+        "import sys; from typer.testing import CliRunner; from bench.cli.looking.data import app;"
         "codes = [CliRunner().invoke(app, [word]).exit_code for word in ('--help', 'list')];"
         "heavy = {'torch', 'sklearn', 'pandas', 'matplotlib'} & set(sys.modules);"
         "assert codes == [0, 0], codes; assert not heavy, heavy"

@@ -67,7 +67,7 @@ def test_a_users_own_model_is_swept_from_factory_to_figures(call, tmp_path: Path
     code, printed, errors = call("run", *SMALL, *SWEEP, "--method", "nullspace", "--out", str(out))
 
     assert code == 0
-    assert not errors or " flagged, for example" in errors  # the machine of the tests may be busy
+    assert not errors
     assert printed.strip() == str(out / "report.html")
     runtime = rows(out / "runtime.csv")
     assert {(r["d"], r["method"], r["status"]) for r in runtime} == {
@@ -189,7 +189,7 @@ def test_a_run_stopped_before_its_beginning_does_not_promise_a_journal(
 def test_a_dry_run_says_what_would_be_refused_here(call) -> None:
     code, printed, errors = call("run", *SMALL, "--dry-run", "--dataset", "speech")
 
-    assert code == 0
+    assert code == 2
     assert "mlp on speech" in printed
     assert "here it would be refused: expected a data set, one of" in errors
 
@@ -278,7 +278,7 @@ def test_what_a_report_leaves_out_of_the_journal_is_said(call, tmp_path: Path) -
 def test_dry_run_prints_the_plan_and_touches_nothing(call, tmp_path: Path) -> None:
     before = sorted(tmp_path.iterdir())
 
-    code, printed, _ = call("run", "--preset", "paper", "--dry-run")
+    code, printed, _ = call("run", "--preset", "paper", "--dataset", "digits", "--dry-run")
 
     assert code == 0
     assert "points" in printed

@@ -170,6 +170,17 @@ def test_a_cell_that_cannot_take_every_step_says_so(tmp_path: Path) -> None:
     assert reason.endswith("so its phases are not those of the full work")
 
 
+@pytest.mark.parametrize("preset", ["spectrum", "train-quick", "probe-quick"])
+def test_a_preset_that_times_nothing_has_nothing_to_profile(
+    call: Call, tmp_path: Path, preset: str
+) -> None:
+    code, printed, errors = call("profile", "--preset", preset, "--method", "nullspace")
+
+    assert (code, printed) == (2, "")
+    assert f"{preset} times none, so that there is nothing to profile" in errors
+    assert not [*tmp_path.iterdir()]
+
+
 def test_a_grid_is_refused_before_anything_is_recorded(call: Call, tmp_path: Path) -> None:
     out = tmp_path / "run"
 

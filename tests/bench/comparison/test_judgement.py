@@ -18,7 +18,7 @@ V = Verdict
         ((V.SAME,), 0, 0),
         ((V.SAME, V.FASTER), 0, 0),
         ((V.SAME, V.NEW), 0, 0),
-        ((V.NEW,), 3, 3),
+        ((V.NEW,), 0, 0),
         ((V.SAME, V.AMBIGUOUS), 0, 5),
         ((V.AMBIGUOUS, V.NEW), 0, 5),
         ((V.SAME, V.MISSING), 4, 4),

@@ -12,7 +12,7 @@ import torch
 import typer
 from typer.testing import CliRunner
 
-from bench.cli.env import env
+from bench.cli.looking.env import env
 from bench.errors import SpecError
 from bench.machine import environment
 from bench.machine.comparable import COMPARABLE, comparable_key

@@ -8,6 +8,7 @@ from bench.plan.describe import describe, plan_seconds
 from bench.plan.points import make_plan
 from bench.spec.axes import Axis
 from bench.spec.preset import load_preset
+from bench.spec.variants import not_timed, parse_variant
 
 
 @pytest.fixture
@@ -82,3 +83,23 @@ def test_a_probe_says_how_much_it_tries():
     text = describe(make_plan(load_preset("probe-quick")))
     assert "nothing is timed\nprobe of sgd: 6 arms and plain, 2 starts, 8 seeds\n" in text
     assert 60 < plan_seconds(make_plan(load_preset("probe-quick"))) < 120
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("nullspace", []),
+        ("nullspace:tau=.9,growth=4", []),
+        ("nullspace:cap=0.5,lr=0.1,tau=.9", ["lr", "cap"]),
+        ("nullspace:cap=inf", ["cap"]),
+        ("enorm:p=1", []),
+    ],
+)
+def test_options_without_effect_on_times_are_said(quick, text, names):
+    said = describe(make_plan(quick.with_overrides(variants=(parse_variant(text),))))
+    variant = str(parse_variant(text))
+
+    assert not_timed(variant) == names
+    notes = [line for line in said.splitlines() if line.startswith("note: ")]
+    start = f"note: no effect on times: {' and '.join(names)} of {variant}: cells are timed with"
+    assert [line.startswith(start) for line in notes] == [True] * bool(names)

@@ -76,7 +76,10 @@ def test_a_merge_without_all_parts_says_what_is_missing(
 
 
 def test_merged_shards_hold_every_cell_once(tmp_path: Path) -> None:
-    parts = [shard(tmp_path / str(i), Shard(i, 3), load_average=[i]) for i in (1, 2, 3)]
+    parts = [
+        shard(tmp_path / str(i), Shard(i, 3), load_average=[i], sessions=[{"host": f"m{i}"}])
+        for i in (1, 2, 3)
+    ]
 
     run, cells = merge_runs(parts, tmp_path / "all", "teleport-bench merge")
 
@@ -84,7 +87,9 @@ def test_merged_shards_hold_every_cell_once(tmp_path: Path) -> None:
     assert cells == plan.cell_count
     assert make_units(plan, read(run.journal)) == []
     assert units_of(run.path) == set().union(*map(units_of, parts))
-    assert json.loads(run.environment.read_text())["torch"] == "2.13.0"
+    environment = json.loads(run.environment.read_text())
+    assert environment["torch"] == "2.13.0"
+    assert [session["host"] for session in environment["sessions"]] == ["m1", "m2", "m3"]
     assert Spec.from_toml(run.spec.read_text()).digest() == SPEC.digest()
 
 
@@ -101,7 +106,9 @@ def test_parts_that_measured_two_versions_of_a_model_are_refused(tmp_path: Path)
         shard(tmp_path / str(number), Shard(number, 2), model_code={"own.py": str(number)})
         for number in (1, 2)
     ]
-    with pytest.raises(JournalError, match=r"expected parts that measured one model; own\.py"):
+    with pytest.raises(
+        JournalError, match=r"measured one model; between .* own\.py was '1', is '2'"
+    ):
         merge_runs(parts, tmp_path / "all", "")
     assert not (tmp_path / "all").exists()
 
@@ -110,7 +117,9 @@ def test_another_spec_is_refused(tmp_path: Path) -> None:
     other = SPEC.with_overrides(seed=7)
     parts = [shard(tmp_path / "1", Shard(1, 2)), shard(tmp_path / "2", Shard(2, 2), other)]
 
-    with pytest.raises(JournalError, match="expected parts of one sweep"):
+    with pytest.raises(
+        JournalError, match=r"expected parts of one sweep; between .* seed was 0, is 7"
+    ):
         merge_runs(parts, tmp_path / "all", "")
 
 
