@@ -21,7 +21,7 @@ from reports.text.html_tables import Cell, Table
 class Probe(Section):
     """Left out, tables and all, where nothing was probed."""
 
-    name, title, order = "probe", "Probe", 5
+    name, title, order = "probe", "Probe", 1
 
     def tables(self, found: Analysis) -> dict[str, pd.DataFrame]:
         """``probe.csv``, ``probe_verdicts.csv`` and ``probe_losses.csv``."""

@@ -294,15 +294,21 @@ def test_presets_give_every_key(name):
     tree = tomllib.loads(preset_text(name))
     spec = load_preset(name)
     assert spec.preset == name
-    assert set(tree) == set(tomllib.loads(spec.to_toml(""))) - {"command"}
-    for section, kind in (("sampling", Sampling), ("preservation", Preservation)):
+    unused = {"sampling"} if "training" in spec.sections else set()
+    assert set(tree) | unused == set(tomllib.loads(spec.to_toml(""))) - {"command"}
+    timed = {} if unused else {"sampling": Sampling, "preservation": Preservation}
+    brought = {section: type(held) for section, held in spec.sections.items()}
+    for section, kind in (timed | brought).items():
         assert set(tree[section]) == {f.name for f in fields(kind)}
     for axis in spec.axes:
         assert spec.base[axis.name] in axis.values  # the base point is shared by all sweeps
 
 
 def test_presets_are_those_promised():
-    assert preset_names() == ["cuda", "gate", "paper", "probe-quick", "quick", "smoke", "spectrum"]
+    trained = "fair fair-cnn fig10 fig2 fig4 fig5 fig7 fig8 fig9 train-quick".split()
+    others = ["cuda", "gate", "paper", "probe-quick", "quick", "smoke", "spectrum"]
+    assert preset_names() == sorted([*trained, *others])
+    assert all("training" in load_preset(name).sections for name in trained)
     assert load_preset("quick").swept == load_preset("paper").swept == ("t", "d", "n", "l", "b")
     assert load_preset("paper").base == {"t": 8, "d": 512, "n": 32, "l": 3, "b": 8}
 
@@ -310,7 +316,7 @@ def test_presets_are_those_promised():
 def test_unknown_preset():
     with pytest.raises(
         SpecError,
-        match=r"one of cuda, .*, probe-quick, quick, smoke, spectrum; got 'quik'; did .*'quick'",
+        match=r"one of cuda, .*, quick, smoke, spectrum, train-quick; got 'quik'; did .*'quick'",
     ):
         load_preset("quik")
 
