@@ -305,7 +305,18 @@ def test_presets_give_every_key(name):
 
 
 def test_presets_are_those_promised():
-    trained = "fair fair-cnn fig10 fig2 fig4 fig5 fig7 fig8 fig9 train-quick".split()
+    trained = [
+        "fair",
+        "fair-cnn",
+        "fig10",
+        "fig2",
+        "fig4",
+        "fig5",
+        "fig7",
+        "fig8",
+        "fig9",
+        "train-quick",
+    ]
     others = ["cuda", "gate", "paper", "probe-quick", "quick", "smoke", "spectrum"]
     assert preset_names() == sorted([*trained, *others])
     assert all("training" in load_preset(name).sections for name in trained)
