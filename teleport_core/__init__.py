@@ -5,6 +5,7 @@ from teleport_core.errors import (
     ModelError,
     OptionError,
     ProblemError,
+    RankError,
     TeleportError,
     TeleportWarning,
 )
@@ -22,6 +23,7 @@ __all__ = [
     "OptionError",
     "Problem",
     "ProblemError",
+    "RankError",
     "Schedule",
     "Seconds",
     "State",

@@ -3,7 +3,8 @@
 TeleportError
 ├── OptionError    an unknown method or option, or a value outside its range
 ├── ProblemError   inputs, targets or a loss function that do not fit together
-└── ModelError     a model that this method cannot teleport; the message names the module
+├── ModelError     a model that this method cannot teleport; the message names the module
+└── RankError      another process of the group failed, ended, or asked for something else
 
 TeleportWarning    a promise that the model's outputs did not bear out
 """
@@ -26,6 +27,10 @@ class ProblemError(TeleportError, ValueError):
 
 class ModelError(TeleportError, ValueError):
     """A model that the chosen method cannot teleport."""
+
+
+class RankError(TeleportError, RuntimeError):
+    """Another process of the group failed, ended, or asked for something else."""
 
 
 class TeleportWarning(UserWarning):

@@ -8,6 +8,7 @@ from typing import Any
 from torch import nn
 
 from teleport_core.ascent import halves
+from teleport_core.distributed import ProcessGroup, across, group_of
 from teleport_core.errors import ModelError, TeleportError
 from teleport_core.forward.arguments import usable
 from teleport_core.forward.undo import Undo
@@ -40,6 +41,7 @@ def teleport(
     *,
     method: str = "nullspace",
     verify: str = "full",
+    process_group: ProcessGroup = None,
     **options: Any,
 ) -> TeleportResult:
     """Move ``model`` in place to a point of nearly equal loss and larger gradient.
@@ -57,6 +59,10 @@ def teleport(
             and outputs before, loss and outputs after; "outputs": loss and outputs, no gradient;
             "off": nothing, ``loss[-1]`` and ``output_change`` are NaN, the guarantee is what the
             method says. docs/verification.md has what each of them finds.
+        process_group: in a group of several processes, ``torch.distributed.group.WORLD`` or another
+            group for a model that all of it hold, alike, inside DistributedDataParallel or not:
+            each rank hands in its own samples and ends as one process would that had them all;
+            or "local" for a model of this process's own. docs/across_ranks.md has the rest.
         **options: the method's options, for example ``steps=8, lr=0.01, cap=5.0, tau=1.0``;
             docs/objectives.md has what ``objective`` may be.
 
@@ -66,16 +72,34 @@ def teleport(
     Raises:
         OptionError, ProblemError, ModelError: the parameters are then bit for bit as before, as
             they are after an interrupt.
+        RankError: another rank failed, ended, does not answer within the group's timeout or asked
+            for something else; likewise on every rank that still runs.
 
     Warns:
         TeleportWarning: the outputs changed although the method promises that they do not: the
             steps that changed them were taken back, see ``Status.OUTPUTS_CHANGED``. With
             ``max_drift`` they stay, and the guarantee of the result is APPROXIMATE.
     """
+
+    def read() -> tuple[Any, Teleporter, str]:
+        teleporter = make(method, **options)
+        of_call = require_choice("verify", verify, VERIFY)
+        inputs, targets = map(usable, require_pair(batch))
+        return (inputs, targets), teleporter, of_call
+
+    group = group_of(process_group)
+    if group is not None:
+        return across(group, model, loss_fn, read, _alone)
     began = perf_counter()
-    teleporter = make(method, **options)
-    verify = require_choice("verify", verify, VERIFY)
-    problem = Problem(model, loss_fn, *map(usable, require_pair(batch)))
+    pair, teleporter, of_call = read()
+    return _alone(Problem(model, loss_fn, *pair), teleporter, of_call, began)
+
+
+def _alone(
+    problem: Problem, teleporter: Teleporter, verify: str, began: float | None = None
+) -> TeleportResult:
+    """The call of a single process; it began when it was read, or begins now."""
+    began = perf_counter() if began is None else began
     check_without_running(problem)
     problem = replace(problem, own=problem.parameters())
     undo = Undo(problem)
@@ -84,7 +108,7 @@ def teleport(
         result = _moved(problem, teleporter, verify, undo)
         undo.settle()
         checks = perf_counter() - began - result.seconds.prepare - result.seconds.steps
-        engine = result.engine if result.engine.name else Engine(method, "it has no other")
+        engine = result.engine if result.engine.name else Engine(teleporter.name, "it has no other")
         return replace(result, seconds=result.seconds._replace(checks=checks), engine=engine)
     except BaseException as error:
         undo.everything()

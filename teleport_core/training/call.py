@@ -9,7 +9,8 @@ from typing import Any
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from teleport_core.errors import ProblemError
+from teleport_core.distributed.group import group_of, unwrapped
+from teleport_core.errors import OptionError, ProblemError
 from teleport_core.forward.belongings import Belongings
 from teleport_core.forward.generators import Generators
 from teleport_core.problem import LossFn, Parameters, Problem
@@ -52,6 +53,7 @@ class Call:
         self, model: nn.Module, loss_fn: LossFn, loader: Any, optimizer: Optimizer, unpack: Unpack
     ) -> Teleports:
         """Teleport; after an error or an interrupt everything is as before, bit for bit."""
+        model = self._of_all_ranks(model)
         require_own(optimizer, model)
         if self.optimizer_state == "transport":
             rules_of(optimizer)
@@ -70,6 +72,18 @@ class Call:
             own.put_all_back()
             put(optimizer, state)
             raise
+
+    def _of_all_ranks(self, model: nn.Module) -> nn.Module:
+        """The model that is teleported; its ranks make no decision of their own."""
+        group = group_of(self.options.get("process_group"))
+        if group is None:
+            return model
+        if self.guarded:
+            raise OptionError(
+                "expected no guard with process_group, as each rank would look ahead on a batch of "
+                "its own and decide for itself: leave guard out"
+            )
+        return unwrapped(model, group)
 
     def _move(self, first: Problem, batches: Iterator[Batch], optimizer: Optimizer) -> Teleports:
         before: Parameters = first.copy() if self.guarded else {}

@@ -16,6 +16,11 @@ from teleport_core.verification.overlap import overlapping
 # By name, as to import the second takes longer than torch itself.
 _REPLICAS = ("DistributedDataParallel", "FullyShardedDataParallel")
 
+_BEFORE_SHARDING = (
+    "teleport the model before fully_shard or distribute_module, with "
+    "process_group=torch.distributed.group.WORLD"
+)
+
 
 def check_model(model: nn.Module) -> None:
     """Refuse a model that is sealed, random, or without parameters that could move.
@@ -30,6 +35,7 @@ def check_model(model: nn.Module) -> None:
         _refuse_rank(name or "the model", module)
         _refuse_replicas(name or "the model", module)
     _check_parameters(dict(model.named_parameters()))
+    _refuse_gathered(model)
     for name, module in model.named_modules():
         rate = _active_dropout(module)
         if rate:
@@ -55,8 +61,7 @@ def _check_parameters(parameters: dict[str, nn.Parameter]) -> None:
         if hasattr(parameter, "device_mesh"):
             raise ModelError(
                 f"expected parameters that are ordinary tensors; {name} is a "
-                f"{type(parameter.data).__name__}, spread over processes: teleport the model "
-                "before fully_shard or distribute_module, on the same batch in every rank"
+                f"{type(parameter.data).__name__}, spread over processes: {_BEFORE_SHARDING}"
             )
         if not (parameter.is_floating_point() or parameter.is_complex()):
             raise ModelError(
@@ -146,12 +151,24 @@ def _refuse_rank(name: str, module: nn.Module) -> None:
     group: Any = module.process_group
     processes = group.size()
     if processes > 1:
-        model = "model" if name == "the model" else name
+        cure = "teleport the model before it is sharded"
+        if isinstance(module, nn.parallel.DistributedDataParallel):
+            model = "model" if name == "the model" else name
+            cure = f"teleport {model}.module with process_group=torch.distributed.group.WORLD"
         raise ModelError(
             f"expected a model of this process alone; {name} ({type(module).__name__}) is one of "
-            f"{processes} replicas, and each would move by its own batch: teleport {model}.module, "
-            "on the same batch in every rank"
+            f"{processes} replicas, and each would move by its own batch: {cure}"
         )
+
+
+def _refuse_gathered(model: nn.Module) -> None:
+    """Between passes a model of fully_shard may hold ordinary tensors, whose memory it frees."""
+    for name, module in model.named_modules():
+        if any(kind.__name__ == "FSDPModule" for kind in type(module).__mro__):
+            raise ModelError(
+                f"expected parameters that are ordinary tensors; {name or 'the model'} "
+                f"({type(module).__name__}) spreads its own over processes: {_BEFORE_SHARDING}"
+            )
 
 
 def _active_dropout(module: nn.Module) -> float:
