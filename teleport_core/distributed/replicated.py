@@ -17,8 +17,9 @@ from teleport_core.distributed.group import unwrapped
 from teleport_core.distributed.shards import kind_of, shard_of, together
 from teleport_core.errors import ModelError, RankError
 from teleport_core.forward.belongings import Belongings
-from teleport_core.interface import Teleporter, TeleportResult
+from teleport_core.interface import Teleporter
 from teleport_core.problem import LossFn, Problem
+from teleport_core.results import TeleportResult
 from teleport_core.verification.problem_checks import check_without_running, same_loss
 
 if TYPE_CHECKING:
