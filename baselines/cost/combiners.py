@@ -56,7 +56,8 @@ def fairgrad(gradients: Tensor, steps: int = 100) -> Tensor:
         decrement = (slope @ step).clamp(min=0).sqrt()
         w = w - step / (1 + decrement) if decrement > 0.25 else w - step
         if decrement < 10 * torch.finfo(w.dtype).eps ** 0.5:
-            return (w / scale.sqrt()) @ gradients
+            direction: Tensor = (w / scale.sqrt()) @ gradients
+            return direction
     raise ProblemError(
         "expected gradients of tasks with a common direction of descent; got some whose convex "
         "combination is zero, or nearly, where FairGrad has no weights: use the mean, or stop here"
