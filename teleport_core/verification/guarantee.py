@@ -97,7 +97,7 @@ def warn_of_change(problem: Problem, change: float, moved: float, outcome: str) 
         f"nobody can see it, or {_dtype(problem)} cannot hold so long a step or features of such "
         "different size: try float64, and a smaller lr",
         TeleportWarning,
-        stacklevel=5,
+        stacklevel=6,
     )
 
 

@@ -52,6 +52,7 @@ def kept(out: Path) -> dict[str, tuple[str, str]]:
     }
 
 
+@pytest.mark.long
 def test_killed_and_taken_up_again_it_ends_with_the_same_values(call, tmp_path: Path) -> None:
     """The worker with it, by SIGKILL; --resume alone finds the run's own spec."""
     broken, whole = tmp_path / "broken", tmp_path / "whole"

@@ -75,7 +75,7 @@ def passes(command: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> int:
     return count[0]
 
 
-@pytest.mark.parametrize("kills", [5, pytest.param(30, marks=pytest.mark.long)])
+@pytest.mark.parametrize("kills", [3, pytest.param(30, marks=pytest.mark.long)])
 def test_killed_at_any_moment_and_resumed_is_unbroken(
     command: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kills: int
 ) -> None:

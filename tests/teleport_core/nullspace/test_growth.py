@@ -329,7 +329,7 @@ def test_who_cannot_grow_says_so() -> None:
         make("nullspace", growth=2, max_drift=0.1)
     with pytest.raises(OptionError, match="expected no growth for these options of symmetry"):
         make("symmetry", growth=2, published=True)
-    for method in {*available()} - {"nullspace", "rescale", "symmetry"}:
+    for method in {*available()} - {"gauge", "nullspace", "rescale", "symmetry"}:
         with pytest.raises(OptionError, match=f"expected no growth for these options of {method}"):
             make(method, growth=2)
 

@@ -234,7 +234,7 @@ def test_a_teleport_that_diverges_ends_where_everything_is_finite(lr: float) -> 
         seen = look(problem)
         assert seen.finite
         assert result.loss[-1] == seen.loss
-        assert result.grad_norm_sq[-1] == pytest.approx(seen.grad_norm_sq, rel=1e-4)
+        assert result.grad_norm_sq[-1] == pytest.approx(seen.grad_norm_sq, rel=1e-3)
         assert result.loss[0] == first
         assert len(result.loss) == len(result.grad_norm_sq) == result.steps_done + 1
         assert (result.steps_done == 0) == identical(problem, before)
