@@ -52,6 +52,16 @@ def test_a_teleport_is_counted_in_passes_and_recorded(tmp_path: Path) -> None:
     assert moves[1]["ahead_with"] != moves[1]["ahead_without"]
 
 
+def test_all_arms_teleport_on_the_same_batches(tmp_path: Path) -> None:
+    arms = ("nullspace:growth=2", "nullspace:growth=4")
+    records = all_of(tmp_path, arms=arms, schedule="0:1")
+
+    first, second = (judged(records, arm, "teleport")[0] for arm in arms)
+    assert first["loss_before"] == second["loss_before"]
+    assert first["objective_before"] == second["objective_before"]
+    assert first["objective_after"] != second["objective_after"]
+
+
 def test_the_clock_has_the_teleports_on_it(tmp_path: Path) -> None:
     records = all_of(tmp_path)
 
