@@ -15,8 +15,9 @@ from bench.costs.counted import Counter
 from bench.problems.factory import Batch, LossFunction
 from bench.trainer.data import Task
 from bench.training.arms import Arm
-from teleport_core import OptionError, make, teleport
+from teleport_core import OptionError, Problem, make, teleport
 from teleport_core.forward.arguments import arguments
+from teleport_core.training.dropout import without_dropout
 
 _AT_ONCE = 1e-30  # a cap that every gradient has reached
 
@@ -50,7 +51,9 @@ def price_of(arm: Arm, task: Task, steps: int, training: Batch, batch: Batch) ->
 
     def call(**changes: Any) -> int:
         twin = copy.deepcopy(model)
-        return teleport(twin, task.loss_fn, batch, method=method, **options | changes).steps_done
+        with without_dropout(Problem(twin, task.loss_fn, *batch)):  # as the schedule does
+            result = teleport(twin, task.loss_fn, batch, method=method, **options | changes)
+        return result.steps_done
 
     taken: list[int] = []
     whole = _counted(lambda: taken.append(call()))
