@@ -31,6 +31,7 @@ class Run:
         if arm.name == "jitter":
             perturb(self.model, study.seed("jitter", trial["seed"]), relative=_JITTER)
         self.optimizer = optimizer_for(trial["optimizer"], self.model.parameters(), trial["lr"])
+        self.price = study.price(arm)
         self.watch = Stopwatch(study.task.point.device)
         self.records: list[Message] = []
         self.epochs = self.step = self.busy = self.interruptions = 0

@@ -1,6 +1,6 @@
 """What all trials of a unit share: the task, the settings, the losses, the prices of teleports."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.plan.points import Point
@@ -22,7 +22,7 @@ class Study:
     Attributes:
         arms: by name.
         paired: the arm that controls do as; None where there is no teleport.
-        prices: arm -> what its teleports cost; None where that cannot be counted.
+        prices: of the arms that were asked for, see ``price``.
     """
 
     arms: dict[str, Arm]
@@ -31,12 +31,26 @@ class Study:
     settings: Training
     moments: Moments
     evaluation: Evaluation
-    prices: dict[str, Price | None]
+    prices: dict[str, Price | None] = field(default_factory=dict)
 
     @property
     def watched(self) -> str | None:
         """The arm whose gradient norms are followed after its teleports, for ``lr-gain``."""
         return self.paired.name if self.paired is not None and "lr-gain" in self.arms else None
+
+    def price(self, arm: Arm) -> Price | None:
+        """What a teleport of an arm costs; None where that cannot be counted, or there is none.
+
+        Raises whatever the teleport does where the arm cannot be carried out.
+        """
+        stands_for = self.paired if arm.name == "random" else arm  # it does the same work
+        if stands_for is None or stands_for.variant is None:
+            return None
+        if stands_for.name not in self.prices:
+            batches, point = self.task.batches, self.task.point
+            training, batch = next(batches.epoch(0)), next(batches.teleports(0, point.n))
+            self.prices[stands_for.name] = price_of(stands_for, self.task, point.t, training, batch)
+        return self.prices[stands_for.name]
 
     def seed(self, what: str, *facts: int) -> int:
         """A seed that all arms share."""
@@ -59,17 +73,4 @@ def study_of(command: Message) -> Study:
     evaluation = Evaluation(task.loss_fn, *task.batches.evaluated())
     arms = {arm.name: arm for arm in all_arms(settings.arms)}
     paired = paired_arm(list(arms.values()))
-    names = {trial["arm"] for trial in command["trials"]}
-    prices = {name: _price(arms[name], task) for name in names if arms[name].variant is not None}
-    if paired is not None:
-        prices["random"] = prices.get(paired.name)  # it stands for the same work
-    return Study(arms, paired, task, settings, moments, evaluation, prices)
-
-
-def _price(arm: Arm, task: Task) -> Price | None:
-    """None, too, where the arm cannot be carried out: its trial says why."""
-    batch, training = next(task.batches.teleports(0, task.point.n)), next(task.batches.epoch(0))
-    try:
-        return price_of(arm, task, task.point.t, training, batch)
-    except Exception:
-        return None
+    return Study(arms, paired, task, settings, moments, evaluation)

@@ -34,6 +34,7 @@ class Unit:
         self._kept = Checkpoints(Path(command["run"]), command["unit"])
         self._study = study_of(command)
         self._said: set[str] = set()
+        self._lost: list[Message] = []  # how those trials ended that could not begin
 
     def run(self) -> None:
         """From the first evaluation, or where it was left, to the last record."""
@@ -71,16 +72,9 @@ class Unit:
             return Run(facts, arm, self._study)
         except Exception as error:
             status, reason = self._explain(error)
-            failure = {**facts, "lr": facts["lr"] or 0.0, "outcome": "failed"}
-            self._record(
-                {
-                    **failure,
-                    "kind": "trial",
-                    "status": status,
-                    "reason": reason,
-                    "cell_id": trial["trial_id"],
-                }
-            )
+            ended = {"kind": "trial", "cell_id": trial["trial_id"], "outcome": "failed"}
+            how = {"lr": facts["lr"] or 0.0, "status": status, "reason": reason}
+            self._lost.append({**facts, **ended, **how})
             return None
 
     def _round(self, epoch: int, runs: list[Run]) -> None:
@@ -130,7 +124,7 @@ class Unit:
 
     def _close(self, runs: Iterable[Run]) -> None:
         """How each trial ended; the last record says how many there are."""
-        ends = [self._end(run) for run in runs]
+        ends = [*self._lost, *(self._end(run) for run in runs)]
         total = len(self._said | {end["cell_id"] for end in ends})
         for end in ends:
             self._record({**end, "of": total}, last=True)

@@ -21,6 +21,7 @@ class Move:
     steps_done: int = 0
     displacement: float = 0.0
     seconds: float | None = None
+    equivalents: float | None = None  # None where they cannot be counted
     result: TeleportResult | None = None
     before: tuple[float | None, float | None] = (None, None)  # training and held-out loss
     after: tuple[float | None, float | None] = (None, None)
@@ -33,6 +34,7 @@ class Move:
             "steps_done": self.steps_done,
             "displacement": self.displacement,
             "seconds": self.seconds,
+            "gradient_equivalents": self.equivalents,
             "train_loss_before": self.before[0],
             "train_loss_after": self.after[0],
             "test_loss_before": self.before[1],

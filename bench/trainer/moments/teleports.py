@@ -56,12 +56,9 @@ def teleports(run: Run, place: int, batch: Batch, carry: Carry) -> None:
     with run.watch.standing():
         look.close(last=True)
         for move, result in zip(look.moves, results, strict=True):
-            move.result, move.status, move.steps_done = (
-                result,
-                result.status.name,
-                result.steps_done,
-            )
-            move.kept = getattr(results, "kept", True)
+            move.result, move.kept = result, getattr(results, "kept", True)
+            move.status, move.steps_done = result.status.name, result.steps_done
+            move.equivalents = None if run.price is None else run.price.of(result.steps_done)
         happened = run.happened[run.step] = _happened(run, look.moves, floor)
         if watched and floor:
             happened.gain = run.gradient_norm(batch) / floor
@@ -69,12 +66,11 @@ def teleports(run: Run, place: int, batch: Batch, carry: Carry) -> None:
 
 
 def _happened(run: Run, moves: list[Move], floor: float) -> Happened:
-    price = run.study.prices.get(run.arm.name)
-    costs = [0.0 if price is None else price.of(move.steps_done) for move in moves]
-    run.countable = run.countable and price is not None
-    run.extra += sum(costs)
+    cost = sum(move.equivalents or 0.0 for move in moves)
+    run.countable = run.countable and run.price is not None
+    run.extra += cost
     lengths = [move.displacement if move.kept else 0.0 for move in moves]
-    return Happened(run.step, lengths, sum(costs), floor=floor)
+    return Happened(run.step, lengths, cost, floor=floor)
 
 
 def _ahead(run: Run, place: int, start: nn.Module, state: Any) -> dict[str, Any]:
@@ -94,17 +90,14 @@ def _ahead(run: Run, place: int, start: nn.Module, state: Any) -> dict[str, Any]
 
 def say(run: Run, moves: list[Move], ahead: dict[str, Any]) -> None:
     """A record of every move; ``ahead`` goes into the last."""
-    price = run.study.prices.get(run.arm.name)
     for number, move in enumerate(moves):
         last = ahead if number == len(moves) - 1 else {}
-        cost = None if price is None else price.of(move.steps_done)
         run.record(
             "teleport",
             f"{run.step}-{number}",
             epoch=run.epochs,
             step=run.step,
             batch=number,
-            gradient_equivalents=cost,
             **move.facts(),
             **last,
         )

@@ -105,6 +105,7 @@ def test_a_trial_that_fails_leaves_the_others_alone(tmp_path: Path) -> None:
     ends = {r["arm"]: r for r in records if r["kind"] == "trial"}
     assert ends["nullspace:nonsense=1"]["outcome"] == "failed"
     assert "nonsense" in ends["nullspace:nonsense=1"]["reason"]
+    assert not judged(records, "nullspace:nonsense=1")  # it never began
     assert ends["nullspace:growth=4"]["outcome"] == ends["plain"]["outcome"] == "finished"
     for end in ends.values():
         made(end | {"of": 1}, TrialRecord)
@@ -126,6 +127,7 @@ def test_where_nothing_could_be_tuned_the_trials_say_so(tmp_path: Path) -> None:
     records = carried_out(last)
 
     assert {record["outcome"] for record in records} == {"failed"}
+    assert records[-1]["of"] == len(records)  # it is over, and is not tried again
     assert all("has no learning rate: expected" in record["reason"] for record in records)
 
 
