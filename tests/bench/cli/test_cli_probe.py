@@ -1,14 +1,13 @@
 """``teleport-bench probe`` as a user types it."""
 
-import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from bench.cli.app import main
 from bench.errors import RunError
 from bench.measurements.units import make_units
 from bench.plan.points import make_plan
@@ -23,22 +22,8 @@ SMALL = {"epochs = [0, 2]": "epochs = [0]", "[1, 10, 100]": "[1, 2]", "lrs = []"
 
 
 @pytest.fixture
-def call(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> Call:
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["teleport-bench", "probe", *arguments])
-        code = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = end.code if isinstance(end.code, int) else 0
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run
+def call(command: Call) -> Call:
+    return partial(command, "probe")
 
 
 def test_a_probe_ends_with_a_table_a_verdict_and_a_page(call: Call, tmp_path: Path) -> None:

@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from bench.cli.app import main
-
 ROOT = Path(__file__).parents[3]
 
 FACTORY = """
@@ -33,23 +31,10 @@ FACTORY = """
 
 
 @pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path):
-    """Run the command line in this process; (exit code, stdout, stderr)."""
+def call(command, tmp_path: Path):
+    """The command line in a folder that holds a module of the user's."""
     (tmp_path / "mine.py").write_text(textwrap.dedent(FACTORY))
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["teleport-bench", *arguments])
-        try:
-            main()
-        except SystemExit as end:
-            code = end.code if isinstance(end.code, int) else 0
-        else:
-            code = 0
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run
+    return command
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -150,7 +135,7 @@ def test_the_spec_of_a_run_is_a_preset(call, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "arguments", "message"),
+    ("verb", "arguments", "message"),
     [
         ("run", "--model resnet", r"expected l = 4, 7, 10.*got l=3: write for example --axis l=4"),
         ("run", "--model mlp-8-10 --axis d=8,16", "expected no axis d with --model mlp-8-10"),
@@ -160,11 +145,11 @@ def test_the_spec_of_a_run_is_a_preset(call, tmp_path: Path) -> None:
     ],
 )
 def test_what_cannot_be_built_anywhere_is_refused_and_leaves_nothing(
-    call, tmp_path: Path, command: str, arguments: str, message: str
+    call, tmp_path: Path, verb: str, arguments: str, message: str
 ) -> None:
     out = tmp_path / "run"
 
-    code, printed, errors = call(command, *SMALL, *arguments.split(), "--out", str(out))
+    code, printed, errors = call(verb, *SMALL, *arguments.split(), "--out", str(out))
 
     assert code == 2
     assert re.search(message, errors), errors

@@ -11,32 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from bench.cli.app import main
-
 ROOT = Path(__file__).parents[3]
 SMALL = (
     *("--optimizer", "adam", "--arm", "nullspace:growth=2", "--arm", "aa", "--lr", "0.01"),
     *("--tune", "0", "--seeds", "2", "--epochs", "2", "--samples", "128", "--schedule", "0:1"),
     *("--axis", "d=16", "--batches", "1", "--device", "cpu", "--threads", "1"),
 )
-
-
-@pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    """Run the command line in this process; (exit code, stdout, stderr)."""
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["teleport-bench", *arguments])
-        try:
-            main()
-        except SystemExit as end:
-            code = end.code if isinstance(end.code, int) else 0
-        else:
-            code = 0
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run
 
 
 def table(out: Path, name: str) -> list[dict[str, str]]:
@@ -53,11 +33,11 @@ def kept(out: Path) -> dict[str, tuple[str, str]]:
 
 
 @pytest.mark.long
-def test_killed_and_taken_up_again_it_ends_with_the_same_values(call, tmp_path: Path) -> None:
+def test_killed_and_taken_up_again_it_ends_with_the_same_values(command, tmp_path: Path) -> None:
     """The worker with it, by SIGKILL; --resume alone finds the run's own spec."""
     broken, whole = tmp_path / "broken", tmp_path / "whole"
-    command = [sys.executable, "-m", "bench", "train", *SMALL, "--quiet", "--out", str(broken)]
-    process = subprocess.Popen(command, cwd=ROOT, start_new_session=True)
+    words = [sys.executable, "-m", "bench", "train", *SMALL, "--quiet", "--out", str(broken)]
+    process = subprocess.Popen(words, cwd=ROOT, start_new_session=True)
     journal = broken / "journal.jsonl"
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and not (journal.exists() and journal.stat().st_size):
@@ -67,8 +47,8 @@ def test_killed_and_taken_up_again_it_ends_with_the_same_values(call, tmp_path: 
     before = [json.loads(line) for line in journal.read_text().splitlines() if line.endswith("}")]
     assert before
 
-    assert call("train", "--out", str(broken), "--resume", "--quiet")[0] == 0
-    code, printed, _ = call("train", *SMALL, "--quiet", "--out", str(whole))
+    assert command("train", "--out", str(broken), "--resume", "--quiet")[0] == 0
+    code, printed, _ = command("train", *SMALL, "--quiet", "--out", str(whole))
 
     assert code == 0
     assert printed.strip() == str(whole / "report.html")
@@ -94,8 +74,8 @@ def test_killed_and_taken_up_again_it_ends_with_the_same_values(call, tmp_path: 
         (("--resume",), "expected --out with --resume to name a run"),
     ],
 )
-def test_what_cannot_be_trained_is_one_sentence(call, given: tuple[str, ...], said: str) -> None:
-    code, printed, errors = call("train", "--dry-run", *given)
+def test_what_cannot_be_trained_is_one_sentence(command, given: tuple[str, ...], said: str) -> None:
+    code, printed, errors = command("train", "--dry-run", *given)
 
     assert code == 2
     assert said in errors

@@ -2,14 +2,12 @@
 
 import csv
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bench.cli.app import main
 from bench.plan.points import make_plan
 from bench.plan.profiles import Detail, base_blocks, profile_units
 from bench.spec.axes import parse_axis
@@ -39,35 +37,18 @@ def factory(d, n):
 SMALL = ("--preset", "smoke", "--device", "cpu", "--threads", "1")
 
 
-@pytest.fixture
-def call(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> Call:
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["teleport-bench", *arguments])
-        code = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = end.code if isinstance(end.code, int) else 0
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run
-
-
 def rows(path: Path) -> list[dict[str, str]]:
     with path.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
-def test_profile_writes_traces_tables_and_a_page(call: Call, tmp_path: Path) -> None:
+def test_profile_writes_traces_tables_and_a_page(command: Call, tmp_path: Path) -> None:
     out = tmp_path / "run"
     methods = ("--method", "nullspace:engine=textbook", "--method", "symmetry")
 
-    code, printed, errors = call("profile", *SMALL, *methods, "--axis", "d=12", "--out", str(out))
+    code, printed, errors = command(
+        "profile", *SMALL, *methods, "--axis", "d=12", "--out", str(out)
+    )
 
     assert code == 0
     assert printed.splitlines()[-1] == str(out / "report.html")
@@ -99,20 +80,20 @@ def test_profile_writes_traces_tables_and_a_page(call: Call, tmp_path: Path) -> 
 
     # A directory that holds a run is not written into.
     journal = (out / "journal.jsonl").read_bytes()
-    code, _, errors = call("profile", *SMALL, "--out", str(out))
+    code, _, errors = command("profile", *SMALL, "--out", str(out))
     assert code == 2
     assert "choose another directory, or profile that run's base point with" in errors
     assert (out / "journal.jsonl").read_bytes() == journal
 
 
-def test_run_with_profile_adds_the_base_point_once(call: Call, tmp_path: Path) -> None:
+def test_run_with_profile_adds_the_base_point_once(command: Call, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    command = ("run", *SMALL, "--quiet", "--method", "nullspace", "--axis", "d=12,16")
-    arguments = (*command, "--axis", "t=2", "--axis", "n=6", "--out", str(out))
+    words = ("run", *SMALL, "--quiet", "--method", "nullspace", "--axis", "d=12,16")
+    arguments = (*words, "--axis", "t=2", "--axis", "n=6", "--out", str(out))
 
-    assert call(*arguments, "--profile")[0] == 0
+    assert command(*arguments, "--profile")[0] == 0
     before = (out / "journal.jsonl").read_bytes()
-    assert call(*arguments, "--profile", "--resume")[0] == 0
+    assert command(*arguments, "--profile", "--resume")[0] == 0
     assert (out / "journal.jsonl").read_bytes() == before
 
     found = [r for r in read(out / "journal.jsonl") if isinstance(r, ProfileRecord)]
@@ -172,19 +153,19 @@ def test_a_cell_that_cannot_take_every_step_says_so(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("preset", ["spectrum", "train-quick", "probe-quick"])
 def test_a_preset_that_times_nothing_has_nothing_to_profile(
-    call: Call, tmp_path: Path, preset: str
+    command: Call, tmp_path: Path, preset: str
 ) -> None:
-    code, printed, errors = call("profile", "--preset", preset, "--method", "nullspace")
+    code, printed, errors = command("profile", "--preset", preset, "--method", "nullspace")
 
     assert (code, printed) == (2, "")
     assert f"{preset} times none, so that there is nothing to profile" in errors
     assert not [*tmp_path.iterdir()]
 
 
-def test_a_grid_is_refused_before_anything_is_recorded(call: Call, tmp_path: Path) -> None:
+def test_a_grid_is_refused_before_anything_is_recorded(command: Call, tmp_path: Path) -> None:
     out = tmp_path / "run"
 
-    code, _, errors = call("profile", *SMALL, "--axis", "d=8:64:+8", "--out", str(out))
+    code, _, errors = command("profile", *SMALL, "--axis", "d=8:64:+8", "--out", str(out))
 
     assert code == 2
     assert "expected at most 16 cells to profile, sgd among them; got 24" in errors
@@ -193,7 +174,7 @@ def test_a_grid_is_refused_before_anything_is_recorded(call: Call, tmp_path: Pat
 
 
 def test_a_failed_cell_gives_exit_code_4_and_a_cut_trace_a_word(
-    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    command: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     setting = {"model": "mlp", "dataset": "digits", "device": "cpu", "dtype": "float32"}
     cell = {"kind": "profile", "method": "identity", "variant": "identity", **setting}
@@ -224,7 +205,7 @@ def test_a_failed_cell_gives_exit_code_4_and_a_cut_trace_a_word(
 
     monkeypatch.setattr("bench.cli.measuring.profile.carry_out_profiles", carried_out)
 
-    code, printed, errors = call("profile", *SMALL, "--out", str(tmp_path / "run"))
+    code, printed, errors = command("profile", *SMALL, "--out", str(tmp_path / "run"))
 
     assert code == 4
     assert f"identity: {note}" in errors
@@ -232,8 +213,8 @@ def test_a_failed_cell_gives_exit_code_4_and_a_cut_trace_a_word(
     assert "500.000 ms  100.0 %" in printed
 
 
-def test_too_few_active_calls_are_refused(call: Call) -> None:
-    code, _, errors = call("profile", *SMALL, "--active", "2")
+def test_too_few_active_calls_are_refused(command: Call) -> None:
+    code, _, errors = command("profile", *SMALL, "--active", "2")
 
     assert code == 2
     assert "greater than or equal to 3" in " ".join(errors.split())
