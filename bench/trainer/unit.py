@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from random import Random
+from time import monotonic
 
 from bench.process.protocol import Message
 from bench.storage.records import made
@@ -21,6 +22,8 @@ from bench.training.tuning import chosen_lr
 Emit = Callable[[Message], None]
 Explain = Callable[[Exception], tuple[str, str]]
 
+# Of shorter epochs the system's counters do not tell whether others were at work: all of a round.
+_TELLING = 1.0
 _OPEN = 2**31 - 1  # "of" of a record that more will follow
 
 
@@ -82,20 +85,28 @@ class Unit:
         waiting = [run for run in runs if run.outcome == "running" and run.epochs == epoch]
         seeds = (self._command["trials"][0]["seed"], epoch)
         Random(self._study.seed("turns", *seeds)).shuffle(waiting)
-        before = {id(run): len(run.records) for run in waiting}
-        others = ForeignLoad()
+        short: list[tuple[Run, int]] = []
+        meanwhile = ForeignLoad()
         for run in sorted(waiting, key=lambda run: run.arm.name in PAIRED):
             self._emit({"event": "note", **run.trial, "cell_id": run.trial["trial_id"]})
+            since, others, begun = len(run.records), ForeignLoad(), monotonic()
             try:
                 self._epoch(run, self._partner(run, runs))
             except Exception as error:
                 self._fail(run, error)
-        flagged = bool(others.flags())
-        for run in waiting:
-            if flagged:
-                run.note_load(before[id(run)])
-            self._kept.write(run)
-            self._say(run)
+            if monotonic() - begun >= _TELLING:
+                self._keep(run, since, others)
+            else:
+                short.append((run, since))
+        for run, since in short:
+            self._keep(run, since, meanwhile)
+
+    def _keep(self, run: Run, since: int, others: ForeignLoad) -> None:
+        """Say what the records from ``since`` on are, once they are in a checkpoint."""
+        if others.flags():
+            run.note_load(since)
+        self._kept.write(run)
+        self._say(run)
 
     def _epoch(self, run: Run, partner: Run | None) -> None:
         batches = self._study.task.batches.epoch(

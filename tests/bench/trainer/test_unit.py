@@ -97,6 +97,24 @@ def test_the_last_record_of_a_unit_says_how_many_there_are(tmp_path: Path) -> No
     assert min(record["of"] for record in records[:-1]) >= records[-1]["of"]
 
 
+@pytest.mark.parametrize("telling", [0.0, 1e9])
+def test_records_come_as_soon_as_the_load_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, telling: float
+) -> None:
+    """After each trial's epoch where that is long; else after the epoch of the last."""
+    monkeypatch.setattr("bench.trainer.unit._TELLING", telling)
+    said: list[str] = []
+
+    def hear(message: dict[str, Any]) -> None:
+        said.append("note" if message["event"] == "note" else message["record"]["kind"])
+
+    carried_out(commands(spec_of(arms=("aa",), schedule="2:3"), tmp_path)[-1], hear)
+
+    first, second = [place for place, kind in enumerate(said) if kind == "note"][:2]
+    assert (said[first + 1] == "training") == (telling == 0.0)
+    assert (second == first + 1) == (telling > 0.0)
+
+
 def test_a_trial_that_fails_leaves_the_others_alone(tmp_path: Path) -> None:
     """An option that the method does not know, and a learning rate at which all is lost."""
     arms = ("nullspace:nonsense=1", "nullspace:growth=4")
