@@ -69,9 +69,7 @@ def _identity(acts_on: str, dtype: torch.dtype, seed: int) -> tuple[float, float
 
 def identity_changes_nothing(dtype: torch.dtype, seed: int) -> Finding:
     """The released actions at g = I, on a batch smaller than the layers are wide."""
-    changes = {
-        acts_on: _identity(acts_on, dtype, seed) for acts_on in ("activations", "preactivations")
-    }
+    changes = [_identity(acts_on, dtype, seed) for acts_on in ("activations", "preactivations")]
     largest = max(off for _, off in changes)
     return Finding(
         outcome=Outcome.REPRODUCED if largest < _KEPT[dtype] else Outcome.REFUTED,
