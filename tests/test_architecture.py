@@ -30,6 +30,8 @@ FOR_REPORTS = {
     "bench.storage",
     "bench.training",
 }
+# Experiments are about the methods and test functions themselves, by name.
+WITH_BASELINES = "bench/experiments/"
 # Where bench and reports meet.
 MEETING = ("bench/cli/", "bench/runs.py")
 
@@ -158,6 +160,8 @@ def _package_allows(path: str, module: str) -> bool:
     if target not in PACKAGES or target == package:
         return True
     if path.startswith(MEETING) and target == "reports":
+        return True
+    if path.startswith(WITH_BASELINES) and target == "baselines":
         return True
     if target not in ALLOWED[package]:
         return False

@@ -1,5 +1,7 @@
 """Claims on what a move is worth, and on moves that need no data."""
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -20,7 +22,12 @@ def small_rescalings_are_orthogonal(dtype: torch.dtype, seed: int) -> Finding:
         model, (batch, _) = perceptron((64, 128, 10), dtype), digits(64, dtype, seed)
         gradient = torch.cat([each.flatten() for each in gradients(model, batch)])
         before = _flat(model)
-        options = {"policy": "random", "bound": 1e-3, "seed": 10 * seed + draw, "steps": 1}
+        options: dict[str, Any] = {
+            "policy": "random",
+            "bound": 1e-3,
+            "seed": 10 * seed + draw,
+            "steps": 1,
+        }
         teleport(model, nn.CrossEntropyLoss(), batch, method="rescale", verify="off", **options)
         move = _flat(model) - before
         cosines.append(abs(float(move @ gradient / (move.norm() * gradient.norm()))))
@@ -35,7 +42,7 @@ def equal_norms_shrink_the_weights(dtype: torch.dtype, seed: int) -> Finding:
     """ENorm: squared weights and outputs of other data."""
     model, (batch, others) = perceptron((64, 64, 64, 10), dtype), digits(16, dtype, seed)
     with torch.no_grad():
-        model[0].weight.mul_(torch.rand(64, 1, dtype=dtype) * 4)
+        model.get_parameter("0.weight").mul_(torch.rand(64, 1, dtype=dtype) * 4)
     before, outputs = float(_flat(model).square().sum()), model(others[0]).detach()
     teleport(model, nn.CrossEntropyLoss(), batch, method="enorm")
     share = float(_flat(model).square().sum()) / before
@@ -60,8 +67,8 @@ def channels_need_no_forward_pass(dtype: torch.dtype, seed: int) -> Finding:
     before, outputs = gradients(model, batch)[0], model(batch[0]).detach()
     alpha = torch.rand(32, dtype=dtype) + 0.5
     with torch.no_grad():
-        model[0].weight.mul_(alpha[:, None])
-        model[0].bias.mul_(alpha)
+        model.get_parameter("0.weight").mul_(alpha[:, None])
+        model.get_parameter("0.bias").mul_(alpha)
     error = gradients(model, batch)[0] * alpha[:, None] - before
     off = float(error.norm() / before.norm())
     change = float((model(batch[0]).detach() - outputs).abs().max())
@@ -79,15 +86,10 @@ def released_steps_know_no_units(dtype: torch.dtype, seed: int) -> Finding:
         for unit in (1e-4, 1e4):
             booth = problem_of("booth", (5.0, -5.0))
 
-            def scaled(
-                output: torch.Tensor,
-                target: torch.Tensor,
-                unit: float = unit,
-                loss: nn.Module = booth.loss_fn,
-            ) -> torch.Tensor:
-                return unit * loss(output, target)
+            def scaled(output: torch.Tensor, target: Any, unit: float = unit) -> torch.Tensor:
+                return unit * booth.loss_fn(output, target)  # noqa: B023  (called in this round)
 
-            options = {"rho": 1.0, "steps": 6, "published": published}
+            options: dict[str, Any] = {"rho": 1.0, "steps": 6, "published": published}
             data = (booth.inputs, booth.targets)
             teleport(booth.model, scaled, data, method="level_set", verify="off", **options)
             ends[published, unit] = _flat(booth.model)

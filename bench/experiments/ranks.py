@@ -1,5 +1,7 @@
 """Claims of Wu et al. on which directions are free, and of ours on what a step is."""
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -10,11 +12,11 @@ from teleport_core import TeleportResult, teleport
 _ROUNDING = {torch.float64: 1e-10, torch.float32: 1e-3}
 
 
-def _moved(model: nn.Module, batch: Batch, **options: object) -> tuple[TeleportResult, float]:
+def _moved(model: nn.Module, batch: Batch, **options: Any) -> tuple[TeleportResult, float]:
     """The result, and the change of the outputs relative to their norm."""
     before = model(batch[0]).detach()
     options = {"method": "nullspace", "verify": "off", **options}
-    result = teleport(model, nn.CrossEntropyLoss(), batch, **options)  # type: ignore[arg-type]
+    result = teleport(model, nn.CrossEntropyLoss(), batch, **options)
     return result, float((model(batch[0]).detach() - before).norm() / before.norm())
 
 
@@ -50,7 +52,7 @@ def energy_in_float32_is_exact(dtype: torch.dtype, seed: int) -> Finding:
     for rule in ("energy_float32", "numerical"):
         torch.manual_seed(seed)
         model, (batch, _) = perceptron((64, 48, 48, 10), dtype), digits(512, dtype, seed)
-        options = {"rank_rule": rule, "steps": 8, "lr": 1.0}
+        options: dict[str, Any] = {"rank_rule": rule, "steps": 8, "lr": 1.0}
         result, drifts[rule] = _moved(model, batch, **options)
         free[rule] = sum(sum(found or []) for found in result.null_dims.values())
     inexact = free["energy_float32"] > free["numerical"] and drifts["energy_float32"] > 1e-8
