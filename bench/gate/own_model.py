@@ -38,7 +38,7 @@ class OwnModel:
         return Subject(
             root=tree,
             benchmark=SOURCE_ROOT,
-            imports=SourceTree(tree, roots, self.repository),
+            imports=SourceTree(tree, roots, self.repository, module.partition(".")[0]),
             model=f"{module or self.file}:{self.function}",
             absent="" if (tree / self.file).is_file() else f"there is no {self.file}",
         )

@@ -27,16 +27,25 @@ _INSTALLED = {"site-packages", "dist-packages"}
 
 @dataclass(frozen=True)
 class SourceTree:
-    """A checkout at ``path``, whose imports begin at ``roots``, in place of ``working_tree``."""
+    """A checkout at ``path``, whose imports begin at ``roots``, in place of ``working_tree``.
+
+    ``package`` is found in it even where it is a folder without an __init__.py.
+    """
 
     path: Path
     roots: tuple[Path, ...]
     working_tree: Path
+    package: str = ""
 
     def variables(self) -> dict[str, str]:
         """What tells a worker of it."""
-        facts = {"path": str(self.path), "working_tree": str(self.working_tree)}
-        return {VARIABLE: json.dumps({**facts, "roots": [str(root) for root in self.roots]})}
+        facts = {
+            "path": str(self.path),
+            "roots": [str(root) for root in self.roots],
+            "working_tree": str(self.working_tree),
+            "package": self.package,
+        }
+        return {VARIABLE: json.dumps(facts)}
 
     def led(self, entries: Iterable[str]) -> list[str]:
         """Entries of ``sys.path``, those inside the working tree put into this tree."""
@@ -62,17 +71,18 @@ class SourceTree:
 class _TreeFinder(MetaPathFinder):
     """Finds what stands in the roots before any other finder is asked."""
 
-    def __init__(self, roots: Sequence[str]) -> None:
-        self._roots = list(roots)
+    def __init__(self, roots: Sequence[str], package: str) -> None:
+        self._roots, self._package = list(roots), package
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: Any = None
     ) -> ModuleSpec | None:
-        """The module of a tree; folders without code are left to the search along ``sys.path``."""
+        """The module of a tree; other folders are left to the search along ``sys.path``."""
         if path is not None or fullname in RESERVED:
             return None
         found = PathFinder.find_spec(fullname, self._roots, target)
-        return None if found is None or found.loader is None else found
+        is_folder = found is not None and found.loader is None
+        return None if is_folder and fullname != self._package else found
 
 
 def present_tree() -> SourceTree | None:
@@ -82,7 +92,7 @@ def present_tree() -> SourceTree | None:
         return None
     facts = json.loads(text)
     roots = tuple(map(Path, facts["roots"]))
-    return SourceTree(Path(facts["path"]), roots, Path(facts["working_tree"]))
+    return SourceTree(Path(facts["path"]), roots, Path(facts["working_tree"]), facts["package"])
 
 
 def import_from_tree() -> None:
@@ -94,7 +104,7 @@ def import_from_tree() -> None:
     sys.path[:] = tree.led(sys.path)
     # Processes that it starts get the path and no finder.
     sys.path += [root for root in roots if root not in sys.path]
-    sys.meta_path.insert(0, _TreeFinder(roots))
+    sys.meta_path.insert(0, _TreeFinder(roots, tree.package))
 
 
 def _in_working_tree(path: Path, working_tree: Path) -> bool:

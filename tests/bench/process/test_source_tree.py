@@ -13,7 +13,7 @@ ASK = """\
 import sys
 from bench.process.source_tree import import_from_tree, present_tree
 import_from_tree()
-import acme, statistics
+IMPORTS
 print(acme.__file__, statistics.__file__)
 print(present_tree().strays(list(sys.modules.items())))
 """
@@ -30,11 +30,15 @@ def trees(tmp_path):
     return tmp_path / "working", tmp_path / "base"
 
 
-def ask(tree, *path):
+def ask(tree, *path, ask_for="import acme, statistics"):
     variables = {**os.environ, **tree.variables()}
     variables["PYTHONPATH"] = os.pathsep.join([*map(str, path), os.environ.get("PYTHONPATH", ".")])
     done = subprocess.run(
-        [sys.executable, "-P", "-c", ASK], env=variables, capture_output=True, text=True, check=True
+        [sys.executable, "-P", "-c", ASK.replace("IMPORTS", ask_for)],
+        env=variables,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return done.stdout.splitlines()
 
@@ -50,6 +54,19 @@ def test_its_own_tree_comes_before_links_copies_and_after_the_library(trees, tmp
     assert acme == str(base / "src" / "acme" / "__init__.py")
     assert statistics == sys.modules["statistics"].__file__
     assert strays == "[]"
+
+
+def test_a_package_without_init_comes_before_an_installed_copy_of_it(trees, tmp_path):
+    working, base = trees
+    (base / "src" / "acme" / "__init__.py").unlink()
+    (base / "src" / "acme" / "nets.py").write_text("")
+    copy = tmp_path / "site-packages" / "acme"
+    copy.mkdir(parents=True)
+    (copy / "__init__.py").write_text("")
+    ask_for = "import acme.nets as acme, statistics"
+
+    found, _ = ask(SourceTree(base, (base / "src",), working, "acme"), copy.parent, ask_for=ask_for)
+    assert found.split()[0] == str(base / "src" / "acme" / "nets.py")
 
 
 def test_a_link_into_the_working_tree_is_led_into_the_checkout(trees):
