@@ -69,6 +69,7 @@ def test_a_factory_that_raises_is_broken(gate, repository):
     assert "head: crashed (ValueError: planted)" in printed
 
 
+@pytest.mark.long
 def test_a_factory_that_raises_in_both_is_broken(gate, repository):
     commit(repository, **{MODELS: RAISING})
 
@@ -84,6 +85,7 @@ def test_what_base_lacks_is_new(gate):
     assert set(found) == {"sgd", "nullspace"}
 
 
+@pytest.mark.long
 def test_a_function_that_base_lacks_is_new(gate, repository):
     change(repository, **{MODELS: FACTORY.replace("factory", "small")})
     code, _, _, found = gate(model=f"{MODELS[:-3]}.py:small")
