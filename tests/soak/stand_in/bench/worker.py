@@ -2,6 +2,7 @@
 
 Every cell that is finished is noted in the file WITNESS before the runner hears of it. FAULTS is
 the share of cells that end in a fault; which cell has which is a function of its id and of LOT.
+FAULTS_AT=24:raises,32:segfaults gives the blocks of these widths faults by name.
 """
 
 import ctypes
@@ -42,7 +43,7 @@ def block(command):
         for cell in list(cells):
             send({"event": "note", "cell_id": cell["cell_id"]})
             time.sleep(0.001)
-            fault = fault_of(cell)
+            fault = fault_of(cell, command["point"])
             if fault is not None and number == 1:
                 fault(cell)
                 cells.remove(cell)
@@ -64,7 +65,10 @@ def finish(cell, facts):
         sys.exit("the runner has ended")
 
 
-def fault_of(cell):
+def fault_of(cell, point):
+    named = dict(item.split(":") for item in os.environ.get("FAULTS_AT", "").split(",") if item)
+    if cell["method"] != "sgd" and str(point["d"]) in named:
+        return globals()[named[str(point["d"])]]
     lot = random.Random(os.environ.get("LOT", "") + cell["cell_id"])
     share = float(os.environ.get("FAULTS", "0"))
     if cell["method"] == "sgd" or lot.random() >= share:
@@ -97,6 +101,12 @@ def hangs(_cell):
     subprocess.Popen(["sleep", "600"], start_new_session=True)
     while True:
         pass
+
+
+def is_cancelled(_cell):
+    task = f"{os.environ['SLURM_ARRAY_JOB_ID']}_{os.environ['SLURM_ARRAY_TASK_ID']}"
+    subprocess.run(["scancel", task], check=True)
+    time.sleep(600)
 
 
 def ends(_cell):
