@@ -10,11 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.files import write_whole
-from bench.plan.points import make_plan
-from bench.plan.shards import Shard
 from bench.slurm.cluster import Cluster
 from bench.slurm.ledger import Place, Submission
-from bench.slurm.parts import Found, longest_first, look
+from bench.slurm.parts import Found, Parts
 from bench.slurm.queue import Queue
 from bench.slurm.scheduler import WAITING, Scheduler, SchedulerError, output_pattern
 from bench.slurm.script import Array, script
@@ -45,12 +43,11 @@ class Campaign:
     ) -> None:
         """``say`` is told what happens to a part."""
         self._place = place
-        self._spec = spec
-        self._plan = make_plan(spec)
         self._orders = orders
         self._scheduler = scheduler
         self._say = say
         self._ledger = place.read()
+        self._parts = Parts(spec, self._ledger.count)
         self._good: set[int] = set()
         self._failed: set[int] = set()
         self._unanswered = False
@@ -65,8 +62,8 @@ class Campaign:
         if self._ledger.submissions and self._queue().left:
             return
         self._ledger.effort += 1
-        order = longest_first(self._spec, self._ledger.count)
-        self._submit([part for part in order if not self._look(part).good])
+        order = self._parts.longest_first()
+        self._submit([part for part in order if not self._parts.look(part, self._place).good])
 
     def step(self) -> bool:
         """Look once; queue again what failed once. Whether all is over."""
@@ -81,8 +78,8 @@ class Campaign:
         return over
 
     def _step(self, queue: Queue) -> bool:
-        parts = range(1, self._ledger.count + 1)
-        open_ones = [part for part in parts if part not in self._good | self._failed]
+        closed = self._good | self._failed
+        open_ones = [part for part in self._parts.numbers if part not in closed]
         ended = [part for part in open_ones if not queue.may_run(part)]
         again = [part for part in ended if self._is_tried_again(part, queue)]
         if self._place.cancelled.exists():
@@ -105,7 +102,7 @@ class Campaign:
 
     def _is_tried_again(self, part: int, queue: Queue) -> bool:
         """Note what became of a part whose task is over; whether it is to be queued again."""
-        found = self._look(part)
+        found = self._parts.look(part, self._place)
         last = self._ledger.tries(part) >= MOST_TRIES
         if found.good:
             self._good.add(part)
@@ -126,9 +123,6 @@ class Campaign:
         self._place.write(self._ledger)
         if not found.good:
             self._say(f"part {part}/{self._ledger.count} {state}: {found.words()}; {then}")
-
-    def _look(self, part: int) -> Found:
-        return look(self._plan, Shard(part, self._ledger.count), self._place)
 
     def _submit(self, parts: Sequence[int], running: int = 0) -> None:
         if not parts:

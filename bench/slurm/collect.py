@@ -1,17 +1,14 @@
 """One run of all parts, once no task may run any more; what no task measured is said to be so."""
 
-from collections.abc import Iterable
 from pathlib import Path
 
 from bench.errors import JournalError, RunError
-from bench.plan.points import Plan, make_plan
-from bench.plan.shards import Shard
 from bench.plan.units import Unit
 from bench.process.worker import WorkerGoneError
 from bench.runner.block_attempt import Attempt
 from bench.runner.unit_attempt import UnitAttempt
-from bench.slurm.ledger import Ledger, Place, shards
-from bench.slurm.parts import units_of
+from bench.slurm.ledger import Ledger, Place
+from bench.slurm.parts import Parts
 from bench.slurm.queue import FORGOTTEN
 from bench.spec.spec import Spec
 from bench.storage.journal import Journal, read
@@ -34,8 +31,9 @@ def collect(place: Place, spec: Spec, command: str) -> None:
         NothingMeasuredError: no task has begun to.
         JournalError: a part is damaged, or parts come from machines of several kinds.
     """
-    ledger, plan = place.read(), make_plan(spec)
-    begun = [run for run in map(place.part, _indices(ledger)) if run.journal.exists()]
+    ledger = place.read()
+    parts = Parts(spec, ledger.count)
+    begun = [run for run in map(place.part, parts.numbers) if run.journal.exists()]
     if not begun:
         said = _last_lines(place, ledger, 1)
         raise NothingMeasuredError(
@@ -54,23 +52,11 @@ def collect(place: Place, spec: Spec, command: str) -> None:
             'options = ["--constraint=..."] in slurm.toml'
         ) from error
     with Journal(place.run.journal) as journal:
-        for part in shards(ledger.count):
-            _say_lost(place, ledger, plan, part, journal)
-
-
-def _indices(ledger: Ledger) -> Iterable[int]:
-    return range(1, ledger.count + 1)
-
-
-def _say_lost(place: Place, ledger: Ledger, plan: Plan, part: Shard, journal: Journal) -> None:
-    """A record of its failure for everything that a part's tasks ended without."""
-    run = place.part(part.index)
-    records = read(run.journal) if run.journal.exists() else []
-    lost = units_of(plan, part, records)
-    if lost:
-        gone = _how_it_ended(place, ledger, part.index)
-        for unit in lost:
-            _fail(unit, gone, records, journal)
+        for part in parts.numbers:
+            run = place.part(part)
+            records = read(run.journal) if run.journal.exists() else []
+            for unit in parts.lacking(part, records):
+                _fail(unit, _how_it_ended(place, ledger, part), records, journal)
 
 
 def _how_it_ended(place: Place, ledger: Ledger, part: int) -> WorkerGoneError:
@@ -87,6 +73,7 @@ def _how_it_ended(place: Place, ledger: Ledger, part: int) -> WorkerGoneError:
 
 
 def _fail(unit: Unit, gone: WorkerGoneError, records: list[Record], journal: Journal) -> None:
+    """Keep a record of its failure for what a part's tasks ended without."""
     if unit.is_block:
         missing = [cell for cell in unit.command["cells"] if not cell.get("reference")]
         Attempt(unit.base, missing, journal.append).lose(gone)

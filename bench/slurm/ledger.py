@@ -11,7 +11,6 @@ from msgspec import MsgspecError, Struct, field, json
 
 from bench.errors import JournalError, RunError
 from bench.files import read_plain, write_whole
-from bench.plan.shards import Shard
 from bench.storage.run_directory import RunDirectory
 
 FOLDER = "slurm"
@@ -103,8 +102,3 @@ class Place:
             StorageError: the disk took no more.
         """
         write_whole(self.file, json.format(json.encode(ledger), indent=1).decode() + "\n")
-
-
-def shards(count: int) -> list[Shard]:
-    """All parts of a sweep."""
-    return [Shard(index, count) for index in range(1, count + 1)]

@@ -22,7 +22,7 @@ from bench.slurm.cluster import Cluster, read_cluster
 from bench.slurm.collect import collect
 from bench.slurm.directory import on_cluster, prepare
 from bench.slurm.ledger import Place
-from bench.slurm.parts import longest_first, part_count
+from bench.slurm.parts import Parts, part_count
 from bench.slurm.scheduler import Scheduler
 from bench.slurm.script import Array, script
 from bench.spec.checks import number
@@ -86,7 +86,8 @@ def _check(carrying: Carrying, profile: Detail | None) -> None:
 def _show(cluster: Cluster, spec: Spec, silence: float) -> None:
     """The plan and the script that would be submitted."""
     count = part_count(spec, cluster.tasks)
-    array = Array("teleport-bench", longest_first(spec, count), count, Path("DIR"), silence)
+    order = Parts(spec, count).longest_first()
+    array = Array("teleport-bench", order, count, Path("DIR"), silence)
     typer.echo(described(make_plan(spec)))
     typer.echo(script(cluster, array, SOURCE_ROOT, cluster.parallel))
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 if TYPE_CHECKING:
-    from bench.plan.points import Plan
     from bench.slurm.ledger import Place
+    from bench.slurm.parts import Parts
     from bench.slurm.queue import Queue
 
 INCOMPLETE = 4
@@ -57,19 +57,20 @@ def _of_here(place: "Place") -> None:
 
 def _of_cluster(place: "Place") -> None:
     from bench.cli.table import print_table
-    from bench.plan.points import make_plan
+    from bench.slurm.parts import Parts
     from bench.slurm.queue import Queue
     from bench.slurm.scheduler import WAITING, Scheduler, SchedulerError, Tasks
     from bench.storage.run_directory import read_spec
 
-    ledger, plan = place.read(), make_plan(read_spec(place.run))
+    ledger = place.read()
+    parts = Parts(read_spec(place.run), ledger.count)
     tasks: Tasks = {}
     try:
         tasks = Scheduler().tasks([each.name for each in ledger.submissions])
     except SchedulerError as error:
         typer.echo(f"what runs is not known: {error}", err=True)
     queue = Queue(ledger, tasks)
-    rows = [_row(part, place, plan, queue) for part in range(1, ledger.count + 1)]
+    rows = [_row(part, place, parts, queue) for part in parts.numbers]
     states = Counter(row.state for row in rows)
     typer.echo(f"{len(rows)} parts: {', '.join(f'{n} {s}' for s, n in states.most_common())}")
     shown = [row for row in rows if row.state not in {_MEASURED, *WAITING}]
@@ -79,14 +80,10 @@ def _of_cluster(place: "Place") -> None:
         raise typer.Exit(INCOMPLETE)
 
 
-def _row(part: int, place: "Place", plan: "Plan", queue: "Queue") -> _Row:
-    from bench.plan.shards import Shard
-    from bench.slurm.parts import look
-
-    count = queue.ledger.count
-    found, runs = look(plan, Shard(part, count), place), queue.may_run(part)
+def _row(part: int, place: "Place", parts: "Parts", queue: "Queue") -> _Row:
+    found, runs = parts.look(part, place), queue.may_run(part)
     return _Row(
-        part=f"{part}/{count}",
+        part=f"{part}/{parts.count}",
         task=queue.name(part),
         state=_MEASURED if found.good and not runs else queue.state(part),
         tries=str(queue.ledger.tries(part)),
