@@ -1,9 +1,9 @@
 """``run --on slurm.toml`` and ``train --on``: submit, look on, merge and report."""
 
-import time
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Annotated
 
 import typer
@@ -104,12 +104,12 @@ def _hint(place: Place) -> str:
 
 def _watch(campaign: Campaign, say: Callable[[str], object]) -> None:
     """Ask often at first and ever less; a cluster has other users."""
-    began, shown = time.monotonic(), ""
+    began, shown = monotonic(), ""
     while not campaign.step():
         if (now := ", ".join(f"{n} {what}" for what, n in campaign.counts().items())) != shown:
             say(f"parts: {now}")
             shown = now
-        time.sleep(min(_LONGEST_PAUSE, 0.5 + (time.monotonic() - began) / 20))
+        sleep(min(_LONGEST_PAUSE, 0.5 + (monotonic() - began) / 20))
 
 
 def _report(place: Place, *, quiet: bool) -> None:

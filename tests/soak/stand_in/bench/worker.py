@@ -103,6 +103,10 @@ def hangs(_cell):
         pass
 
 
+def waits(_cell):
+    time.sleep(600)
+
+
 def is_cancelled(_cell):
     task = f"{os.environ['SLURM_ARRAY_JOB_ID']}_{os.environ['SLURM_ARRAY_TASK_ID']}"
     subprocess.run(["scancel", task], check=True)
