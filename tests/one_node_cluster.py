@@ -56,7 +56,7 @@ SchedulerParameters=batch_sched_delay=0,sched_min_interval=0,bf_interval=1,sched
 KillWait=2
 MinJobAge={memory}
 InactiveLimit=0
-CommunicationParameters=NoInAddrAny,NoCtldInAddrAny
+{communication}
 MessageTimeout=10
 SlurmdTimeout=0
 GresTypes=gpu
@@ -121,13 +121,17 @@ def _checked() -> str:
     if missing:
         raise UnavailableError(f"slurm is missing here: no {', '.join(missing)}")
     host = socket.gethostname().partition(".")[0]
-    try:
-        socket.getaddrinfo(host, None, socket.AF_INET, flags=socket.AI_ADDRCONFIG)
-    except OSError:
-        raise UnavailableError(
-            "slurm needs a host name that resolves, or a network interface besides lo"
-        ) from None
+    if not _resolves("127.0.0.1"):  # slurmctld would try for half a minute
+        raise UnavailableError("slurm needs a network interface besides lo")
     return host
+
+
+def _resolves(host: str) -> bool:
+    """As SLURM asks, which finds nothing where no interface but lo has an address."""
+    try:
+        return bool(socket.getaddrinfo(host, None, socket.AF_INET, flags=socket.AI_ADDRCONFIG))
+    except OSError:
+        return False
 
 
 def _configure(folder: Path, host: str, cores: int, memory: int) -> None:
@@ -135,7 +139,14 @@ def _configure(folder: Path, host: str, cores: int, memory: int) -> None:
         (folder / inner).mkdir(mode=0o755)
     (folder / "plugstack.conf").touch()
     (folder / "gres.conf").write_text(_GPUS.format(host=host))
-    facts = {"host": host, "user": pwd.getpwuid(os.geteuid()).pw_name, "ports": _free_ports()}
+    # With it the daemons listen on 127.0.0.1 alone.
+    here = "CommunicationParameters=NoInAddrAny,NoCtldInAddrAny" if _resolves(host) else ""
+    facts = {
+        "communication": here,
+        "host": host,
+        "user": pwd.getpwuid(os.geteuid()).pw_name,
+        "ports": _free_ports(),
+    }
     (folder / "slurm.conf").write_text(
         _CONFIG.format(folder=folder, cores=min(cores, os.cpu_count() or 1), memory=memory, **facts)
     )

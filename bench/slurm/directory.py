@@ -8,7 +8,7 @@ from bench.slurm.ledger import Ledger, Place
 from bench.slurm.parts import part_count
 from bench.spec.spec import Spec, device_kind
 from bench.storage.mismatch import spec_differences
-from bench.storage.run_directory import open_run, read_spec
+from bench.storage.run_directory import check_place, check_spec, open_run, read_spec
 
 
 def on_cluster(spec: Spec, cluster: Cluster) -> Spec:
@@ -32,14 +32,15 @@ def on_cluster(spec: Spec, cluster: Cluster) -> Spec:
     return spec
 
 
-def prepare(place: Place, spec: Spec, cluster: Cluster, command: str, *, resume: bool) -> None:
-    """Make the directory of a run, or enter one again.
+def check(place: Place, spec: Spec, *, resume: bool) -> None:
+    """Refuse a directory whose run is not this one, taken up again; nothing is written.
 
     Raises:
         RunError: it holds a run and ``resume`` is off, none that was submitted and it is on, or it
             cannot be written.
         JournalError: with ``resume``, the run there is of another spec.
     """
+    check_place(place.run.path)
     if resume:
         place.read()
         before = read_spec(place.run)
@@ -54,6 +55,18 @@ def prepare(place: Place, spec: Spec, cluster: Cluster, command: str, *, resume:
             f"expected an empty --out; a run was submitted from {place.run.path}: add --resume to "
             "go on with it, or choose another directory"
         )
+    check_spec(place.run, spec, resume=False)
+
+
+def prepare(place: Place, spec: Spec, cluster: Cluster, command: str, *, resume: bool) -> None:
+    """Make the directory of a run, or enter one again; the caller holds its lock.
+
+    Raises:
+        BenchError: what ``check`` refuses, or it cannot be written.
+    """
+    check(place, spec, resume=resume)
+    if resume:
+        return
     open_run(place.run.path, spec, command, resume=False)
     try:
         place.logs.mkdir(parents=True, exist_ok=True)

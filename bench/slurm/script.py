@@ -53,6 +53,7 @@ def _options(cluster: Cluster, array: Array, limit: int | None) -> list[str]:
         f"--job-name={array.name}",
         f"--array=0-{len(array.parts) - 1}{throttle}",
         "--open-mode=append",
+        "--no-requeue",  # how often a part is tried is counted by us
         "--nodes=1",
         "--ntasks=1",
         f"--cpus-per-task={cluster.cpus_per_task}",

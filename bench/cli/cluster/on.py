@@ -20,7 +20,7 @@ from bench.runner.session import summary_of
 from bench.slurm.campaign import Campaign, Orders
 from bench.slurm.cluster import Cluster, read_cluster
 from bench.slurm.collect import collect
-from bench.slurm.directory import on_cluster, prepare
+from bench.slurm.directory import check, on_cluster, prepare
 from bench.slurm.ledger import Place
 from bench.slurm.parts import Parts, part_count
 from bench.slurm.scheduler import Scheduler
@@ -48,7 +48,7 @@ def carry_out_on(file: Path, spec: Spec, carrying: Carrying, profile: Detail | N
     Raises:
         BenchError: what cannot be submitted, or nothing was measured.
     """
-    _check(carrying, profile)
+    _check_options(carrying, profile)
     cluster = read_cluster(file)
     spec = on_cluster(spec, cluster)
     silence = number("timeout", carrying.timeout, above=0)
@@ -58,6 +58,7 @@ def carry_out_on(file: Path, spec: Spec, carrying: Carrying, profile: Detail | N
     name = f"{spec.preset}-{datetime.now():%Y%m%d-%H%M%S}"
     place = Place((carrying.out or Path("runs") / name).resolve())
     say = silent if carrying.quiet else _say
+    check(place, spec, resume=carrying.resume)
     with stoppable(lambda: _hint(place)), locked(place.folder):
         prepare(place, spec, cluster, repeatable(), resume=carrying.resume)
         orders = Orders(cluster, SOURCE_ROOT, silence)
@@ -72,7 +73,7 @@ def _say(text: str) -> None:
     typer.echo(text, err=True)
 
 
-def _check(carrying: Carrying, profile: Detail | None) -> None:
+def _check_options(carrying: Carrying, profile: Detail | None) -> None:
     if carrying.shard != "1/1":
         raise SpecError(
             "expected --on without --shard: the array is made of all parts; leave --shard out"

@@ -66,6 +66,7 @@ def test_what_sbatch_reads_at_the_top() -> None:
         "#SBATCH --job-name=teleport-bench-1a",
         "#SBATCH --array=0-2%2",
         "#SBATCH --open-mode=append",
+        "#SBATCH --no-requeue",
         "#SBATCH --nodes=1",
         "#SBATCH --ntasks=1",
         "#SBATCH --cpus-per-task=4",
