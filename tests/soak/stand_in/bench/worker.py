@@ -43,7 +43,7 @@ def block(command):
         for cell in list(cells):
             send({"event": "note", "cell_id": cell["cell_id"]})
             time.sleep(0.001)
-            fault = fault_of(cell, command["point"])
+            fault = fault_at(cell, command["point"]) or fault_of(cell)
             if fault is not None and number == 1:
                 fault(cell)
                 cells.remove(cell)
@@ -65,10 +65,13 @@ def finish(cell, facts):
         sys.exit("the runner has ended")
 
 
-def fault_of(cell, point):
+def fault_at(cell, point):
     named = dict(item.split(":") for item in os.environ.get("FAULTS_AT", "").split(",") if item)
-    if cell["method"] != "sgd" and str(point["d"]) in named:
-        return globals()[named[str(point["d"])]]
+    name = named.get(str(point["d"]))
+    return globals()[name] if name and cell["method"] != "sgd" else None
+
+
+def fault_of(cell):
     lot = random.Random(os.environ.get("LOT", "") + cell["cell_id"])
     share = float(os.environ.get("FAULTS", "0"))
     if cell["method"] == "sgd" or lot.random() >= share:
