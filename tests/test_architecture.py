@@ -50,6 +50,7 @@ ROOMS = {
     "timing": {"spec", "statistics"},
     "costs": {"spec"},
     "runner": {"measurements", "plan", "process", "spec", "storage"},
+    "slurm": {"measurements", "plan", "process", "runner", "spec", "storage"},
     "comparison": {"machine", "spec", "statistics", "storage"},
     "problems": {"plan", "spec"},
     "profiling": {"costs", "plan", "spec", "timing"},
@@ -66,7 +67,7 @@ ROOMS = {
     "experiments": {"claims"},
     "cli": {
         *("claims", "comparison", "gate", "machine", "measurements", "plan", "problems", "process"),
-        *("runner", "spec", "storage", "training"),
+        *("runner", "slurm", "spec", "storage", "training"),
     },
 }
 # The worker's side, which imports torch like any torch code; nothing else may import it. A longer
