@@ -15,8 +15,8 @@ def claims_page() -> str:
         "",
         f"{len(every)} claims of papers, of their released code and of our own: {counts}. "
         "`teleport-bench claims` shows them, `teleport-bench claims --quick` tests anew all that "
-        "take less than a minute, in float64, with another seed and in float32, and ends with 1 where "
-        "something else comes out.",
+        "take less than a minute, in float64, with another seed and in float32, and ends with 1 "
+        "where something else comes out.",
         "",
         "*Conditional* means: it holds in some of the settings that were tried, and not in others. "
         "Where the command trains or sweeps, the figure is that of a recorded run in `results`.",
