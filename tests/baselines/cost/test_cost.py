@@ -169,7 +169,7 @@ def test_shared_are_the_parameters_that_every_task_reaches() -> None:
     assert tasks_at(problem, None).shared == body
     assert tasks_at(problem, ["body.3", "body.0.bias"]).shared == body[1:]
     with pytest.raises(
-        OptionError, match=r"expected shared to name .* got 'bod': there are body.0"
+        OptionError, match=r"expected shared to name .* got .bod.: there are body"
     ):
         run(problem, shared="bod")
     before = problem.copy()
