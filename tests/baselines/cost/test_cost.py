@@ -168,9 +168,7 @@ def test_shared_are_the_parameters_that_every_task_reaches() -> None:
 
     assert tasks_at(problem, None).shared == body
     assert tasks_at(problem, ["body.3", "body.0.bias"]).shared == body[1:]
-    with pytest.raises(
-        OptionError, match=r"expected shared to name .* got .bod.: there are body"
-    ):
+    with pytest.raises(OptionError, match=r"expected shared to name .* got .bod.: there are body"):
         run(problem, shared="bod")
     before = problem.copy()
     run(problem, shared="body.3+first")
