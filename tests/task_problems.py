@@ -28,9 +28,9 @@ def of_heads(outputs: tuple[Tensor, Tensor], targets: Tensor) -> Tensor:
     return torch.stack([F.cross_entropy(first, targets), F.cross_entropy(second, targets % 2)])
 
 
-def two_heads(*, norm: bool = False, seed: int = 0) -> Problem:
+def two_heads(*, norm: bool = False, seed: int = 0, samples: int = 20) -> Problem:
     torch.manual_seed(seed)
-    inputs, targets = batch(20, 12, 4, seed=seed + 1)
+    inputs, targets = batch(samples, 12, 4, seed=seed + 1)
     return Problem(TwoHeads(norm=norm).double(), of_heads, inputs, targets, by_task=True)
 
 

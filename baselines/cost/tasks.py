@@ -11,6 +11,7 @@ from teleport_core.norms import squared_norm
 from teleport_core.phases import BACKWARD, FORWARD
 from teleport_core.problem import Parameters, Problem
 from teleport_core.verification.derivatives import derivatives_needed
+from teleport_core.verification.evaluation import require_loss
 
 
 class Tasks(NamedTuple):
@@ -49,12 +50,13 @@ def tasks_at(problem: Problem, wanted: Sequence[str] | None) -> Tasks:
 
     Raises:
         OptionError: no parameter has such a name.
-        ProblemError: the tasks share none.
+        ProblemError: there are not several tasks, or they share no parameters.
     """
     names, leaves = problem.counted(), problem.leaves(problem.detached())
     with torch.enable_grad(), derivatives_needed(problem):
         with FORWARD:
             losses = problem.losses_of(problem.output(leaves))
+            require_loss(losses, by_task=True)
         with BACKWARD:
             gradients = [_gradient(loss, [leaves[n] for n in names]) for loss in losses.unbind()]
     found = [dict(zip(names, each, strict=True)) for each in gradients]

@@ -6,6 +6,7 @@ lost between the two. It is read with ``weights_only``: no code in it is execute
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -26,7 +27,10 @@ class Checkpoints:
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self._path(run)
         draft = path.with_suffix(".draft")
-        state = {"model": copy_of(run.model), "optimizer": run.optimizer.state_dict()}
+        state: dict[str, Any] = {
+            "model": copy_of(run.model),
+            "optimizer": run.optimizer.state_dict(),
+        }
         if run.arm.reuses:  # a teleport is compared with the gradient of the step before
             state["gradients"] = [p.grad for p in run.model.parameters()]
         torch.save({**state, "facts": run.facts()}, draft)

@@ -41,7 +41,7 @@ def evaluated(problem: Problem, parameters: Parameters | None = None) -> tuple[A
             f"{_shape(output)} and targets of shape {_shape(problem.targets)}; it raised "
             f"{type(error).__name__}: {error}"
         ) from error
-    _require_loss(losses, by_task=problem.by_task)
+    require_loss(losses, by_task=problem.by_task)
     loss = losses.mean() if problem.by_task else losses
     value = float(loss.detach())
     if not math.isfinite(value):
@@ -52,8 +52,12 @@ def evaluated(problem: Problem, parameters: Parameters | None = None) -> tuple[A
     return output, loss
 
 
-def _require_loss(losses: Any, *, by_task: bool) -> None:
-    """Refuse what is no loss: a scalar, or a value for each of several tasks."""
+def require_loss(losses: Any, *, by_task: bool) -> None:
+    """Refuse what is no loss: a scalar, or with ``by_task`` a value for each of several tasks.
+
+    Raises:
+        ProblemError: see there.
+    """
     wanted = "one value per task, [tasks]" if by_task else "a scalar tensor"
     if not isinstance(losses, Tensor):
         raise ProblemError(

@@ -35,7 +35,7 @@ def backward_by_task(losses: Tensor, model: nn.Module, combine: Combiner) -> lis
     if not shared:
         return []
     G = torch.stack([torch.cat([g[place].flatten() for place in shared]) for g in by_task])
-    parts = combine(G).split([own[place].numel() for place in shared])
+    parts = torch.split(combine(G), [own[place].numel() for place in shared])
     for place, part in zip(shared, parts, strict=True):
         own[place].grad = part.view_as(own[place])
     cosines = torch.nn.functional.cosine_similarity(G, G.mean(0, keepdim=True))
