@@ -29,7 +29,8 @@ def call_factory(
     Raises:
         SpecError: a factory that is not there, does not fit or returns something else.
     """
-    model, loss_fn, given = made_by_factory(point, seed, swept)
+    model, loss_fn, made = made_by_factory(point, seed, swept)
+    given = loaders_of(made)[0]
     batches = list(islice(given, point.b + 1))  # there may be no end of them
     if not batches or not all(
         isinstance(item, (tuple, list)) and len(item) == 2 for item in batches
@@ -65,6 +66,14 @@ def made_by_factory(
             f"expected {point.model} to return (model, loss_fn, batches); got {_returned(made)}"
         )
     return made
+
+
+def loaders_of(given: Any) -> tuple[Any, Any]:
+    """The loader of a factory, and that of its held-out batches, if it returns two."""
+    two = isinstance(given, tuple) and len(given) == 2
+    if two and not any(isinstance(each, torch.Tensor) for each in given):
+        return given[0], given[1]
+    return given, ()
 
 
 def load_factory(address: str) -> Callable[..., Any]:

@@ -57,6 +57,12 @@ def train(
         str | None,
         typer.Option(help="Teleport before epochs, 0:5, or every so many steps, 0:2000:500steps."),
     ] = None,
+    combiner: Annotated[
+        str | None,
+        typer.Option(
+            help="How the gradients of several tasks are combined: mean, cagrad, fairgrad."
+        ),
+    ] = None,
     batches: Annotated[int | None, typer.Option(help="Teleport batches at each moment.")] = None,
     lr: Annotated[
         float | None, typer.Option(help="Compare all arms at this learning rate; 0 does not.")
@@ -90,6 +96,7 @@ def train(
         "samples": samples,
         "tune": tune,
         "schedule": schedule,
+        "combiner": combiner,
         "lr": lr,
     }
     spec = _with(spec, {name: v for name, v in given.items() if v is not None})

@@ -316,6 +316,7 @@ def test_presets_are_those_promised():
         "fig8",
         "fig9",
         "train-quick",
+        "two-digits",
     ]
     others = ["cuda", "gate", "paper", "probe-quick", "quick", "smoke", "spectrum"]
     assert preset_names() == sorted([*trained, *others])
@@ -327,7 +328,7 @@ def test_presets_are_those_promised():
 def test_unknown_preset():
     with pytest.raises(
         SpecError,
-        match=r"one of cuda, .*, quick, smoke, spectrum, train-quick; got 'quik'; did .*'quick'",
+        match=r"one of cuda, .*, smoke, .*train-quick, two-digits; got 'quik'; did .*'quick'",
     ):
         load_preset("quik")
 
