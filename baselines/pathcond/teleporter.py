@@ -1,5 +1,6 @@
 """The method pathcond as users see it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import ClassVar
 
@@ -7,6 +8,7 @@ from baselines.pathcond.kernel import PathKernel
 from baselines.pathcond.paths import path_diagonal
 from baselines.rescale.base import RescaleState, ScaleTeleporter
 from baselines.rescale.policies import Step
+from teleport_core.operations import Phases, one_gradient
 from teleport_core.phases import BACKWARD
 from teleport_core.problem import Problem
 
@@ -45,6 +47,13 @@ class PathCondTeleporter(ScaleTeleporter):
         with BACKWARD:
             diagonal = path_diagonal(problem)
         return PathState(**known, kernel=PathKernel(state.scaling, diagonal))
+
+    def operations(self, widths: Sequence[int], n: int, *, bias: bool, itemsize: int) -> Phases:
+        """Two gradients, that of the paths for one sample; a depth of one has no scale for it."""
+        phases = super().operations(widths, n, bias=bias, itemsize=itemsize)
+        if len(widths) > 2:
+            phases["prepare"] += one_gradient(widths, 1, itemsize)
+        return phases
 
     def step(self, problem: Problem, state: RescaleState) -> Step:
         """A cycle."""
