@@ -48,6 +48,11 @@ class PathCondTeleporter(ScaleTeleporter):
             diagonal = path_diagonal(problem)
         return PathState(**known, kernel=PathKernel(state.scaling, diagonal))
 
+    @property
+    def takes_lr(self) -> bool:
+        """Never: a cycle is as long as it is."""
+        return False
+
     def operations(self, widths: Sequence[int], n: int, *, bias: bool, itemsize: int) -> Phases:
         """Two gradients, that of the paths for one sample; a depth of one has no scale for it."""
         phases = super().operations(widths, n, bias=bias, itemsize=itemsize)
