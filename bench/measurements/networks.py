@@ -78,7 +78,7 @@ def describe_networks(settings: Settings) -> str:
 def _unit(spec: Spec, settings: Settings, pair: Pair) -> Unit:
     spec = replace(spec, model=pair.model, dataset=pair.dataset)
     place: dict[str, Any] = {name: getattr(spec, name) for name in ("model", "device", "dtype")}
-    sizes = {"d": pair.d, "n": pair.n, "l": pair.l, "t": spec.base["t"], "b": 1}
+    sizes: dict[str, Any] = {"d": pair.d, "n": pair.n, "l": pair.l, "t": spec.base["t"], "b": 1}
     point = Point(**sizes, **place, dataset=spec.data)
     asked: dict[str, Any] = {
         "variants": list(settings.variants),

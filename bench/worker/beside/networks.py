@@ -14,7 +14,7 @@ from bench.preservation.trajectory import trajectory
 from bench.process.protocol import Message
 from bench.seeds import seed_for
 from bench.spec.variants import Variant, parse_variant
-from bench.timing.clock import WallClock
+from bench.timing.clock import Clock, WallClock
 from bench.timing.memory import Memory, peak_of
 from bench.timing.rounds import options_at, quiet_collector, settled, sgd_call, teleport_call
 from bench.worker.block import built_point
@@ -89,7 +89,8 @@ class Trial:
 
     def _timed(self, which: str) -> tuple[dict[str, float], int, dict[str, Any]]:
         self.where.reset()
-        clocks, problems = [WallClock(self.point.device)], [self.where.problem]
+        clocks: list[Clock] = [WallClock(self.point.device)]
+        problems = [self.where.problem]
         with quiet_collector():
             if which == "sgd":
                 (sample,), done, facts = sgd_call(problems, self.point.t, clocks)
