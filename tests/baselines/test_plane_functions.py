@@ -9,6 +9,7 @@ from plane_problems import point_of
 from baselines.test_functions import (
     FUNCTIONS,
     PlanePoint,
+    descend,
     problem_of,
     two_tasks_losses,
 )
@@ -104,6 +105,28 @@ def test_the_two_tasks_as_they_are_written(point: tuple[float, float]) -> None:
     model, loss_fn = two_tasks(point)
     assert isinstance(model, PlanePoint)
     assert torch.equal(loss_fn(model(torch.zeros(1)), None).detach(), losses)
+
+
+def test_a_descent_with_teleports() -> None:
+    plain = descend("booth", lr=0.08, steps=10)
+    turned = descend("booth", lr=0.08, steps=10, teleports={4: {"method": "so2"}})
+
+    assert len(plain.points) == 11
+    assert (plain.jumps, turned.jumps, len(turned.points)) == ([], [4], 12)
+    assert turned.points[:5] == plain.points[:5]
+    assert turned.loss[9] == pytest.approx(4.8814e-3, rel=1e-5)
+    assert plain.loss[9] == pytest.approx(3.1215, rel=1e-5)
+    assert turned.grad_norm_sq[4] == pytest.approx(36 * turned.loss[4], rel=1e-12)
+    there = torch.tensor(turned.points[5], dtype=torch.float64)
+    assert float(FUNCTIONS["booth"].value(there)) == pytest.approx(turned.loss[4], rel=1e-13)
+
+
+def test_a_teleport_to_the_level_sets_maximum_makes_the_next_step_the_last() -> None:
+    options = {"method": "level_set", "steps": 40, "sublevel": False}
+    found = descend("booth", lr=1 / 18, steps=1, teleports={0: options}, start=(7.5, -4.0))
+
+    assert found.points[0] == (7.5, -4.0)
+    assert found.points[-1] == pytest.approx((1, 3), abs=1e-3)
 
 
 @every

@@ -8,7 +8,7 @@ import pytest
 
 from bench.measurements.descents import Settings
 
-TEXT = (Path(__file__).parents[1] / "docs" / "level_set.md").read_text()
+TEXT = (Path(__file__).parents[2] / "docs" / "level_set.md").read_text()
 (EXAMPLE,) = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 (SECTION,) = re.findall(r"```toml\n(.*?)```", TEXT, re.DOTALL)
 
