@@ -79,4 +79,4 @@ def _places(labels: Tensor, moving: Tensor, count: int) -> list[Tensor]:
     kept = torch.nonzero(moving).flatten()
     order = kept[labels[kept].argsort(stable=True)]
     sizes = torch.bincount(labels[order], minlength=count + 1)
-    return list(order.split(sizes.tolist())[1:])
+    return list(order.split(sizes.tolist())[1:])  # type: ignore[no-untyped-call]
