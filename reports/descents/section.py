@@ -23,7 +23,7 @@ RecordT = TypeVar("RecordT")
 class Descents(Section):
     """Left out, table and all, where nothing descended."""
 
-    name, title, order = "descents", "Descents", 5
+    name, title, order = "descents", "Descents", 8
 
     def tables(self, found: Analysis) -> dict[str, pd.DataFrame]:
         """``descents.csv``."""

@@ -18,7 +18,7 @@ from reports.text.html_tables import Cell, Table
 class Networks(Section):
     """Left out, table and all, where no method was tried on networks."""
 
-    name, title, order = "networks", "Methods on networks", 6
+    name, title, order = "networks", "Methods on networks", 9
 
     def tables(self, found: Analysis) -> dict[str, pd.DataFrame]:
         """``networks.csv``."""
