@@ -45,6 +45,7 @@ METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "random": ("random", {"displacement": 0.1}),
     RESCALE: ("rescale", {"bound": 2.0}),
     "enorm": ("enorm", {}),
+    "pathcond": ("pathcond", {}),
     "rescale:random": ("rescale", {"policy": "random"}),
     "rescale:best_of": ("rescale", {"policy": "best_of"}),
     "rescale:best_of,published": ("rescale", {"policy": "best_of", "published": True}),

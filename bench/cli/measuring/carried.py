@@ -14,6 +14,7 @@ from bench.cli.command import repeatable
 from bench.cli.options import silent
 from bench.cli.stopping import stoppable
 from bench.errors import BenchError, RunError, SpecError
+from bench.measurements.networks import describe_networks
 from bench.measurements.units import make_units
 from bench.plan.describe import describe
 from bench.plan.points import Plan, make_plan
@@ -154,6 +155,8 @@ def described(plan: Plan) -> str:
     """The plan in words, with what its measurements say of themselves."""
     settings, batches = plan.spec.sections.get("training"), plan.spec.base["b"]
     own = [] if settings is None else [describe_training(settings, batches)]
+    if (networks := plan.spec.sections.get("networks")) is not None:
+        own.append(describe_networks(networks))
     return "\n".join([describe(plan), *own])
 
 

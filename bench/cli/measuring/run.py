@@ -12,8 +12,8 @@ from bench.plan.profiles import Detail
 Preset = Annotated[
     str | None,
     typer.Option(
-        help="Start: smoke, quick, paper, spectrum or cuda; quick if left out, or with --resume "
-        "the run's own."
+        help="Start: smoke, quick, methods, paper, spectrum or cuda; quick if left out, or with "
+        "--resume the run's own."
     ),
 ]
 Profile = Annotated[

@@ -318,7 +318,7 @@ def test_presets_are_those_promised():
         "train-quick",
         "two-digits",
     ]
-    others = ["cuda", "gate", "paper", "probe-quick", "quick", "smoke", "spectrum"]
+    others = ["cuda", "gate", "methods", "paper", "probe-quick", "quick", "smoke", "spectrum"]
     assert preset_names() == sorted([*trained, *others])
     assert all("training" in load_preset(name).sections for name in trained)
     assert load_preset("quick").swept == load_preset("paper").swept == ("t", "d", "n", "l", "b")
