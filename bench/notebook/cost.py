@@ -4,6 +4,7 @@ import random
 import warnings
 from collections.abc import Callable, Sequence
 from time import monotonic
+from typing import Any
 
 from bench.spec.variants import Variant
 from bench.statistics.medians import median_interval, paired_ratio
@@ -18,7 +19,7 @@ from teleport_core.results import Seconds
 
 def cost(
     problem: Problem, variant: Variant, steps: int, back: Callable[[], None]
-) -> dict[str, Interval]:
+) -> dict[str, Any]:
     """Seconds of a call and of an SGD step, and how many of these each part of the call takes.
 
     Raises:

@@ -12,7 +12,7 @@ from bench.errors import SpecError
 from bench.plan.points import Point
 from bench.problems.build import converted, loss_for, moved
 from bench.problems.datasets.dataset import Dataset
-from bench.problems.factory import Batch, LossFunction, made_by_factory
+from bench.problems.factory import Batch, LossFunction, loaders_of, made_by_factory
 from bench.problems.networks.network import Shape
 from bench.problems.networks.registry import network_for, takes_vectors
 from bench.seeds import seed_for
@@ -156,7 +156,7 @@ def task_of(
     dtype: torch.dtype = getattr(torch, point.dtype)
     if data is None:
         made = made_by_factory(point, seed_for(root, "training model", 0), ())
-        train, heldout = (_read(point.model, given) for given in _loaders(made[2]))
+        train, heldout = (_read(point.model, given) for given in loaders_of(made[2]))
         if not train:
             raise SpecError(f"expected the loader of {point.model} to have at least one batch")
         parts = [[moved(batch, point.device, dtype) for batch in each] for each in (train, heldout)]
@@ -189,17 +189,9 @@ def _part(batch: Batch, point: Point, dtype: torch.dtype) -> tuple[Tensor, Tenso
     return inputs.flatten(1) if takes_vectors(point.model) else inputs, targets
 
 
-def _loaders(given: Any) -> tuple[Any, Any]:
-    """The loader of a factory, and that of its held-out batches, if it returns two."""
-    two = isinstance(given, tuple) and len(given) == 2
-    if two and not any(isinstance(each, Tensor) for each in given):
-        return given[0], given[1]
-    return given, ()
-
-
 def _read(address: str, loader: Any) -> list[Batch]:
     try:
-        found = list(islice(loader, _MOST_BATCHES + 1))
+        found = list(islice(() if loader is None else loader, _MOST_BATCHES + 1))
     except TypeError:
         raise SpecError(
             f"expected {address} to return a loader, or a list of batches, as its third value; got "

@@ -1,11 +1,13 @@
 """``teleport-bench run``: from a command line to a journal and its report."""
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 
 from bench.cli import options
 from bench.cli.measuring.carried import SILENCE, Budget, Carrying, Resume, ShardOption, Timeout
+from bench.cli.measuring.fitting import Fit, split_taus
 from bench.plan.profiles import Detail
 
 Preset = Annotated[
@@ -19,6 +21,13 @@ Profile = Annotated[
     bool,
     typer.Option(
         "--profile", help="Profile the base point, too: phases in the report, traces beside it."
+    ),
+]
+
+Samples = Annotated[
+    int | None,
+    typer.Option(
+        help="At most so many samples of a cell, in place of the preset's; an interval takes 6."
     ),
 ]
 
@@ -41,6 +50,7 @@ def run(
     threads: options.Threads = None,
     seed: options.Seed = None,
     bias: options.Bias = None,
+    samples: Samples = None,
     profile: Profile = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -48,5 +58,10 @@ def run(
     what = {"model": model, "dataset": dataset, "device": device, "dtype": dtype}
     how = {"budget": budget, "threads": threads, "seed": seed, "bias": bias}
     carrying = Carrying(out, resume, dry_run, timeout, shard, quiet)
-    spec = options.spec_of(carrying.start(preset, "quick"), axis, method, data_dir, **what, **how)
-    carrying.carry_out(spec, Detail() if profile else None)
+    letters, taus = split_taus(axis)
+    start = carrying.start(preset, "quick")
+    spec = options.spec_of(start, letters, method, data_dir, **what, **how)
+    if samples is not None:
+        spec = replace(spec, sampling=spec.sampling.at_most(samples))
+    fit = Fit(axes=not letters, methods=not method, taus=taus)
+    carrying.carry_out(spec, Detail() if profile else None, fit=fit)
