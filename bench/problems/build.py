@@ -22,6 +22,7 @@ from teleport_core import Problem
 from teleport_core.training.dropout import switch_dropout_off
 
 _HELDOUT_SAMPLES = 512
+_MOST_NAMED = 3  # of the modules that drop
 
 
 @dataclass(frozen=True)
@@ -71,8 +72,10 @@ def build(
 def _without_dropout(problem: Problem) -> str:
     """Switch off what drops at random, of a model as it is trained; what to say of it."""
     dropped = switch_dropout_off(problem)
-    named = ", ".join(f"{name} ({kind})" for name, kind in dropped.items())
-    return f"dropout is off for the measurement: {named}" if named else ""
+    named = [f"{name} ({kind})" for name, kind in dropped.items()]
+    more = [f"{len(named) - _MOST_NAMED} more"] if len(named) > _MOST_NAMED else []
+    said = ", ".join([*named[:_MOST_NAMED], *more])
+    return f"dropout is off for the measurement: {said}" if said else ""
 
 
 def _by_name(point: Point, seed: int, *, bias: bool, data_dir: str | None) -> Built:

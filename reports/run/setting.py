@@ -63,6 +63,12 @@ def swept_axes(record: Any, base: dict[str, int]) -> Sequence[str]:
     return off if len(off) == 1 else () if off else [*levels]
 
 
+def taken(records: Sequence[Any], point: dict[str, int]) -> dict[str, int]:
+    """The levels of a point whose letters these records have: a model may take no d, n or l."""
+    known = {axis for axis in point for record in records if getattr(record, axis) is not None}
+    return {axis: level for axis, level in point.items() if axis in known or not records}
+
+
 def base_point(cells: Sequence[CellRecord], spec: dict[str, Any] | None) -> dict[str, int]:
     """The levels while another axis is swept: the spec's, else the most common ones."""
     asked = (spec or {}).get("base")

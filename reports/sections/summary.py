@@ -9,7 +9,7 @@ from bench.storage.records import PreservationRecord
 from bench.storage.training_records import TrialFacts
 from reports.preservation.curves import followed, gain, largest
 from reports.run.run import NULLSPACE, SGD
-from reports.run.setting import Setting, is_at, setting_of, settings
+from reports.run.setting import Setting, is_at, setting_of, settings, taken
 from reports.tables.runtime import CellRow
 from reports.text.formatting import interval, listed, number, point, seconds_interval, small, whole
 
@@ -96,8 +96,8 @@ def _base_sentence(
         for _, row in sorted(first.items())
     ]
     where = f" ({', '.join(setting)})" if len(places) > 1 else ""
-    taken = {axis: base[axis] for axis in AXES if getattr(rows[0], axis) is not None}
-    return f"At the base point {point(taken)}{where} prepare and steps take {listed(times)}."
+    at = point(taken(rows, base))
+    return f"At the base point {at}{where} prepare and steps take {listed(times)}."
 
 
 def _steps(row: CellRow) -> str:

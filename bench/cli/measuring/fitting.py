@@ -112,8 +112,9 @@ def _with_letters(spec: Spec, fit: Fit, found: dict[str, Any], say: Say) -> Spec
 
 
 def _with_methods(spec: Spec, refused: dict[str, str], say: Say) -> Spec:
-    for variant, reason in refused.items():
-        say(f"left out: {variant}: {reason}")
+    for reason in dict.fromkeys(refused.values()):
+        alike = ", ".join(variant for variant, why in refused.items() if why == reason)
+        say(f"left out: {alike}: {reason}")
     kept = tuple(each for each in spec.variants if str(each) not in refused)
     if spec.variants and not kept:
         raise RunError(
