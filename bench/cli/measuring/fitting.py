@@ -82,11 +82,12 @@ def fitted(spec: Spec, fit: Fit, ask: Ask, say: Say) -> Spec:
 
 def _looked(spec: Spec, ask: Ask) -> dict[str, Any]:
     """What a worker finds out; what it cannot is missing, and the run itself will say why."""
-    place = {name: getattr(spec, name) for name in ("model", "device", "dtype")}
+    place: dict[str, Any] = {name: getattr(spec, name) for name in ("model", "device", "dtype")}
+    place |= spec.base
     variants = dict.fromkeys(map(str, (*spec.variants, *spec.preservation.variants)))
     command = {
         "do": "look",
-        "point": asdict(Point(**spec.base, **place, dataset=spec.data)),
+        "point": asdict(Point(**place, dataset=spec.data)),
         "variants": list(variants),
         **{name: getattr(spec, name) for name in ("seed", "bias", "data_dir", "threads")},
     }

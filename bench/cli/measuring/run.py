@@ -17,6 +17,14 @@ Preset = Annotated[
         "the run's own."
     ),
 ]
+Axes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--axis",
+        help="Sweep a letter, d=64,128,256 or d=64:4096:x2 or t=1:9:+2, in place of all axes; or "
+        "thresholds, tau=1,.99,.9, besides them.",
+    ),
+]
 Profile = Annotated[
     bool,
     typer.Option(
@@ -34,7 +42,7 @@ Samples = Annotated[
 
 def run(
     preset: Preset = None,
-    axis: options.Axes = None,
+    axis: Axes = None,
     method: options.Methods = None,
     model: options.Model = None,
     dataset: options.Dataset = None,

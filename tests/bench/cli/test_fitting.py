@@ -114,6 +114,16 @@ def test_what_cannot_be_looked_at_is_left_to_the_run(ask: Callable[..., Any]) ->
     assert found == spec()
 
 
+def test_a_dry_run_of_it_needs_no_axis(command: Callable[..., Any], said: list[str]) -> None:
+    code, printed, errors = command("run", "--preset", "smoke", "--model", MODEL, "--dry-run")
+
+    assert code == 0
+    assert "hidden width" not in printed
+    assert [line.split(":")[0] for line in errors.splitlines()] == [
+        *("own_to_look_at.py", "own_to_look_at.py", "note", "left out")
+    ]
+
+
 def test_a_network_of_ours_is_not_looked_at() -> None:
     ours = load_preset("smoke")
     assert fitted(ours, ALL, pytest.fail, pytest.fail) is ours
