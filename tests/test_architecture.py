@@ -37,6 +37,7 @@ MEETING = ("bench/cli/", "bench/runs.py", "bench/notebook/")
 # in this table, hence there is no cycle. The modules of bench/ itself are the ground.
 ROOMS = {
     "statistics": set(),
+    "claims": set(),
     "spec": set(),
     "machine": set(),
     "process": set(),
@@ -61,8 +62,9 @@ ROOMS = {
         *("probing", "profiling", "spec", "timing", "trainer"),
     },
     "notebook": {"spec", "statistics", "timing"},
+    "experiments": {"claims"},
     "cli": {
-        *("comparison", "gate", "machine", "measurements", "plan", "problems", "process"),
+        *("claims", "comparison", "gate", "machine", "measurements", "plan", "problems", "process"),
         *("runner", "spec", "storage", "training"),
     },
 }
@@ -79,6 +81,7 @@ WITH_TORCH = {
     "bench/trainer/": True,
     "bench/worker/": True,
     "bench/notebook/": True,
+    "bench/experiments/": True,
     "bench/machine/environment.py": True,
 }
 # Asked for the environment itself, and for a live model.
@@ -88,7 +91,10 @@ MEETS_TORCH = {
 }
 
 # On the worker's side, and why: torch takes seconds, may print, and must not outlive the runner.
-LATE = {"bench/worker/__main__.py": ["bench.worker.commands"]}
+LATE = {
+    "bench/worker/__main__.py": ["bench.worker.commands"],
+    "bench/experiments/__main__.py": ["bench.experiments.carrying"],
+}
 
 # rooms of teleport_core that stand above the rest -> who may import them.
 ABOVE = {
