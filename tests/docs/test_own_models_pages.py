@@ -9,7 +9,7 @@ from bench.plan.points import Point
 from bench.problems.build import build
 from reports.measured.measured import Measured
 
-DOCS = Path(__file__).parents[1] / "docs"
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 def example(page: str) -> str:
