@@ -14,7 +14,7 @@ from bench.process.worker import WorkerGoneError
 from bench.spec.preset import load_preset
 from bench.spec.spec import Spec
 from bench.spec.variants import parse_variant
-from bench.worker import look
+from bench.worker.before import look
 
 MODEL = "own_to_look_at.py:factory"
 ALL = Fit(axes=True, methods=True)
