@@ -96,7 +96,7 @@ class Engine(NamedTuple):
     why: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class TeleportResult:
     """What one teleport did.
 
@@ -135,6 +135,13 @@ class TeleportResult:
     engine: Engine = field(default=Engine("", ""))
     objective: list[float] = field(default_factory=list)
     task_losses: list[list[float]] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        ends = [f"{each[0]:.4g} -> {each[-1]:.4g}" for each in (self.loss, self.grad_norm_sq)]
+        return (
+            f"{type(self).__name__}({self.status.name}, {self.steps_done} steps, loss {ends[0]}, "
+            f"||g||^2 {ends[1]}, {self.guarantee.name})"
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Everything in lists, dictionaries, texts and numbers, as JSON has them."""

@@ -33,7 +33,7 @@ FOR_REPORTS = {
 # Experiments are about the methods and test functions themselves, by name.
 WITH_BASELINES = "bench/experiments/"
 # Where bench and reports meet.
-MEETING = ("bench/cli/", "bench/runs.py")
+MEETING = ("bench/cli/", "bench/runs.py", "bench/notebook/")
 
 # room of bench -> the rooms it may import, lowest floor first: each may import only rooms above it
 # in this table, hence there is no cycle. The modules of bench/ itself are the ground.
@@ -64,6 +64,7 @@ ROOMS = {
         *("costs", "machine", "measurements", "plan", "preservation", "problems", "process"),
         *("probing", "profiling", "spec", "timing", "trainer"),
     },
+    "notebook": {"spec", "statistics", "timing"},
     "experiments": {"claims"},
     "cli": {
         *("claims", "comparison", "gate", "machine", "measurements", "plan", "problems", "process"),
@@ -82,11 +83,15 @@ WITH_TORCH = {
     "bench/probing/": True,
     "bench/trainer/": True,
     "bench/worker/": True,
+    "bench/notebook/": True,
     "bench/experiments/": True,
     "bench/machine/environment.py": True,
 }
-# Asked for the environment itself.
-MEETS_TORCH = {"bench/cli/looking/env.py": "bench.machine.environment"}
+# Asked for the environment itself, and for a live model.
+MEETS_TORCH = {
+    "bench/cli/looking/env.py": "bench.machine.environment",
+    "bench/__init__.py": "bench.notebook.measure",  # for type checkers; loaded when it is called
+}
 
 # On the worker's side, and why: torch takes seconds, may print, and must not outlive the runner.
 LATE = {

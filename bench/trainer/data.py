@@ -194,7 +194,7 @@ def _part(batch: Batch, point: Point, dtype: torch.dtype) -> tuple[Tensor, Tenso
 
 def _read(address: str, loader: Any) -> list[Batch]:
     try:
-        found = list(islice(loader, _MOST_BATCHES + 1))
+        found = list(islice(() if loader is None else loader, _MOST_BATCHES + 1))
     except TypeError:
         raise SpecError(
             f"expected {address} to return a loader, or a list of batches, as its third value; got "

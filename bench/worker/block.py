@@ -84,6 +84,9 @@ def run_block(command: Message, emit: Emit) -> None:
         )
         facts |= {
             "train_samples": built.train_samples,
+            "network": built.network,
+            "parameters": built.parameters,
+            "model_note": built.note,
             "flags": [*machine["flags"], *sample_flags(entrant.seconds)],
             "health": machine["health"],
             "warmup": rounds.warmup._asdict(),

@@ -1,5 +1,6 @@
 """One call of a schedule: teleports on the loader's batches, kept or taken back as a whole."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
@@ -40,6 +41,16 @@ class Teleports(list[TeleportResult]):
     kept: bool = True
     cosine: float | None = None
     lookahead: Lookahead | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything in lists, dictionaries, texts and numbers, as JSON has them."""
+        seen = None if self.lookahead is None else self.lookahead._asdict()
+        return {"kept": self.kept, "lookahead": seen, "results": [each.to_dict() for each in self]}
+
+    def __repr__(self) -> str:
+        ended = Counter(each.status.name for each in self)
+        outcomes = "".join(f", {count} {name}" for name, count in ended.items())
+        return f"Teleports({len(self)}{outcomes}{'' if self.kept else ', taken back'})"
 
 
 @dataclass(frozen=True)

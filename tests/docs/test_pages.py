@@ -21,12 +21,8 @@ PAGES = {
 }
 # These have tests of their own, which execute them and look at what comes of it.
 LOOKED_AT = {
-    "cost.md",
-    "level_set.md",
-    "objectives.md",
-    "own_layer.md",
-    "rescale.md",
-    "training_loop.md",
+    *("cost.md", "level_set.md", "notebooks.md", "objectives.md", "own_layer.md", "own_models.md"),
+    *("rescale.md", "training_loop.md"),
 }
 
 

@@ -43,6 +43,7 @@ CHANGES = {
     "sampling": (Sampling(warmup=3), True),
     "preservation": (Preservation(steps=3), True),
     "budget": (60.0, False),
+    "letters": (("t", "b"), True),
 }
 SAMPLING_CHANGES = {
     "warmup": 3,
