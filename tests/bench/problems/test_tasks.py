@@ -92,4 +92,4 @@ def test_a_sweep_takes_the_first_of_two_loaders() -> None:
 
 @pytest.mark.parametrize("given", [[(1, 2)], (torch.zeros(1), torch.zeros(1))])
 def test_a_pair_of_tensors_is_no_pair_of_loaders(given: Any) -> None:
-    assert loaders_of(given) == (given, ())
+    assert loaders_of(given) == (given, None)
