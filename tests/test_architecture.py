@@ -46,7 +46,9 @@ ROOMS = {
     "measurements": {"plan", "spec", "storage", "training"},
     "timing": {"spec", "statistics"},
     "costs": {"spec"},
-    "runner": {"measurements", "plan", "process", "spec", "storage"},
+    "leases": {"process"},
+    "runner": {"leases", "measurements", "plan", "process", "spec", "storage"},
+    "parallel": {"leases", "plan", "process", "runner", "spec", "storage"},
     "comparison": {"machine", "spec", "statistics", "storage"},
     "problems": {"plan", "spec"},
     "profiling": {"costs", "plan", "spec", "timing"},
@@ -62,7 +64,7 @@ ROOMS = {
     },
     "cli": {
         *("comparison", "gate", "machine", "measurements", "plan", "problems", "process"),
-        *("runner", "spec", "storage", "training"),
+        *("parallel", "runner", "spec", "storage", "training"),
     },
 }
 # The worker's side, which imports torch like any torch code; nothing else may import it. A longer

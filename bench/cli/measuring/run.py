@@ -5,7 +5,15 @@ from typing import Annotated
 import typer
 
 from bench.cli import options
-from bench.cli.measuring.carried import SILENCE, Budget, Carrying, Resume, ShardOption, Timeout
+from bench.cli.measuring.carried import (
+    SILENCE,
+    Budget,
+    Carrying,
+    Resume,
+    ShardOption,
+    Timeout,
+    WorkersOption,
+)
 from bench.plan.profiles import Detail
 
 Preset = Annotated[
@@ -38,6 +46,7 @@ def run(
     budget: Budget = None,
     timeout: Timeout = SILENCE,
     shard: ShardOption = "1/1",
+    workers: WorkersOption = None,
     threads: options.Threads = None,
     seed: options.Seed = None,
     bias: options.Bias = None,
@@ -47,6 +56,6 @@ def run(
     """Run a sweep and write its report; prints the report's path."""
     what = {"model": model, "dataset": dataset, "device": device, "dtype": dtype}
     how = {"budget": budget, "threads": threads, "seed": seed, "bias": bias}
-    carrying = Carrying(out, resume, dry_run, timeout, shard, quiet)
+    carrying = Carrying(out, resume, dry_run, timeout, shard, quiet, workers)
     spec = options.spec_of(carrying.start(preset, "quick"), axis, method, data_dir, **what, **how)
     carrying.carry_out(spec, Detail() if profile else None)
