@@ -88,9 +88,10 @@ class Handout:
         Who killed it is not known. If it was the system, short of memory, it will do so again.
         """
         with self._lock:
-            first = gone.status == _KILLED and unit.unit not in self._killed
-            self._killed.add(unit.unit)
-        return self._stopped.is_set() or first
+            spared = gone.status == _KILLED and unit.unit not in self._killed
+            if spared:
+                self._killed.add(unit.unit)
+        return self._stopped.is_set() or spared
 
     def stop(self) -> None:
         """Hand nothing more out."""

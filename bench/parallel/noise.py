@@ -36,10 +36,15 @@ class Noise:
     failure: str = ""  # why there are none
 
     @property
+    def centred(self) -> list[float]:
+        """The logs less their median."""
+        middle = median(self.logs)
+        return [each - middle for each in self.logs]
+
+    @property
     def scatter(self) -> float:
         """1.4826 times the median absolute deviation of the logs."""
-        middle = median(self.logs)
-        return 1.4826 * median(abs(log - middle) for log in self.logs)
+        return 1.4826 * median(map(abs, self.centred))
 
     def facts(self, flags: Sequence[str]) -> dict[str, Any]:
         """What a session says of the device."""
@@ -80,42 +85,54 @@ def measure(spec: Spec, runner: Runner) -> Noise:
 def flags(noises: Sequence[Noise]) -> list[list[str]]:
     """What is to be said of each device's times, device by device."""
     known = [noise for noise in noises if not noise.failure]
-    found = []
+    found: list[list[str]] = []
     for noise in noises:
-        others = [other for other in known if other is not noise]
-        own = [] if noise.failure else [*_unequal(noise, len(known)), *_unlike(noise, others)]
+        own: list[str] = []
+        if not noise.failure:
+            others = [other for other in known if other is not noise]
+            own += _unequal(noise, len(known))
+            own += [*_noisier(noise, others), *_slower(noise, others)] if others else []
         found.append(own)
     return found
 
 
 def _unequal(noise: Noise, count: int) -> list[str]:
     """Its two sides differ, by the signed ranks of their ratios."""
-    from scipy.stats import wilcoxon
-
-    shift = median(noise.logs)
-    if abs(expm1(shift)) < MATTERS or wilcoxon(noise.logs).pvalue > SURE / count:
+    shift = expm1(median(noise.logs))
+    if abs(shift) < MATTERS:
         return []
-    return [f"device: SGD against itself differs by {expm1(shift):+.0%}"]
+    from scipy.stats import wilcoxon  # a second, and most devices need none
 
-
-def _unlike(noise: Noise, others: Sequence[Noise]) -> list[str]:
-    """It is noisier than the others are, or slower."""
-    from scipy.stats import fligner, mannwhitneyu
-
-    if not others:
+    if wilcoxon(noise.logs).pvalue > SURE / count:
         return []
-    count, found = len(others) + 1, []
-    own, *rest = [[log - median(each.logs) for log in each.logs] for each in (noise, *others)]
+    return [f"device: SGD against itself differs by {shift:+.0%}"]
+
+
+def _noisier(noise: Noise, others: Sequence[Noise]) -> list[str]:
+    """Its ratios scatter more than those of the others, by a rank test of scale."""
     quiet = median(other.scatter for other in others)
-    is_noisier = noise.scatter > max(NOISIER * quiet, MATTERS / 5)
-    if is_noisier and fligner(own, [log for each in rest for log in each]).pvalue <= SURE / count:
-        found.append(f"device: noise of {noise.scatter:.1%} against {quiet:.1%} on the others")
+    if noise.scatter < max(NOISIER * quiet, MATTERS / NOISIER):
+        return []
+    from scipy.stats import fligner
+
+    rest = [log_ratio for other in others for log_ratio in other.centred]
+    if fligner(noise.centred, rest).pvalue > SURE / (len(others) + 1):
+        return []
+    return [f"device: noise of {noise.scatter:.1%} against {quiet:.1%} on the others"]
+
+
+def _slower(noise: Noise, others: Sequence[Noise]) -> list[str]:
+    """Its steps take longer than those of the others, by the ranks of both."""
     theirs = [seconds for other in others for seconds in other.seconds]
-    slower = median(noise.seconds) / median(theirs) - 1
-    p_value = mannwhitneyu(noise.seconds, theirs, alternative="greater").pvalue
-    if slower >= MATTERS and p_value <= SURE / count:
-        found.append(f"device: an SGD step takes {slower:+.0%} against the others")
-    return found
+    more = median(noise.seconds) / median(theirs) - 1
+    if more < MATTERS:
+        return []
+    from scipy.stats import mannwhitneyu
+
+    found = mannwhitneyu(noise.seconds, theirs, alternative="greater")
+    if found.pvalue > SURE / (len(others) + 1):
+        return []
+    return [f"device: an SGD step takes {more:+.0%} against the others"]
 
 
 def _by_round(cell: CellRecord) -> dict[int, float]:

@@ -320,10 +320,11 @@ def test_a_runner_that_lost_its_lease_keeps_nothing_more_of_that_block(tmp_path:
         if message["event"] == "sample" and files and not stolen:
             stolen.append(files[0].stem)
             files[0].write_text(json.dumps(replace(Owner.here(), name="thief").facts()))
-            threading.Timer(0.3, files[0].unlink).start()
+            threading.Timer(0.3, files[0].unlink, (True,)).start()
 
     Watched.heard = steal
     together(tmp_path, replace(WORKERS, count=1))
 
     check(tmp_path)
     assert len(stolen) == 1
+    assert len(Watched.made) == 3  # one that looked, one that was ended, one that measured again
