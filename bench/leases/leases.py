@@ -64,8 +64,10 @@ class Leases:
         with self._lock:
             if not self._create(path):
                 found = self._observe(path)
-                if found is not None and not (self._is_dead(path) and self._remove(path, found)):
+                if found is not None and not self._is_dead(path):
                     return False
+                if found is not None:
+                    self._remove(path, found)
                 if not self._create(path):
                     return False
             self._held.add(name)
@@ -131,19 +133,17 @@ class Leases:
             return True
         return found.owner != self._owner and self._now() - since >= self._expiry
 
-    def _remove(self, path: Path, found: _Seen) -> bool:
-        """Take a dead runner's lease away; False where another did, or it is another one by now."""
+    def _remove(self, path: Path, found: _Seen) -> None:
+        """Take a dead runner's lease away; one that another has by now stays."""
         aside = path.with_name(f".{path.name}.{self._owner.name}")
         try:
             path.rename(aside)
         except FileNotFoundError:
-            return False
-        moved = _read(aside)
-        if moved != found:  # one that was made, or gave a sign, in between: back with it
+            return
+        if _read(aside) != found:  # one that was made, or gave a sign, in between: back with it
             with contextlib.suppress(OSError):
                 os.link(aside, path)
         aside.unlink(missing_ok=True)
-        return moved == found
 
 
 def others(directory: Path) -> list[str]:
@@ -179,7 +179,8 @@ def beating(leases: Leases, every: float = BEAT_SECONDS) -> Iterator[None]:
 
     def beat() -> None:
         while not ended.wait(every):
-            leases.beat()
+            with contextlib.suppress(OSError):  # the next one may come through
+                leases.beat()
 
     heart = threading.Thread(target=beat, daemon=True, name="heart")
     heart.start()

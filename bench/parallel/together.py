@@ -38,6 +38,7 @@ from bench.storage.run_directory import (
     check_spec,
     open_run,
     with_model,
+    write_environment,
 )
 from bench.storage.sessions import dated_apart
 
@@ -77,12 +78,11 @@ def carry_out_together(
     plan, found = _planned(spec, workers, part, lacking, listener)
     with Lanes(found, workers.launch, workers.silence) as lanes:
         environment = with_model(_environment(plan.spec, lanes), spec)
-        run = _entered(directory, plan.spec, command)
+        environment |= lanes.every[0].ask(lambda lane: lane.runner.roofline(plan.spec)).result()
+        run = _entered(directory, plan.spec, command, environment)
         records, notes = load(run.journal)
         for text in notes:
             listener.say(text)
-        check_environment(run, environment, measured=bool(records))
-        environment |= lanes.every[0].ask(lambda lane: lane.runner.roofline(plan.spec)).result()
         missing = {unit.unit for unit in lacking(plan, records)}
         units = [unit for unit in lacking(plan, []) if unit.unit in missing]
         owner = Owner.here()
@@ -121,8 +121,7 @@ def rehearse_together(
     check_spec(run, plan.spec, resume=True)
     with Lanes(found[:1], workers.launch, workers.silence) as lanes:
         environment = with_model(_environment(plan.spec, lanes), spec)
-        measured = run.journal.exists() and bool(load(run.journal)[0])
-        check_environment(run, environment, measured=measured)
+        check_environment(run, environment, measured=run.environment.exists())
         trained = [unit for unit in lacking(plan, []) if unit.kind]
         seconds = lanes.every[0].ask(lambda lane: lane.runner.estimate(trained)).result()
     return found, seconds and seconds / len(found)
@@ -176,13 +175,23 @@ def _environment(spec: Spec, lanes: Lanes) -> dict[str, Any]:
     return found[0]
 
 
-def _entered(directory: Path, spec: Spec, command: str) -> RunDirectory:
-    """The run directory, which other runners may enter at the same moment."""
+def _entered(
+    directory: Path, spec: Spec, command: str, environment: dict[str, Any]
+) -> RunDirectory:
+    """The run directory, which other runners may enter at the same moment: the first one's counts.
+
+    Raises:
+        RunError: one is at work there alone, or nothing can be written.
+        JournalError: the run there is of another spec or from another machine.
+    """
     check_free(directory)
     run = open_run(directory, spec, command, resume=True, shared=True)
     with Journal(run.journal):  # makes it a run
         pass
     check_spec(run, spec, resume=True)
+    if not run.environment.exists():
+        write_environment(run, environment)
+    check_environment(run, environment, measured=True)
     return run
 
 

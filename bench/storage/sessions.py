@@ -58,10 +58,8 @@ def dated_apart(
 ) -> Iterator[None]:
     """The same for one of several runners in a directory: its session has a file of its own.
 
-    ``facts`` are of the session. The environment of the first of them is the run's.
+    ``facts`` are of the session.
     """
-    if not run.environment.exists():
-        write_environment(run, dict(environment))
     file = run.path / f"{run.environment.stem}-{owner}{run.environment.suffix}"
 
     def write(session: dict[str, Any]) -> None:

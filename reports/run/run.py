@@ -120,8 +120,11 @@ def _environment(run_dir: Path) -> tuple[dict[str, Any] | None, list[str]]:
     """What it ran on, with the sessions of all runners that shared the directory."""
     found, notes = _read_file(run_dir / "environment.json", json.loads)
     if found is not None:
-        own = [_read_file(file, json.loads)[0] or {} for file in session_files(run_dir)]
-        sessions = [session for each in (found, *own) for session in sessions_of(each)]
+        sessions = sessions_of(found)
+        for file in session_files(run_dir):
+            own, missing = _read_file(file, json.loads)
+            sessions = [*sessions, *sessions_of(own or {})]
+            notes += missing
         found |= {SESSIONS: sessions} if sessions else {}
     return found, notes
 
