@@ -73,6 +73,10 @@ class Leases:
             self._held.add(name)
             return True
 
+    def exists(self, name: str) -> bool:
+        """Whether anybody holds a lease, dead or alive."""
+        return _read(self._folder / f"{name}{_SUFFIX}") is not None
+
     def holds(self, name: str) -> bool:
         """Whether a lease that was taken is still this runner's."""
         found = _read(self._folder / f"{name}{_SUFFIX}")
@@ -100,6 +104,9 @@ class Leases:
         """Give back what is held; the folder goes with the last lease."""
         for name in list(self._held):
             self.give_back(name)
+        # What a runner that was killed had moved there; who needs it has done so in an instant.
+        for aside in self._folder.glob(f".*{_SUFFIX}.*"):
+            aside.unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             self._folder.rmdir()
 

@@ -83,10 +83,12 @@ def carry_out_together(
         records, notes = load(run.journal)
         for text in notes:
             listener.say(text)
-        missing = {unit.unit for unit in lacking(plan, records)}
-        units = [unit for unit in lacking(plan, []) if unit.unit in missing]
         owner = Owner.here()
         leases = Leases(directory, owner, workers.expiry)
+        missing = {unit.unit for unit in lacking(plan, records)}
+        # One that was killed may have left the lease of a unit that it had finished.
+        every = lacking(plan, [])
+        units = [unit for unit in every if unit.unit in missing or leases.exists(unit.unit)]
         with beating(leases, workers.beat):
             noises = lanes.each(lambda lane: measure(plan.spec, lane.runner))
             _flag(lanes, noises, listener)

@@ -303,12 +303,12 @@ def test_one_that_works_alone_and_several_keep_out_of_each_others_way(
 def test_a_dead_runners_block_is_waited_for_and_taken_over(tmp_path: Path) -> None:
     """One of another machine, whose end nobody here can see but by its silence."""
     elsewhere = replace(Owner.here(), name="them", machine="elsewhere")
-    Leases(tmp_path, elsewhere).take(PLAN.blocks[0].block_id)
-
-    began = time.monotonic()
-    assert together(tmp_path).complete
-    check(tmp_path)
-    assert time.monotonic() - began >= WORKERS.expiry
+    for _ in range(2):  # the second time it had finished that block, and not given it back
+        Leases(tmp_path, elsewhere).take(PLAN.blocks[0].block_id)
+        began = time.monotonic()
+        assert together(tmp_path).complete
+        check(tmp_path)
+        assert time.monotonic() - began >= WORKERS.expiry
 
 
 def test_a_runner_that_lost_its_lease_keeps_nothing_more_of_that_block(tmp_path: Path) -> None:
