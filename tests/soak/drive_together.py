@@ -16,7 +16,8 @@ from pathlib import Path
 from drive import STAND_IN, spec
 
 from bench.leases import owner
-from bench.parallel.together import Workers, carry_out_together
+from bench.parallel.begin import Workers
+from bench.parallel.together import carry_out_together
 from bench.process.local import WorkerProcess
 from bench.runner.progress import QuietProgress
 

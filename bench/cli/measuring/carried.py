@@ -14,8 +14,8 @@ from bench.cli.measuring.ways import Alone, Together
 from bench.cli.options import silent
 from bench.cli.stopping import stoppable
 from bench.errors import BenchError, RunError, SpecError
+from bench.parallel.begin import Workers
 from bench.parallel.devices import parse_workers
-from bench.parallel.together import Workers
 from bench.plan.describe import describe
 from bench.plan.points import Plan, make_plan
 from bench.plan.profiles import Detail

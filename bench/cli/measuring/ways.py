@@ -6,7 +6,8 @@ from pathlib import Path
 
 from bench.cli.command import repeatable
 from bench.measurements.units import make_units
-from bench.parallel.together import Workers, carry_out_together, rehearse_together
+from bench.parallel.begin import Workers, rehearse_together
+from bench.parallel.together import carry_out_together
 from bench.plan.profiles import Detail
 from bench.plan.shards import Shard
 from bench.runner.progress import Progress

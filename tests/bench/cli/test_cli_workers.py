@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.parallel.together import Workers
+from bench.parallel.begin import Workers
 from bench.process.local import WorkerProcess
 from bench.spec.preset import load_preset
 from bench.storage.journal import read

@@ -16,7 +16,8 @@ import pytest
 from bench.errors import JournalError, RunError, SpecError, StorageError
 from bench.leases.leases import FOLDER, Leases
 from bench.leases.owner import Owner
-from bench.parallel.together import Workers, carry_out_together
+from bench.parallel.begin import Workers
+from bench.parallel.together import carry_out_together
 from bench.plan.points import make_plan
 from bench.plan.units import Unit
 from bench.process.local import WorkerProcess
