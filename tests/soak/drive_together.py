@@ -3,7 +3,7 @@
 A line ``DIRECTORY LINES KNOWN`` on standard input begins two, kills the first with SIGKILL when the
 journals of both hold so many lines, and waits for the other. ``KNOWN`` is 1 where the other can see
 that the first is gone, and 0 where it sees no more than that no sign of life comes, as on another
-machine. Answers with both exit codes.
+machine. Answers with both exit codes, and that of one that comes when both have ended.
 """
 
 import os
@@ -49,7 +49,13 @@ def killed(directory, lines, known):
     while time.monotonic() < last and _lines(directory) < lines:
         time.sleep(0.001)
     os.kill(first, signal.SIGKILL)
-    return [os.waitstatus_to_exitcode(os.waitpid(each, 0)[1]) for each in (first, second)]
+    codes = [_ended(each) for each in (first, second)]
+    # One that is killed when the other has ended already leaves traces to whoever comes next.
+    return [*codes, _ended(begun(directory, known))]
+
+
+def _ended(child):
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def _lines(directory):

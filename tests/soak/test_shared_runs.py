@@ -36,7 +36,7 @@ def rounds(place, count, seed):
 
 def checked(directory, codes):
     # The one that is to be killed may have done all that it could by then.
-    assert codes in ([-signal.SIGKILL, 0], [0, 0])
+    assert codes in ([-signal.SIGKILL, 0, 0], [0, 0, 0])
     records, notes = load(directory / "journal.jsonl")
     measured = cells(records)
     assert notes == []
@@ -50,7 +50,7 @@ def checked(directory, codes):
 
 
 def test_two_rounds(tmp_path):
-    assert all(len(parts) == 2 for parts in rounds(tmp_path, 2, seed=3))
+    assert all(len(parts) == 3 for parts in rounds(tmp_path, 2, seed=3))
 
 
 @pytest.mark.long
@@ -59,4 +59,4 @@ def test_fifty_rounds_in_a_row(tmp_path):
     found = rounds(tmp_path, 50, seed=4)
 
     print("\nlines of both:", found)
-    assert sum(min(parts) > 0 for parts in found) >= 25  # most of the time both had a share
+    assert sum(sum(lines > 0 for lines in parts) >= 2 for parts in found) >= 25  # both had a share
