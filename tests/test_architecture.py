@@ -30,6 +30,8 @@ FOR_REPORTS = {
     "bench.storage",
     "bench.training",
 }
+# Experiments are about the methods and test functions themselves, by name.
+WITH_BASELINES = "bench/experiments/"
 # Where bench and reports meet.
 MEETING = ("bench/cli/", "bench/runs.py")
 
@@ -50,6 +52,7 @@ ROOMS = {
     "leases": {"process"},
     "runner": {"leases", "measurements", "plan", "process", "spec", "storage"},
     "parallel": {"leases", "plan", "process", "runner", "spec", "storage"},
+    "slurm": {"measurements", "plan", "process", "runner", "spec", "storage"},
     "comparison": {"machine", "spec", "statistics", "storage"},
     "problems": {"plan", "spec"},
     "profiling": {"costs", "plan", "spec", "timing"},
@@ -66,7 +69,7 @@ ROOMS = {
     "experiments": {"claims"},
     "cli": {
         *("claims", "comparison", "gate", "machine", "measurements", "plan", "problems", "process"),
-        *("parallel", "runner", "spec", "storage", "training"),
+        *("parallel", "runner", "slurm", "spec", "storage", "training"),
     },
 }
 # The worker's side, which imports torch like any torch code; nothing else may import it. A longer
@@ -160,6 +163,8 @@ def _package_allows(path: str, module: str) -> bool:
     if target not in PACKAGES or target == package:
         return True
     if path.startswith(MEETING) and target == "reports":
+        return True
+    if path.startswith(WITH_BASELINES) and target == "baselines":
         return True
     if target not in ALLOWED[package]:
         return False

@@ -17,7 +17,8 @@ The worker answers with events on its standard output; whatever the measured cod
 standard error:
     ready     {"commands"}: once, after start; workers before ``open`` name no commands. With
               {"waits": true} it waits for "kept" after each cell of a block
-    opened    {"sources"}: the block is built, from code in these directories
+    opened    {"sources", "strays"}: the block is built, from code in these directories; strays are
+              modules of the user's that were not imported from the tree it was started for
     note      {"cell_id"}: this cell is being worked on from now on
     sample    {"cell_id", "samples": [...]}
     timed     {"cell_id", ...}: it has all its samples; said again with what was found beside them

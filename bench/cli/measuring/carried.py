@@ -22,6 +22,7 @@ from bench.plan.profiles import Detail
 from bench.plan.shards import Shard, parse_shard, share
 from bench.runner.runner import SILENCE_SECONDS, Runner, Summary
 from bench.runner.session import Listener
+from bench.slurm.ledger import Place
 from bench.spec.checks import number
 from bench.spec.preset import load_preset
 from bench.spec.spec import Spec
@@ -94,6 +95,11 @@ class Carrying:
         self, spec: Spec, profile: Detail | None = None, show: Callable[[Path], object] = _nothing
     ) -> None:
         """Measure, write the report, ``show`` what is there, print its path; or print the plan."""
+        if self.out is not None and Place(self.out).exists:
+            raise RunError(
+                f"expected --on to go on with a run that was submitted; {self.out} is one: add "
+                "--on slurm.toml, or merge what is in its parts into another directory"
+            )
         part = parse_shard(self.shard)
         silence = number("timeout", self.timeout, above=0)
         where = self.out or Path("runs") / f"{spec.preset}-{datetime.now():%Y%m%d-%H%M%S}"
@@ -121,8 +127,8 @@ class Carrying:
             show(where)
         typer.echo(str(page))
         if summary.flagged and not self.quiet:
-            _say(_flagged(summary.flagged))
-        _explain(summary, RunDirectory(where))
+            _say(flagged(summary.flagged))
+        explain(summary, RunDirectory(where))
 
     def _how(
         self, spec: Spec, where: Path, part: Shard, profile: Detail | None, silence: float
@@ -154,7 +160,8 @@ def described(plan: Plan) -> str:
     return "\n".join([describe(plan), *own])
 
 
-def _flagged(count: int) -> str:
+def flagged(count: int) -> str:
+    """What a user is told of cells that are flagged."""
     return (
         f"{count} {'cell is' if count == 1 else 'cells are'} flagged, for example because other "
         "processes used the machine: see the column flags, and measure again where a flag says "
@@ -162,7 +169,7 @@ def _flagged(count: int) -> str:
     )
 
 
-def _explain(summary: Summary, directory: RunDirectory) -> None:
+def explain(summary: Summary, directory: RunDirectory) -> None:
     """Say on standard error what went wrong; exit with the contract's code."""
     if summary.complete:
         return

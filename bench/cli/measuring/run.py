@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from bench.cli import options
+from bench.cli.cluster.on import On, carry_out_on
 from bench.cli.measuring.carried import (
     SILENCE,
     Budget,
@@ -51,6 +52,7 @@ def run(
     seed: options.Seed = None,
     bias: options.Bias = None,
     profile: Profile = False,
+    on: On = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Run a sweep and write its report; prints the report's path."""
@@ -58,4 +60,8 @@ def run(
     how = {"budget": budget, "threads": threads, "seed": seed, "bias": bias}
     carrying = Carrying(out, resume, dry_run, timeout, shard, quiet, workers)
     spec = options.spec_of(carrying.start(preset, "quick"), axis, method, data_dir, **what, **how)
-    carrying.carry_out(spec, Detail() if profile else None)
+    detail = Detail() if profile else None
+    if on is None:
+        carrying.carry_out(spec, detail)
+    else:
+        carry_out_on(on, spec, carrying, detail)

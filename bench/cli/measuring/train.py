@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from bench.cli import options
+from bench.cli.cluster.on import On, carry_out_on
 from bench.cli.measuring.carried import (
     SILENCE,
     Budget,
@@ -80,6 +81,7 @@ def train(
     threads: options.Threads = None,
     seed: options.Seed = None,
     bias: options.Bias = None,
+    on: On = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Does a teleport pay? Train with and without, paired; prints the report's path."""
@@ -99,7 +101,11 @@ def train(
         "schedule": schedule,
         "lr": lr,
     }
-    carrying.carry_out(_with(spec, {name: v for name, v in given.items() if v is not None}))
+    spec = _with(spec, {name: v for name, v in given.items() if v is not None})
+    if on is None:
+        carrying.carry_out(spec)
+    else:
+        carry_out_on(on, spec, carrying)
 
 
 def _with(spec: Spec, changes: dict[str, Any]) -> Spec:
