@@ -59,6 +59,7 @@ def test_a_dry_run_names_the_devices_and_writes_nothing(workers: Called, tmp_pat
     ("words", "cause"),
     [
         (("--workers", "many"), "expected --workers auto or a number"),
+        (("--workers", "2", "--on", "slurm.toml"), "expected --on without --workers"),
         (("--workers", "999"), "expected at least a core for every worker and thread; got "),
     ],
 )
