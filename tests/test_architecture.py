@@ -49,7 +49,9 @@ ROOMS = {
     "measurements": {"plan", "spec", "storage", "training"},
     "timing": {"spec", "statistics"},
     "costs": {"spec"},
-    "runner": {"measurements", "plan", "process", "spec", "storage"},
+    "leases": {"process"},
+    "runner": {"leases", "measurements", "plan", "process", "spec", "storage"},
+    "parallel": {"leases", "plan", "process", "runner", "spec", "storage"},
     "slurm": {"measurements", "plan", "process", "runner", "spec", "storage"},
     "comparison": {"machine", "spec", "statistics", "storage"},
     "problems": {"plan", "spec"},
@@ -68,7 +70,7 @@ ROOMS = {
     "experiments": {"claims"},
     "cli": {
         *("claims", "comparison", "gate", "machine", "measurements", "plan", "problems", "process"),
-        *("runner", "slurm", "spec", "storage", "training"),
+        *("parallel", "runner", "slurm", "spec", "storage", "training"),
     },
 }
 # The worker's side, which imports torch like any torch code; nothing else may import it. A longer

@@ -161,6 +161,11 @@ class WorkerProcess:
         kill_marked(self._mark)
         self._close()
 
+    def interrupt(self) -> None:
+        """Kill it while another thread talks with it, which then hears that it is gone."""
+        if self._process.returncode is None:
+            self._signal_group(signal.SIGKILL)
+
     @property
     def leftovers(self) -> list[int]:
         """Processes of this worker that still run."""

@@ -74,6 +74,11 @@ def _say(text: str) -> None:
 
 
 def _check_options(carrying: Carrying, profile: Detail | None) -> None:
+    if carrying.workers is not None:
+        raise SpecError(
+            "expected --on without --workers: the cluster says how many tasks run at a time; leave "
+            "--workers out"
+        )
     if carrying.shard != "1/1":
         raise SpecError(
             "expected --on without --shard: the array is made of all parts; leave --shard out"

@@ -10,26 +10,26 @@ from typing import Annotated
 import typer
 
 from bench.cli import progress
-from bench.cli.command import repeatable
 from bench.cli.measuring.fitting import Fit, fitted
+from bench.cli.measuring.ways import Alone, Together
 from bench.cli.options import silent
 from bench.cli.stopping import stoppable
 from bench.errors import BenchError, RunError, SpecError
 from bench.measurements.networks import describe_networks
-from bench.measurements.units import make_units
+from bench.parallel.begin import Workers
+from bench.parallel.devices import parse_workers
 from bench.plan.describe import describe
 from bench.plan.points import Plan, make_plan
 from bench.plan.profiles import Detail
 from bench.plan.shards import Shard, parse_shard, share
 from bench.runner.runner import SILENCE_SECONDS, Runner, Summary
-from bench.runner.session import Listener, carry_out, rehearse
+from bench.runner.session import Listener
 from bench.slurm.ledger import Place
 from bench.spec.checks import number
 from bench.spec.preset import load_preset
 from bench.spec.spec import Spec
 from bench.storage.journal import read
 from bench.storage.run_directory import RunDirectory
-from bench.times import duration
 from bench.training.describe import describe_training
 
 INCOMPLETE = 4
@@ -54,6 +54,14 @@ Timeout = Annotated[
 ShardOption = Annotated[
     str, typer.Option(help="Run part I of N, such as 1/4; 'merge' joins the parts.")
 ]
+WorkersOption = Annotated[
+    str | None,
+    typer.Option(
+        "--workers",
+        help="So many at a time, each on its own GPU or cores; auto takes all. Runners that name "
+        "one --out share the work.",
+    ),
+]
 SILENCE = SILENCE_SECONDS
 
 
@@ -71,6 +79,7 @@ class Carrying:
     timeout: float
     shard: str
     quiet: bool
+    workers: str | None = None
 
     def start(self, preset: str | None, default: str) -> Spec:
         """The spec to begin with: the run's own where one is taken up again.
@@ -92,7 +101,6 @@ class Carrying:
         spec: Spec,
         profile: Detail | None = None,
         show: Callable[[Path], object] = _nothing,
-        fit: Fit | None = None,
     ) -> None:
         """Measure, write the report, ``show`` what is there, print its path; or print the plan."""
         if self.out is not None and Place(self.out).exists:
@@ -102,13 +110,11 @@ class Carrying:
             )
         part = parse_shard(self.shard)
         silence = number("timeout", self.timeout, above=0)
-        runner = Runner(progress.choose(quiet=self.quiet), silence=silence)
         where = self.out or Path("runs") / f"{spec.preset}-{datetime.now():%Y%m%d-%H%M%S}"
-        if fit is not None:
-            spec = self._fitted(runner, spec, fit)
+        how = self._how(spec, where, part, profile, silence)
         if self.dry_run:
             typer.echo(described(share(make_plan(spec), part)))
-            self._rehearse(runner, spec, where, part, profile)
+            self._rehearse(how)
             return
 
         def hint() -> str:
@@ -121,16 +127,7 @@ class Carrying:
                 _say(described(plan))
 
         with stoppable(hint):
-            summary = carry_out(
-                spec,
-                where,
-                runner,
-                command=repeatable(),
-                part=part,
-                resume=self.resume,
-                profile=profile,
-                listener=Listener(planned, silent if self.quiet else _say),
-            )
+            summary = how.carry_out(Listener(planned, silent if self.quiet else _say))
         from reports import write_report
 
         page = write_report(where)
@@ -142,39 +139,36 @@ class Carrying:
         explain(summary, RunDirectory(where))
 
     def fitted(self, spec: Spec, fit: Fit) -> Spec:
-        """The spec with what its model can take, asked of a worker that ends after it."""
-        runner = Runner(progress.choose(quiet=self.quiet))
-        try:
-            return self._fitted(runner, spec, fit)
-        finally:
-            runner.abort()
-
-    def _fitted(self, runner: Runner, spec: Spec, fit: Fit) -> Spec:
+        """The spec with what its model can take; a model of the user's is asked, in a worker."""
+        silence = number("timeout", self.timeout, above=0)
+        runner = Runner(progress.choose(quiet=self.quiet), silence=silence)
         try:
             with stoppable():
                 return fitted(spec, fit, runner.ask, silent if self.quiet else _say)
-        except BaseException:
+        finally:
             runner.abort()
-            raise
 
-    def _rehearse(
-        self, runner: Runner, spec: Spec, where: Path, part: Shard, profile: Detail | None
-    ) -> None:
+    def _how(
+        self, spec: Spec, where: Path, part: Shard, profile: Detail | None, silence: float
+    ) -> Alone | Together:
+        shown = progress.choose(quiet=self.quiet)
+        if self.workers is None:
+            runner = Runner(shown, silence=silence)
+            return Alone(spec, where, part, profile, runner, resume=self.resume)
+        workers = Workers(parse_workers(self.workers), silence=silence)
+        return Together(spec, where, part, profile, workers, shown)
+
+    def _rehearse(self, how: Alone | Together) -> None:
         """Say how long training would take here.
 
         Raises:
             RunError: what would keep it from being run.
         """
         try:
-            plan = rehearse(spec, where, runner, part=part, resume=self.resume, profile=profile)
-            trained = [unit for unit in make_units(plan, [], part) if unit.kind]
-            if trained and (seconds := runner.estimate(trained)) is not None:
-                time = duration(seconds)
-                typer.echo(f"estimated time: about {time} here, from a few steps of each")
+            for line in how.rehearse():
+                typer.echo(line)
         except BenchError as error:
             raise RunError(f"here it would be refused: {error}") from error
-        finally:
-            runner.close()
 
 
 def described(plan: Plan) -> str:

@@ -7,7 +7,15 @@ import typer
 
 from bench.cli import options
 from bench.cli.cluster.on import On, carry_out_on
-from bench.cli.measuring.carried import SILENCE, Budget, Carrying, Resume, ShardOption, Timeout
+from bench.cli.measuring.carried import (
+    SILENCE,
+    Budget,
+    Carrying,
+    Resume,
+    ShardOption,
+    Timeout,
+    WorkersOption,
+)
 from bench.cli.measuring.fitting import Fit, split_taus
 from bench.plan.profiles import Detail
 
@@ -56,6 +64,7 @@ def run(
     budget: Budget = None,
     timeout: Timeout = SILENCE,
     shard: ShardOption = "1/1",
+    workers: WorkersOption = None,
     threads: options.Threads = None,
     seed: options.Seed = None,
     bias: options.Bias = None,
@@ -67,15 +76,15 @@ def run(
     """Run a sweep and write its report; prints the report's path."""
     what = {"model": model, "dataset": dataset, "device": device, "dtype": dtype}
     how = {"budget": budget, "threads": threads, "seed": seed, "bias": bias}
-    carrying = Carrying(out, resume, dry_run, timeout, shard, quiet)
+    carrying = Carrying(out, resume, dry_run, timeout, shard, quiet, workers)
     letters, taus = split_taus(axis)
     start = carrying.start(preset, "quick")
     spec = options.spec_of(start, letters, method, data_dir, **what, **how)
     if samples is not None:
         spec = replace(spec, sampling=spec.sampling.at_most(samples))
-    fit = Fit(axes=not letters, methods=not method, taus=taus)
+    spec = carrying.fitted(spec, Fit(axes=not letters, methods=not method, taus=taus))
     detail = Detail() if profile else None
     if on is None:
-        carrying.carry_out(spec, detail, fit=fit)
+        carrying.carry_out(spec, detail)
     else:
-        carry_out_on(on, carrying.fitted(spec, fit), carrying, detail)
+        carry_out_on(on, spec, carrying, detail)

@@ -7,7 +7,15 @@ import typer
 
 from bench.cli import options
 from bench.cli.cluster.on import On, carry_out_on
-from bench.cli.measuring.carried import SILENCE, Budget, Carrying, Resume, ShardOption, Timeout
+from bench.cli.measuring.carried import (
+    SILENCE,
+    Budget,
+    Carrying,
+    Resume,
+    ShardOption,
+    Timeout,
+    WorkersOption,
+)
 from bench.errors import SpecError
 from bench.spec.spec import Spec
 from bench.training.arms import CONTROLS
@@ -75,6 +83,7 @@ def train(
     budget: Budget = None,
     timeout: Timeout = SILENCE,
     shard: ShardOption = "1/1",
+    workers: WorkersOption = None,
     threads: options.Threads = None,
     seed: options.Seed = None,
     bias: options.Bias = None,
@@ -84,7 +93,7 @@ def train(
     """Does a teleport pay? Train with and without, paired; prints the report's path."""
     what = {"model": model, "dataset": dataset, "device": device, "dtype": dtype}
     how = {"budget": budget, "threads": threads, "seed": seed, "bias": bias}
-    carrying = Carrying(out, resume, dry_run, timeout, shard, quiet)
+    carrying = Carrying(out, resume, dry_run, timeout, shard, quiet, workers)
     levels = [*(axis or ()), *([] if batches is None else [f"b={batches}"])]
     start = carrying.start(preset, "train-quick")
     spec = options.spec_of(start, levels, None, data_dir, **what, **how)
