@@ -94,7 +94,8 @@ def trained(rank: int, sizes: tuple[int, ...]) -> dict[str, Any]:
     model = DistributedDataParallel(net())
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     loader = [shard(rank, sizes)]
-    schedule = Schedule("nullspace", lr=0.1, steps=2, process_group=dist.group.WORLD)
+    options = {"lr": 0.1, "steps": 2, "ranks": "sharded", "process_group": dist.group.WORLD}
+    schedule = Schedule("nullspace", **options)
     results = schedule.before_epoch(0, model, LOSS, loader, optimizer)
     teleported = equal(values(net()), values(model.module))
     LOSS(model(loader[0][0]), loader[0][1]).backward()
@@ -103,6 +104,7 @@ def trained(rank: int, sizes: tuple[int, ...]) -> dict[str, Any]:
     guarded = Schedule("nullspace", guard="lookahead", process_group=dist.group.WORLD)
     return {
         "status": results[0].status.name,
+        "way": results[0].across.way,
         "moved": not teleported,
         "as_one": equal(values(model), first),
         "guard": told(model, lambda: guarded.before_epoch(0, model, LOSS, loader, optimizer)),

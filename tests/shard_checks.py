@@ -5,6 +5,7 @@ import socket
 import struct
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -18,6 +19,7 @@ from teleport_core.distributed import full, replicated
 from teleport_core.distributed.fingerprint import values_of
 from teleport_core.distributed.ranks import Ranks
 from teleport_core.nullspace.ranks import shared
+from teleport_core.nullspace.ranks.layer import SharedLayer
 
 
 def made(row: Row, dtype: torch.dtype) -> Any:
@@ -97,7 +99,7 @@ GATHER = Ranks.gather
 SPACES = shared.spaces_of
 # What a sharded call would get wrong: a patch, by what it leaves out.
 WRONG: dict[str, Callable[[], Any]] = {
-    "weights": lambda: mock.patch.object(replicated, "divisor", lambda *_: 1.0),
+    "weights": lambda: mock.patch.object(replicated, "divisor", return_value=1.0),
     "bases": lambda: mock.patch.object(
         shared,
         "spaces_of",
@@ -112,11 +114,23 @@ def spoiled() -> dict[str, float]:
     """How far each mistake leads on the tied model, and ranks that teleport alone."""
     found = {"alone": ended("tied", local=True)["off"]}
     for name, patch in WRONG.items():
-        with patch():
-            # Each rank has rounding, and bases, of its own: nobody holds them to each other.
-            with mock.patch.object(Ranks, "same", Lone.same):
-                found[name] = ended("tied", verify="off")["off"]
+        # Each rank may have bases of its own then: nobody holds them to each other.
+        with patch(), mock.patch.object(Ranks, "same", Lone.same):
+            found[name] = ended("tied", verify="off")["off"]
     return found
+
+
+def rounded() -> dict[str, Any]:
+    """A rank whose updates have other last bits, as by another number of threads."""
+    write = SharedLayer.write
+
+    def off(self: SharedLayer, update: Tensor, length: float) -> None:
+        write(self, update * (1 + 4 * torch.finfo(update.dtype).eps), length)
+
+    if dist.get_rank() != 1:
+        return ended("mlp")
+    with mock.patch.object(SharedLayer, "write", off):
+        return ended("mlp")
 
 
 def refused() -> dict[str, str]:
@@ -255,6 +269,7 @@ def everything() -> dict[str, Any]:
     return {
         "rows": rows(["mlp", "mlp:float32", "thin and dense", "cap", "encoder", "batch norm"]),
         "spoiled": spoiled(),
+        "rounded": rounded(),
         "refused": refused(),
         "experts": experts(),
         "volume": volume(),
@@ -303,10 +318,10 @@ WIDE = {
 def received() -> int:
     """Bytes that arrived at this process's TCP sockets, by the kernel's own count."""
     total = 0
-    for name in os.listdir("/proc/self/fd"):
+    for file in [*Path("/proc/self/fd").iterdir()]:
         with suppress(OSError):
-            if os.readlink(f"/proc/self/fd/{name}").startswith("socket:"):
-                with socket.socket(fileno=os.dup(int(name))) as one:
+            if str(file.readlink()).startswith("socket:"):
+                with socket.socket(fileno=os.dup(int(file.name))) as one:
                     info = one.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
                     total += struct.unpack_from("<Q", info, 128)[0]
     return total

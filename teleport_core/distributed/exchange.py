@@ -65,6 +65,7 @@ def broadcast(group: "ProcessGroup", tensors: list[torch.Tensor]) -> None:
 
 @contextmanager
 def answers(what: str) -> Iterator[None]:
+    """Name what a rank failed to answer with: one ended, hangs, or does something else."""
     try:
         yield
     except RuntimeError as error:

@@ -18,7 +18,8 @@ _REPLICAS = ("DistributedDataParallel", "FullyShardedDataParallel")
 
 _BEFORE_SHARDING = (
     "teleport the model before fully_shard or distribute_module, with "
-    "process_group=torch.distributed.group.WORLD, or inside of teleport_core.distributed.full(model)"
+    "process_group=torch.distributed.group.WORLD, or go by way of "
+    "teleport_core.distributed.full(model)"
 )
 
 

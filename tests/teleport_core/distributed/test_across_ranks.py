@@ -35,6 +35,7 @@ def test_a_schedule_takes_a_wrapped_model_and_training_goes_on_as_one(
     for one in said.values():
         trained = one["trained"]
         assert (trained["status"], trained["moved"], trained["as_one"]) == ("DONE", True, True)
+        assert trained["way"] == "sharded"
         assert "expected no guard with process_group" in trained["guard"]["text"]
         assert trained["guard"]["unmoved"]
 

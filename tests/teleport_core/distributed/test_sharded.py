@@ -39,6 +39,12 @@ def test_ranks_end_where_one_process_with_all_samples_does(said: dict[int, Any])
     assert said[0]["rows"]["cap"]["same"][0][0] == "CAPPED"
 
 
+def test_ranks_that_round_otherwise_take_what_the_first_reached(said: dict[int, Any]) -> None:
+    (bits,) = {one["rounded"]["bits"] for one in said.values()}
+    assert bits != said[0]["rows"]["mlp"]["bits"]
+    assert said[0]["rounded"]["off"] < 1e-11
+
+
 def test_what_is_left_out_of_the_sums_shows(said: dict[int, Any]) -> None:
     off = said[0]["spoiled"]
     assert {*off} == {"alone", "weights", "bases", "gradients", "rows"}
