@@ -138,5 +138,5 @@ def sharded_precision(module: nn.Module) -> torch.dtype | None:
     """In which dtype a module of ``fully_shard`` computes, where its policy names one."""
     if not is_sharded_module(module):
         return None
-    found: torch.dtype | None = module._get_fsdp_state()._mp_policy.param_dtype  # type: ignore[operator, union-attr]
+    found: torch.dtype | None = module._get_fsdp_state()._mp_policy.param_dtype  # type: ignore[operator]
     return found

@@ -96,8 +96,8 @@ def _plain(model: nn.Module, values: dict[nn.Parameter, Tensor]) -> nn.Module:
 
 def _empty(module: nn.Module) -> nn.Module:
     """An instance of the class that ``fully_shard`` made another one of."""
-    kind = type(module)
-    own = kind.__bases__[-1] if is_sharded_module(module) else kind
+    kind: Any = type(module)
+    own: Any = kind.__bases__[-1] if is_sharded_module(module) else kind
     found: nn.Module = own.__new__(own)
     return found
 
