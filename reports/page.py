@@ -10,17 +10,12 @@ import jinja2
 from markupsafe import Markup, escape
 
 from reports.sections import summary
-from reports.sections.section import TEMPLATES, Section, Shown
+from reports.sections.section import TEMPLATES, Fill, Section, Shown
 
 
 def render(shown: Shown, sections: Sequence[Section]) -> str:
     """The whole page; the same run and sections give the same bytes."""
-    environment = _environment()
-
-    def fill(template: Path, /, **values: Any) -> Markup:
-        text = template.read_text(encoding="utf-8")
-        return Markup(environment.from_string(text).render(values))  # its values were escaped
-
+    fill = _filler()
     kept = [s for s in sections if not (shown.nothing_timed and getattr(s, "measured", False))]
     pieces = [(section, section.render(shown, fill)) for section in kept]
     css, script = (
@@ -38,6 +33,21 @@ def render(shown: Shown, sections: Sequence[Section]) -> str:
         script=Markup(script),
         policy=_policy(css, script),
     )
+
+
+def filled(template: Path, /, **values: Any) -> str:
+    """A piece of HTML that stands by itself, as a notebook shows it."""
+    return str(_filler()(template, **values))
+
+
+def _filler() -> Fill:
+    environment = _environment()
+
+    def fill(template: Path, /, **values: Any) -> Markup:
+        text = template.read_text(encoding="utf-8")
+        return Markup(environment.from_string(text).render(values))  # its values were escaped
+
+    return fill
 
 
 def _environment() -> jinja2.Environment:

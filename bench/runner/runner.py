@@ -90,6 +90,14 @@ class Runner:
         if refusal:
             raise RunError(refusal)
 
+    def ask(self, command: Message) -> list[Message]:
+        """What the worker answers to a command that measures nothing.
+
+        Raises:
+            WorkerGoneError: it ended or hung.
+        """
+        return list(self._worker.ask(command))
+
     def roofline(self, spec: Spec) -> dict[str, Any]:
         """Ask the worker what the machine can do at most, at the spec's base width and batch.
 

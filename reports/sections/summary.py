@@ -9,9 +9,9 @@ from bench.storage.records import PreservationRecord
 from bench.storage.training_records import TrialFacts
 from reports.preservation.curves import followed, gain, largest
 from reports.run.run import NULLSPACE, SGD
-from reports.run.setting import Setting, is_at, setting_of, settings
+from reports.run.setting import Setting, is_at, setting_of, settings, taken
 from reports.tables.runtime import CellRow
-from reports.text.formatting import interval, listed, number, point, seconds_interval, small
+from reports.text.formatting import interval, listed, number, point, seconds_interval, small, whole
 
 
 def title(rows: Sequence[CellRow] | Sequence[TrialFacts]) -> str:
@@ -49,8 +49,22 @@ def counts(rows: Sequence[CellRow], profiled: int = 0) -> str:
     return (
         f"{len(variants)} {_plural('variant', len(variants))} and SGD were timed at {len(points)} "
         f"{_plural('point', len(points))} in {dtypes}: {statuses['ok']} of {len(rows)} cells "
-        f"have a time{rest}.{_flagged(rows)}"
+        f"have a time{rest}.{_flagged(rows)}{_own_models(rows)}"
     )
+
+
+def _own_models(rows: Sequence[CellRow]) -> str:
+    """What the user's own models are, and what was done to them."""
+    said = []
+    for model in sorted({row.model for row in rows if ":" in row.model}):
+        own = sorted({(r.parameters or 0, r.network) for r in rows if r.model == model})
+        known = [each for each in own if each[1]]
+        if known:
+            sizes = " to ".join(dict.fromkeys(whole(number) for number, _ in (known[0], known[-1])))
+            said.append(f"{model} is {known[0][1]} with {sizes} parameters.")
+        notes = {row.model_note for row in rows if row.model == model} - {""}
+        said += sorted(f"{note[0].upper()}{note[1:]}." for note in notes)
+    return "".join(f" {sentence}" for sentence in said)
 
 
 def _flagged(rows: Sequence[CellRow]) -> str:
@@ -82,7 +96,8 @@ def _base_sentence(
         for _, row in sorted(first.items())
     ]
     where = f" ({', '.join(setting)})" if len(places) > 1 else ""
-    return f"At the base point {point(base)}{where} prepare and steps take {listed(times)}."
+    at = point(taken(rows, base))
+    return f"At the base point {at}{where} prepare and steps take {listed(times)}."
 
 
 def _steps(row: CellRow) -> str:

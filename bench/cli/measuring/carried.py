@@ -11,9 +11,11 @@ import typer
 
 from bench.cli import progress
 from bench.cli.command import repeatable
+from bench.cli.measuring.fitting import Fit, fitted
 from bench.cli.options import silent
 from bench.cli.stopping import stoppable
 from bench.errors import BenchError, RunError, SpecError
+from bench.measurements.networks import describe_networks
 from bench.measurements.units import make_units
 from bench.plan.describe import describe
 from bench.plan.points import Plan, make_plan
@@ -21,14 +23,18 @@ from bench.plan.profiles import Detail
 from bench.plan.shards import Shard, parse_shard, share
 from bench.runner.runner import SILENCE_SECONDS, Runner, Summary
 from bench.runner.session import Listener, carry_out, rehearse
+from bench.slurm.ledger import Place
 from bench.spec.checks import number
 from bench.spec.preset import load_preset
 from bench.spec.spec import Spec
+from bench.storage.journal import read
 from bench.storage.run_directory import RunDirectory
 from bench.times import duration
 from bench.training.describe import describe_training
 
 INCOMPLETE = 4
+
+_MOST_REASONS = 3
 
 _say = partial(typer.echo, err=True)
 
@@ -82,13 +88,24 @@ class Carrying:
         return load_preset(preset or default)
 
     def carry_out(
-        self, spec: Spec, profile: Detail | None = None, show: Callable[[Path], object] = _nothing
+        self,
+        spec: Spec,
+        profile: Detail | None = None,
+        show: Callable[[Path], object] = _nothing,
+        fit: Fit | None = None,
     ) -> None:
         """Measure, write the report, ``show`` what is there, print its path; or print the plan."""
+        if self.out is not None and Place(self.out).exists:
+            raise RunError(
+                f"expected --on to go on with a run that was submitted; {self.out} is one: add "
+                "--on slurm.toml, or merge what is in its parts into another directory"
+            )
         part = parse_shard(self.shard)
         silence = number("timeout", self.timeout, above=0)
         runner = Runner(progress.choose(quiet=self.quiet), silence=silence)
         where = self.out or Path("runs") / f"{spec.preset}-{datetime.now():%Y%m%d-%H%M%S}"
+        if fit is not None:
+            spec = self._fitted(runner, spec, fit)
         if self.dry_run:
             typer.echo(described(share(make_plan(spec), part)))
             self._rehearse(runner, spec, where, part, profile)
@@ -121,8 +138,24 @@ class Carrying:
             show(where)
         typer.echo(str(page))
         if summary.flagged and not self.quiet:
-            _say(_flagged(summary.flagged))
-        _explain(summary, RunDirectory(where))
+            _say(flagged(summary.flagged))
+        explain(summary, RunDirectory(where))
+
+    def fitted(self, spec: Spec, fit: Fit) -> Spec:
+        """The spec with what its model can take, asked of a worker that ends after it."""
+        runner = Runner(progress.choose(quiet=self.quiet))
+        try:
+            return self._fitted(runner, spec, fit)
+        finally:
+            runner.abort()
+
+    def _fitted(self, runner: Runner, spec: Spec, fit: Fit) -> Spec:
+        try:
+            with stoppable():
+                return fitted(spec, fit, runner.ask, silent if self.quiet else _say)
+        except BaseException:
+            runner.abort()
+            raise
 
     def _rehearse(
         self, runner: Runner, spec: Spec, where: Path, part: Shard, profile: Detail | None
@@ -148,10 +181,13 @@ def described(plan: Plan) -> str:
     """The plan in words, with what its measurements say of themselves."""
     settings, batches = plan.spec.sections.get("training"), plan.spec.base["b"]
     own = [] if settings is None else [describe_training(settings, batches)]
+    if (networks := plan.spec.sections.get("networks")) is not None:
+        own.append(describe_networks(networks))
     return "\n".join([describe(plan), *own])
 
 
-def _flagged(count: int) -> str:
+def flagged(count: int) -> str:
+    """What a user is told of cells that are flagged."""
     return (
         f"{count} {'cell is' if count == 1 else 'cells are'} flagged, for example because other "
         "processes used the machine: see the column flags, and measure again where a flag says "
@@ -159,13 +195,23 @@ def _flagged(count: int) -> str:
     )
 
 
-def _explain(summary: Summary, directory: RunDirectory) -> None:
+def _reasons(directory: RunDirectory) -> list[str]:
+    """The first few of those that differ."""
+    known = read(directory.journal) if directory.journal.exists() else []
+    failed = [record for record in known if record.status != "ok"]
+    reasons = dict.fromkeys(f"{record.status}: {record.reason}" for record in failed)
+    return list(reasons)[:_MOST_REASONS]
+
+
+def explain(summary: Summary, directory: RunDirectory) -> None:
     """Say on standard error what went wrong; exit with the contract's code."""
     if summary.complete:
         return
     bad = ", ".join(f"{n} {s}" for s, n in sorted(summary.statuses.items()) if s != "ok")
     if bad:
         typer.echo(f"not every cell is fine: {bad}; the reasons are in the report", err=True)
+        for reason in _reasons(directory):
+            typer.echo(f"  {reason}", err=True)
     if summary.failed_before:
         typer.echo(
             f"{summary.failed_before} failed before and are not measured again; to try once more, "
