@@ -190,6 +190,11 @@ class Teleporter(ABC):
         """Whether n steps may end elsewhere when they are taken one a call, prepared once."""
         return True
 
+    @property
+    def not_sharded(self) -> str:
+        """Why ranks that each hold some of the samples cannot share the steps; "" if they can."""
+        return f"{self.name} needs the samples of all ranks: use method='nullspace'"
+
     def unbounded(self) -> Self:
         """The same method without what bounds its drift or its gradient norm."""
         return replace(self, cap=inf)

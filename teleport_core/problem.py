@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,9 @@ from teleport_core.forward.arguments import arguments, copied, tensors_of
 from teleport_core.forward.substitution import substituted
 from teleport_core.phases import UPDATE
 from teleport_core.torch_private import fill_flat_weights, without_checkpoints
+
+if TYPE_CHECKING:
+    from teleport_core.distributed.ranks import Ranks
 
 Parameters = dict[str, Tensor]
 LossFn = Callable[[Any, Any], Tensor]
@@ -38,6 +41,8 @@ class Problem:
             looked for all over the model each time otherwise.
         copies: present values of parameters in memory of their own, where whoever made the problem
             has some already; they may be kept, and are not to be written.
+        ranks: where the batch is this rank's share of a larger one, those that hold the others. The
+            loss is then a share, too: those of all ranks add up to that of the whole batch.
     """
 
     model: nn.Module
@@ -47,6 +52,7 @@ class Problem:
     own: dict[str, nn.Parameter] | None = field(default=None, compare=False, repr=False)
     by_task: bool = field(default=False, kw_only=True)
     copies: Parameters = field(default_factory=dict, compare=False, repr=False)
+    ranks: "Ranks | None" = field(default=None, compare=False, repr=False)
 
     def modules(self) -> list[nn.Module]:
         """The model, and the loss where it is a module."""
@@ -112,6 +118,10 @@ class Problem:
     @cached_property
     def _loss_has_buffers(self) -> bool:
         return isinstance(self.loss_fn, nn.Module) and any(True for _ in self.loss_fn.buffers())
+
+    def total(self, loss: float) -> float:
+        """The loss of the whole batch, of which ``loss`` is this problem's share."""
+        return loss if self.ranks is None else self.ranks.total("the loss", loss)
 
     def tensors(self) -> list[Tensor]:
         """Every tensor among the inputs."""

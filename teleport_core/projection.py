@@ -67,6 +67,22 @@ def nested_bases(
     return _cut(stacked.T, (features, columns), dtype, cuts)
 
 
+def triangle_of(pieces: Iterable[Tensor], limit: int) -> Tensor:
+    """The triangle [min(columns, features), features] of R^T given piece by piece, float64."""
+    held: list[Tensor] = []
+    for piece in pieces:
+        held.append(piece.double())
+        if sum(map(len, held)) > max(limit, piece.shape[1]):
+            held = [torch.linalg.qr(torch.cat(held), mode="r").R]
+    triangle: Tensor = torch.linalg.qr(torch.cat(held), mode="r").R
+    return triangle
+
+
+def basis_of_triangle(triangle: Tensor, columns: int, dtype: torch.dtype) -> Basis:
+    """The basis at numerical rank of inputs in ``dtype`` with ``columns``, by their triangle."""
+    return _cut(triangle.T, (triangle.shape[1], columns), dtype, [("numerical", 1.0)])[0]
+
+
 def _cut(
     R: Tensor, shape: tuple[int, int], dtype: torch.dtype, cuts: Sequence[tuple[str, float]]
 ) -> list[Basis]:

@@ -96,6 +96,24 @@ class Engine(NamedTuple):
     why: str
 
 
+class Across(NamedTuple):
+    """How the ranks of a group shared a call; docs/across_ranks.md.
+
+    Attributes:
+        way: "replicated" or "sharded"; "" for a process on its own.
+        why: this one.
+        ranks: how many.
+        floats: numbers that this rank received, by ring collectives.
+        bytes: of these, and of what else the exchanges of the call are made of.
+    """
+
+    way: str = ""
+    why: str = ""
+    ranks: int = 1
+    floats: int = 0
+    bytes: int = 0
+
+
 @dataclass(frozen=True, repr=False)
 class TeleportResult:
     """What one teleport did.
@@ -116,6 +134,7 @@ class TeleportResult:
             the largest, by real forward passes before and after; NaN where nobody looked.
         engine: which way of computing the steps ran, and why.
         objective: what was climbed, at the same points; 1/2 ||g||^2 unless another was asked for.
+        across: with a process group how its ranks shared the call, and what they sent for it.
         task_losses: the losses of all tasks at the same points, of a loss that has several; else
             empty. ``loss`` is their mean.
     """
@@ -134,6 +153,7 @@ class TeleportResult:
     output_change: float = nan
     engine: Engine = field(default=Engine("", ""))
     objective: list[float] = field(default_factory=list)
+    across: Across = field(default=Across())
     task_losses: list[list[float]] = field(default_factory=list)
 
     def __repr__(self) -> str:
@@ -148,4 +168,5 @@ class TeleportResult:
         plain = {each.name: getattr(self, each.name) for each in fields(self)}
         names = {"status": self.status.name, "guarantee": self.guarantee.name}
         pairs = {"seconds": self.seconds._asdict(), "engine": self.engine._asdict()}
+        pairs |= {"across": self.across._asdict()}
         return plain | names | pairs

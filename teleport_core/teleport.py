@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from teleport_core.ascent import halves
-from teleport_core.distributed import ProcessGroup, across, group_of
+from teleport_core.distributed import WAYS, ProcessGroup, across, group_of
 from teleport_core.errors import ModelError, TeleportError
 from teleport_core.forward.arguments import usable
 from teleport_core.forward.undo import Undo
@@ -42,6 +42,7 @@ def teleport(
     method: str = "nullspace",
     verify: str = "full",
     process_group: ProcessGroup = None,
+    ranks: str = "auto",
     **options: Any,
 ) -> TeleportResult:
     """Move ``model`` in place to a point of nearly equal loss and larger gradient.
@@ -64,6 +65,10 @@ def teleport(
             group for a model that all of it hold, alike, inside DistributedDataParallel or not:
             each rank hands in its own samples and ends as one process would that had them all;
             or "local" for a model of this process's own. docs/across_ranks.md has the rest.
+        ranks: how those of a group share the call. "replicated": each does all of it, on the batch
+            of all; "sharded": each works on its own samples, and sums over samples are reduced
+            (``nullspace`` at tau=1, losses that are known to be means over samples); "auto" is
+            replicated unless the model normalizes by statistics of each rank's own samples.
         **options: the method's options, for example ``steps=8, lr=0.01, cap=5.0, tau=1.0``;
             docs/objectives.md has what ``objective`` may be.
 
@@ -82,17 +87,17 @@ def teleport(
             ``max_drift`` they stay, and the guarantee of the result is APPROXIMATE.
     """
 
-    def read() -> tuple[Any, Teleporter, str]:
+    def read() -> tuple[Any, Teleporter, str, str]:
         teleporter = make(method, **options)
         of_call = require_choice("verify", verify, VERIFY)
         inputs, targets = map(usable, require_pair(batch))
-        return (inputs, targets), teleporter, of_call
+        return (inputs, targets), teleporter, of_call, require_choice("ranks", ranks, WAYS)
 
     group = group_of(process_group)
     if group is not None:
         return across(group, model, loss_fn, read, _alone)
     began = perf_counter()
-    pair, teleporter, of_call = read()
+    pair, teleporter, of_call, _ = read()
     return _alone(Problem(model, loss_fn, *pair), teleporter, of_call, began)
 
 

@@ -127,3 +127,16 @@ def without_checkpoints() -> Iterator[None]:
             _set_checkpoints(_reentrant, _hook)
         if _passes:  # one that another thread began meanwhile
             _set_checkpoints(_Reentrant, _hook_or_none)
+
+
+def is_sharded_module(module: nn.Module) -> bool:
+    """Whether ``fully_shard`` was applied to this very module: it makes a class of its own."""
+    return any(kind.__name__ == "FSDPModule" for kind in type(module).__mro__)
+
+
+def sharded_precision(module: nn.Module) -> torch.dtype | None:
+    """In which dtype a module of ``fully_shard`` computes, where its policy names one."""
+    if not is_sharded_module(module):
+        return None
+    found: torch.dtype | None = module._get_fsdp_state()._mp_policy.param_dtype  # type: ignore[operator]
+    return found

@@ -1,17 +1,24 @@
-"""One rank of several; run as ``one_of_ranks.py CHECKS RANK WORLD STORE``; answers in JSON."""
+"""The ranks of a group; run as ``one_of_ranks.py CHECKS WORLD STORE``.
+
+Each answers in JSON, in a file STORE.RANK; how they ended is printed.
+"""
 
 import copy
 import json
 import os
 import signal
 import sys
+import traceback
 import warnings
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
+import torch.distributed.fsdp
+from shard_checks import every_row, everything
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -87,7 +94,8 @@ def trained(rank: int, sizes: tuple[int, ...]) -> dict[str, Any]:
     model = DistributedDataParallel(net())
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     loader = [shard(rank, sizes)]
-    schedule = Schedule("nullspace", lr=0.1, steps=2, process_group=dist.group.WORLD)
+    options = {"lr": 0.1, "steps": 2, "ranks": "sharded", "process_group": dist.group.WORLD}
+    schedule = Schedule("nullspace", **options)
     results = schedule.before_epoch(0, model, LOSS, loader, optimizer)
     teleported = equal(values(net()), values(model.module))
     LOSS(model(loader[0][0]), loader[0][1]).backward()
@@ -96,6 +104,7 @@ def trained(rank: int, sizes: tuple[int, ...]) -> dict[str, Any]:
     guarded = Schedule("nullspace", guard="lookahead", process_group=dist.group.WORLD)
     return {
         "status": results[0].status.name,
+        "way": results[0].across.way,
         "moved": not teleported,
         "as_one": equal(values(model), first),
         "guard": told(model, lambda: guarded.before_epoch(0, model, LOSS, loader, optimizer)),
@@ -183,7 +192,7 @@ def bad(rank: int, sizes: tuple[int, ...]) -> dict[str, Any]:
         "parameter": call(other),
         "nan": call(net(), nan),
         "rows": call(net(), (x, y[:0]) if rank == 1 else (x, y)),
-        "batch_norm": call(normed),
+        "batch_norm": call(normed, ranks="replicated"),
         "sync_batch_norm": call(nn.SyncBatchNorm.convert_sync_batchnorm(normed)),
         "forward": failing(1, rank, sizes, 1, raises),
         "other_loss": parted(rank, sizes, 1 + 1e-12),
@@ -220,23 +229,35 @@ def all_checks(rank: int, sizes: tuple[int, ...]) -> dict[str, Any]:
 
 def main(checks: str, rank: int, world: int, store: str) -> None:
     torch.set_num_threads(1)
-    seconds = 5 if checks.startswith("stop") else 60
     dist.init_process_group(
         "gloo",
         init_method=f"file://{store}",
         rank=rank,
         world_size=world,
-        timeout=timedelta(seconds=seconds),
+        timeout=timedelta(seconds=60),
     )
-    kind, _, on = checks.partition(":")
-    if kind == "all":
-        said = all_checks(rank, ROWS[0])
-    else:
-        act = {"raise": raises, "kill": killed, "stop": stopped}[kind]
-        said = {kind: failing(int(on), rank, ROWS[0], 2, act)}
-    print(json.dumps(said), flush=True)
+    said = {"all": lambda: all_checks(rank, ROWS[0]), "shards": everything, "rows": every_row}
+    answer = json.dumps(said[checks]())
+    Path(f"{store}.{rank}").write_text(answer)
     os._exit(0)  # a group of which one has gone cannot be left in order
 
 
+def forked(run: Callable[[int], None], world: int) -> list[int]:
+    """A process for each rank, so that torch is imported once; their ids."""
+    pids = []
+    for rank in range(world):
+        pid = os.fork()
+        if not pid:
+            try:
+                run(rank)
+            finally:
+                traceback.print_exc()
+                os._exit(1)
+        pids.append(pid)
+    return pids
+
+
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4])
+    checks, world, store = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+    ended = [os.waitpid(p, 0)[1] for p in forked(lambda i: main(checks, i, world, store), world)]
+    print(json.dumps([os.waitstatus_to_exitcode(status) for status in ended]))

@@ -71,7 +71,7 @@ COMMANDS = {
     ),
     "claims": (
         "bench.cli.looking.claims",
-        "Show every claim of the papers with its outcome; test those that take seconds anew.",
+        "Show every claim of the papers with its outcome, from recorded runs or anew.",
     ),
     "presets": ("bench.cli.looking.presets", "List every preset and what it is for."),
 }

@@ -34,7 +34,7 @@ def exchange(group: "ProcessGroup", what: str, word: Any) -> list[Any]:
     from torch.distributed import all_gather_object
 
     words: list[Any] = [None] * group.size()
-    with _answers(what):
+    with answers(what):
         all_gather_object(words, (what, word), group=group)
     failed = {rank: one.text for rank, (_, one) in enumerate(words) if isinstance(one, Failure)}
     if failed:
@@ -56,7 +56,7 @@ def broadcast(group: "ProcessGroup", tensors: list[torch.Tensor]) -> None:
     """
     from torch.distributed import broadcast as send
 
-    with _answers("the values of the first rank"), torch.no_grad():
+    with answers("the values of the first rank"), torch.no_grad():
         for tensor in tensors:
             whole = tensor.detach().contiguous()
             send(whole, group=group, group_src=0)
@@ -64,7 +64,8 @@ def broadcast(group: "ProcessGroup", tensors: list[torch.Tensor]) -> None:
 
 
 @contextmanager
-def _answers(what: str) -> Iterator[None]:
+def answers(what: str) -> Iterator[None]:
+    """Name what a rank failed to answer with: one ended, hangs, or does something else."""
     try:
         yield
     except RuntimeError as error:

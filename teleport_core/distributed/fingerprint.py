@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from teleport_core.distributed.choice import by_batch
 from teleport_core.interface import Teleporter
 from teleport_core.problem import Problem
 
@@ -28,9 +29,20 @@ def fingerprint(problem: Problem, teleporter: Teleporter, verify: str) -> dict[s
         "method and options": _digest(described((teleporter.name, verify, options))),
         "the structure of the model": _digest(repr((modules, counted))),
         "parameters": values_of(model.named_parameters()),
-        "buffers": values_of(model.named_buffers()),
+        "buffers": values_of(_read_buffers(model)),
         "the loss": _digest(described(problem.loss_fn)),
     }
+
+
+def _read_buffers(model: nn.Module) -> list[tuple[str, Tensor]]:
+    """Without running statistics of modules that normalize by the batch: ranks have their own."""
+    written = {
+        id(buffer)
+        for module in model.modules()
+        if by_batch(module)
+        for buffer in module.buffers(recurse=False)
+    }
+    return [(name, one) for name, one in model.named_buffers() if id(one) not in written]
 
 
 def values_of(named: Iterable[tuple[str, Tensor]]) -> str:

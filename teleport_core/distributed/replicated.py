@@ -6,20 +6,23 @@ compare what they reached. The result is that of one process with the whole batc
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
+from teleport_core.distributed.choice import way_of
 from teleport_core.distributed.exchange import broadcast, exchange, failure_of
 from teleport_core.distributed.fingerprint import fingerprint, values_of
 from teleport_core.distributed.group import unwrapped
+from teleport_core.distributed.mean_over import divisor
+from teleport_core.distributed.sharded import on_shards
 from teleport_core.distributed.shards import kind_of, shard_of, together
-from teleport_core.errors import ModelError, RankError
+from teleport_core.errors import RankError
 from teleport_core.forward.belongings import Belongings
 from teleport_core.interface import Teleporter
 from teleport_core.problem import LossFn, Problem
-from teleport_core.results import TeleportResult
+from teleport_core.results import Across, TeleportResult
 from teleport_core.verification.problem_checks import check_without_running, same_loss
 
 if TYPE_CHECKING:
@@ -32,7 +35,7 @@ def across(
     group: "ProcessGroup",
     model: nn.Module,
     loss_fn: LossFn,
-    read: Callable[[], tuple[Any, Teleporter, str]],
+    read: Callable[[], tuple[Any, Teleporter, str, str]],
     alone: Callable[[Problem, Teleporter, str], TeleportResult],
 ) -> TeleportResult:
     """Teleport a model that every rank of a group holds, on the batches of all ranks together.
@@ -41,7 +44,8 @@ def across(
         group: of more than one process; each makes this call.
         model: the same on every rank, inside DistributedDataParallel or not.
         loss_fn: as for a single process, likewise the same.
-        read: gives this rank's batch, the method and what it is held to, or refuses them.
+        read: gives this rank's batch, the method, what it is held to and which way the call is to
+            go, one of ``choice.WAYS``, or refuses them.
         alone: the call of a single process.
 
     Raises:
@@ -50,26 +54,47 @@ def across(
             as before, bit for bit, on every rank that still runs.
     """
     try:
-        batch, teleporter, verify = read()
+        batch, teleporter, verify, asked = read()
         problem = Problem(unwrapped(model, group), loss_fn, *batch)
         check_without_running(problem)
-        _refuse_batch_statistics(problem)
-        word = fingerprint(problem, teleporter, verify) | {"the kind of batch": kind_of(batch)}
-        words = exchange(group, "its options and its share of the batch", (word, shard_of(batch)))
+        way = way_of(problem, teleporter, asked)
+        whole = way.name == "replicated"
+        word = fingerprint(problem, teleporter, verify) | {"which way it goes": repr(way)}
+        word |= {"the kind of batch": kind_of(batch)} if whole else {}
+        share = shard_of(batch) if whole else divisor(loss_fn, batch[1])
+        words = exchange(group, "its options and its share of the batch", (word, share))
     except RankError:
         raise
     except BaseException as error:
         _tell(group, "its options and its share of the batch", error)
         raise
     _require_same([word for word, _ in words], group.rank())
-    whole = together(batch, [shard for _, shard in words])
+    call: Alone = lambda one: alone(one, teleporter, verify)  # noqa: E731
+    if not whole:
+        return on_shards(group, problem, [share for _, share in words], call, way.why)
+    result = _on_whole(group, problem, batch, [shard for _, shard in words], call)
+    return replace(result, across=_received(group, way.why, [shard for _, shard in words]))
+
+
+def _on_whole(
+    group: "ProcessGroup", problem: Problem, batch: Any, shards: list[list[Tensor]], call: Alone
+) -> TeleportResult:
+    """The call of a single process, on the samples of all ranks."""
+    whole = together(batch, shards)
     own = Belongings(problem.modules())
     try:
-        problem = Problem(problem.model, loss_fn, *whole)
-        return _agreed(group, problem, lambda one: alone(one, teleporter, verify))
+        return _agreed(group, Problem(problem.model, problem.loss_fn, *whole), call)
     except BaseException:
         own.put_all_back()
         raise
+
+
+def _received(group: "ProcessGroup", why: str, shards: list[list[Tensor]]) -> Across:
+    """What this rank had of the others' batches."""
+    others = [one for rank, own in enumerate(shards) if rank != group.rank() for one in own]
+    sizes = [one.numel() for one in others]
+    octets = sum(one.numel() * one.element_size() for one in others)
+    return Across("replicated", why, len(shards), sum(sizes), octets)
 
 
 def _agreed(group: "ProcessGroup", problem: Problem, alone: Alone) -> TeleportResult:
@@ -119,15 +144,3 @@ def _require_same(words: list[dict[str, str]], rank: int) -> None:
 def _tensors(model: nn.Module) -> dict[str, Tensor]:
     """Parameters and buffers, which a method may move, by name."""
     return {**dict(model.named_parameters()), **dict(model.named_buffers())}
-
-
-def _refuse_batch_statistics(problem: Problem) -> None:
-    """A rank trains with statistics of its own samples, of which the whole batch has others."""
-    for module in problem.modules():
-        for name, one in module.named_modules():
-            if isinstance(one, _BatchNorm) and (one.training or one.running_mean is None):
-                raise ModelError(
-                    "expected outputs of a sample that depend on no other, as the ranks' batches "
-                    f"are put together; {name or 'the model'} ({type(one).__name__}) normalizes by "
-                    "statistics of a batch: call model.eval(), or use another norm"
-                )

@@ -13,6 +13,7 @@ from teleport_core.nullspace.bases.kept import FRESH, Bases, Recorder, Source
 from teleport_core.nullspace.drift import engine as drift
 from teleport_core.nullspace.engine import Climb, Engine, EngineState
 from teleport_core.nullspace.half_hvp import engine as half_hvp
+from teleport_core.nullspace.ranks import chain
 from teleport_core.nullspace.traced import engine as traced
 from teleport_core.objectives.goal import Goal, goal_of, is_of_parameters, is_plain
 from teleport_core.operations import Phases
@@ -30,6 +31,9 @@ ENGINES = ("auto", "half_hvp", "textbook")
 
 # The first that applies prepares and climbs; the last always does.
 _ORDER: tuple[Engine, ...] = (drift, textbook, half_hvp, traced)
+
+# The same where each rank has some of the samples.
+_ON_SHARDS: tuple[Engine, ...] = (chain, traced)
 
 # Parameters that a refusal names; the others are counted.
 _NAMED = 3
@@ -194,6 +198,20 @@ class NullSpaceTeleporter(Teleporter):
         looks_on = not self.overshoot or self.growth is not None
         return self.tau == 1.0 or looks_on or not is_plain(self.objective, self.direction)
 
+    @property
+    def not_sharded(self) -> str:
+        """Only the steps in exact null spaces have few sums over samples."""
+        given = {
+            "engine='textbook'": self.engine == "textbook",
+            "max_drift": self.max_drift is not None,
+            f"rank_rule={self.rule!r}": self.rule != "numerical",
+            "bases": self.bases is not None,
+            "overshoot=False": not self.overshoot and self.cap < inf,
+            "an objective of the parameters": is_of_parameters(self.objective),
+        }
+        named = [name for name, is_given in given.items() if is_given]
+        return f"{' and '.join(named)} need the samples of all ranks: leave it out" if named else ""
+
     def unbounded(self) -> Self:
         """Without cap and max_drift."""
         return replace(self, cap=inf, max_drift=None, overshoot=True)
@@ -245,7 +263,7 @@ class NullSpaceTeleporter(Teleporter):
 def _prepared(problem: Problem, climb: Climb) -> EngineState:
     """What the first engine that applies has found out; the last applies for want of another."""
     why = ""
-    for engine in _ORDER:
+    for engine in _ORDER if problem.ranks is None else _ON_SHARDS:
         found = engine.prepare(problem, climb)
         if isinstance(found, EngineState):
             found.engine = found.engine._replace(why=found.engine.why or why)

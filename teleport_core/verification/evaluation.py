@@ -118,6 +118,8 @@ def _one_argument(inputs: Any) -> str:
 def _check_labels(problem: Problem, output: Any) -> None:
     """Name a label out of range; on CUDA it would poison the context instead of raising."""
     targets, loss_fn = problem.targets, problem.loss_fn
+    if problem.ranks is not None:  # a share of the loss that was given
+        loss_fn = getattr(loss_fn, "loss_fn", loss_fn)
     known = loss_fn is F.cross_entropy or isinstance(loss_fn, nn.CrossEntropyLoss)
     if not known or not isinstance(output, Tensor) or not isinstance(targets, Tensor):
         return

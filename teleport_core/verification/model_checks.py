@@ -10,7 +10,7 @@ from torch.nn.parameter import is_lazy
 from teleport_core.errors import ModelError
 from teleport_core.norms import is_finite
 from teleport_core.problem import Problem
-from teleport_core.torch_private import DropoutNd
+from teleport_core.torch_private import DropoutNd, is_sharded_module
 from teleport_core.verification.overlap import overlapping
 
 # By name, as to import the second takes longer than torch itself.
@@ -18,7 +18,8 @@ _REPLICAS = ("DistributedDataParallel", "FullyShardedDataParallel")
 
 _BEFORE_SHARDING = (
     "teleport the model before fully_shard or distribute_module, with "
-    "process_group=torch.distributed.group.WORLD"
+    "process_group=torch.distributed.group.WORLD, or go by way of "
+    "teleport_core.distributed.full(model)"
 )
 
 
@@ -164,7 +165,7 @@ def _refuse_rank(name: str, module: nn.Module) -> None:
 def _refuse_gathered(model: nn.Module) -> None:
     """Between passes a model of fully_shard may hold ordinary tensors, whose memory it frees."""
     for name, module in model.named_modules():
-        if any(kind.__name__ == "FSDPModule" for kind in type(module).__mro__):
+        if is_sharded_module(module):
             raise ModelError(
                 f"expected parameters that are ordinary tensors; {name or 'the model'} "
                 f"({type(module).__name__}) spreads its own over processes: {_BEFORE_SHARDING}"

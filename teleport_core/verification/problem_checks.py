@@ -84,7 +84,7 @@ def require_repeatable(problem: Problem, loss: float) -> None:
     Raises:
         ModelError: see there.
     """
-    _require_same(problem, loss, float(evaluated(problem)[1].detach()))
+    _require_same(problem, loss, problem.total(float(evaluated(problem)[1].detach())))
 
 
 def same_loss(problem: Problem, one: float, other: float) -> bool:

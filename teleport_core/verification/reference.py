@@ -2,17 +2,21 @@
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from teleport_core.errors import ProblemError
+from teleport_core.norms import squared_norm
 from teleport_core.problem import Parameters, Problem
 from teleport_core.torch_private import tree_leaves
 from teleport_core.verification.derivatives import derivatives_needed
 from teleport_core.verification.gradient_norm import gradient_norm_sq
 from teleport_core.verification.written_gradients import gradients_left_alone
+
+if TYPE_CHECKING:
+    from teleport_core.distributed.ranks import Ranks
 
 Evaluate = Callable[[Problem, Parameters | None], tuple[Any, Tensor]]
 """Runs model and loss with their graph: output and loss."""
@@ -21,12 +25,14 @@ Evaluate = Callable[[Problem, Parameters | None], tuple[Any, Tensor]]
 class Look(NamedTuple):
     """The loss, ||g||^2 and the outputs, each [samples, ...], at the model's present parameters.
 
-    NaN, and no outputs, where nobody looked.
+    NaN, and no outputs, where nobody looked. Where ``ranks`` share the batch, loss and norm are
+    those of all of it, outputs those of this rank's samples.
     """
 
     loss: float
     grad_norm_sq: float
     outputs: list[Tensor]
+    ranks: "Ranks | None" = None
 
     @property
     def finite(self) -> bool:
@@ -63,7 +69,8 @@ def look(
         outputs = [leaf.detach().clone() for leaf in tree_leaves(output) if is_number(leaf)]
         norm_sq = _grad_norm_sq(problem, parameters, loss) if gradient else math.nan
     loss = loss.detach()
-    return Look(float(loss), norm_sq, outputs or [loss.clone()])
+    total = problem.total(float(loss))
+    return Look(total, norm_sq, outputs or [loss.clone()], problem.ranks)
 
 
 def _grad_norm_sq(problem: Problem, parameters: Parameters | None, loss: Tensor) -> float:
@@ -75,7 +82,11 @@ def _grad_norm_sq(problem: Problem, parameters: Parameters | None, loss: Tensor)
     values: Parameters = dict(problem.parameters()) if parameters is None else parameters
     wanted = [values[name] for name in problem.counted()]
     with gradients_left_alone(problem), derivatives_needed(problem):
-        return float(gradient_norm_sq(loss, wanted))
+        if problem.ranks is None:
+            return float(gradient_norm_sq(loss, wanted))
+        own = torch.autograd.grad(loss, wanted, allow_unused=True, materialize_grads=True)
+    whole = problem.ranks.sum("the gradient", [one.to_dense() for one in own])
+    return float(squared_norm(whole))
 
 
 def output_change(before: Look, after: Look) -> float:
@@ -85,15 +96,30 @@ def output_change(before: Look, after: Look) -> float:
     end.
     """
     if [o.shape for o in before.outputs] != [o.shape for o in after.outputs]:
-        return math.inf
+        found = [(math.inf, 1.0) for _ in before.outputs]
+    else:
+        found = [*map(_off, before.outputs, after.outputs)]
+    if before.ranks is not None:
+        found = _of_all_ranks(before.ranks, found)
     changes = []
-    for old, new in zip(map(_precise, before.outputs), map(_precise, after.outputs), strict=True):
-        # Masked scores are minus infinity before and after, padding is NaN in some models.
-        same = (old == new) | (old.isnan() & new.isnan())
-        off = float(torch.where(same, torch.zeros_like(old), new - old).norm())
-        size = float(torch.where(torch.isfinite(old), old, torch.zeros_like(old)).norm())
+    for off, size in found:
         changes.append(off / size if size and not math.isnan(off) else math.inf if off else 0.0)
     return max(changes, default=math.nan)
+
+
+def _off(old: Tensor, new: Tensor) -> tuple[float, float]:
+    """||new - old|| and ||old||."""
+    old, new = _precise(old), _precise(new)
+    # Masked scores are minus infinity before and after, padding is NaN in some models.
+    same = (old == new) | (old.isnan() & new.isnan())
+    off = float(torch.where(same, torch.zeros_like(old), new - old).norm())
+    return off, float(torch.where(torch.isfinite(old), old, torch.zeros_like(old)).norm())
+
+
+def _of_all_ranks(ranks: "Ranks", found: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    squares = torch.tensor(found, dtype=torch.float64).square()
+    (total,) = ranks.sum("the change of its outputs", [squares])
+    return [(off, size) for off, size in total.sqrt().tolist()]
 
 
 def _precise(output: Tensor) -> Tensor:

@@ -84,13 +84,13 @@ def _of_groups(layer: Layer, limit: int) -> list[Space]:
         X = torch.cat(few, 1) if len(few) > 1 else few[0]
         few.clear()
         bases = gram_bases(list(X.mT), ones=False)
-        return [_of_basis(each.vectors.contiguous()) for each in bases]
+        return [of_basis(each.vectors.contiguous()) for each in bases]
     dtype, energy = layer.uses[0].x.dtype, layer.energy()
-    gram = _gram(chain(few, pieces), lambda sofar: _nothing_free(sofar, layer, energy))
+    gram = summed_gram(chain(few, pieces), lambda sofar: _nothing_free(sofar, layer, energy))
     if gram is None:
         return [Space(layer.shape[1], 0)] * groups_of(layer.uses[0])
     cut = numerical_cut((gram.shape[1], _columns(layer)), dtype)
-    found = _of_grams(gram, cut, dtype)
+    found = of_grams(gram, cut, dtype)
     return [one or _by_qr(layer, group, limit) for group, one in enumerate(found)]
 
 
@@ -106,12 +106,13 @@ def _nothing_free(gram: Tensor, layer: Layer, energy: Tensor | None) -> bool:
     return all(surely_full(gram, max(cut, SURE), energy))
 
 
-def _of_basis(Q: Tensor) -> Space:
+def of_basis(Q: Tensor) -> Space:
+    """The space that the orthonormal columns of Q [features, k] span."""
     features, k = Q.shape
     return Space(features, features - k, span=Q if k < features else None)
 
 
-def _gram(pieces: Iterator[Tensor], proves: Callable[[Tensor], bool]) -> Tensor | None:
+def summed_gram(pieces: Iterator[Tensor], proves: Callable[[Tensor], bool]) -> Tensor | None:
     """K [groups, features, features]; None where ``proves`` had enough on the way."""
     gram, columns, features = torch.empty(0), 0, 0
     asked_next = 0
@@ -135,7 +136,7 @@ def _gram(pieces: Iterator[Tensor], proves: Callable[[Tensor], bool]) -> Tensor 
     return gram
 
 
-def _of_grams(gram: Tensor, cut: float, dtype: torch.dtype) -> list[Space | None]:
+def of_grams(gram: Tensor, cut: float, dtype: torch.dtype) -> list[Space | None]:
     """The space of every group by its Gram matrix, or None where that cannot tell."""
     features = gram.shape[1]
     found: list[Space | None] = [Space(features, 0)] * len(gram)
@@ -165,4 +166,4 @@ def _of_eigenvectors(basis: Tensor, free: int) -> Space:
 
 def _by_qr(layer: Layer, group: int, limit: int) -> Space:
     pieces = (piece[group] for piece in layer.pieces(limit))
-    return _of_basis(basis_of_pieces(pieces, "numerical", 1.0, limit=limit).vectors)
+    return of_basis(basis_of_pieces(pieces, "numerical", 1.0, limit=limit).vectors)

@@ -11,8 +11,9 @@ gradients in that direction it is the step of any objective J, as ``half_hvp`` p
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -25,6 +26,7 @@ from teleport_core.nullspace.bases.inputs import inputs_of
 from teleport_core.nullspace.bases.spaces import Space, spaces
 from teleport_core.nullspace.engine import Climb, EngineState
 from teleport_core.nullspace.line import Seen
+from teleport_core.nullspace.ranks.shared import Shared
 from teleport_core.nullspace.start import Start
 from teleport_core.nullspace.traced.groups import GroupsUpdate
 from teleport_core.nullspace.traced.kept_pass import KeptPass, transpose
@@ -42,6 +44,7 @@ from teleport_core.verification.derivatives import (
 )
 
 Updates = list[Update | GroupsUpdate]
+FindSpaces = Callable[[list[Layer]], list[Space]]
 
 
 @dataclass
@@ -49,14 +52,15 @@ class TracedState(EngineState):
     """The kept forward pass of one batch.
 
     ``free`` holds the free dimensions of each of ``layers``, 0 for one that data alone feeds;
-    ``limit`` columns are held at a time.
+    ``find`` finds spaces; ``loss`` is that of the samples of all ranks.
     """
 
     layers: list[Layer]
     free: list[int]
     moving: list[Moving | MovingGroups]
     kept: KeptPass
-    limit: int
+    loss: Tensor
+    find: FindSpaces
     start: Start
     taken: int = field(default=0)
     lr: float = field(default=0.0)
@@ -75,7 +79,7 @@ class TracedState(EngineState):
         if any(self.free):
             return True
         fed = [layer for layer in self.layers if layer.data_fed]
-        return any(spaces([layer], self.limit)[0].free for layer in fed)
+        return any(space.free for space in self.find(fed))
 
     def advance(self, problem: Problem, climb: Climb) -> Ascent:
         """All steps, written into the model as they are taken; undone bit for bit if it fails."""
@@ -98,7 +102,7 @@ class TracedState(EngineState):
         """The first steps of the route."""
         assert self.route is not None
         ascent = self.route.climb(_Line(problem, self), steps)
-        ascent.loss[0] = float(self.kept.loss)
+        ascent.loss[0] = float(self.loss)
         return ascent
 
     def grad_norm_sq(self, problem: Problem) -> float | None:
@@ -176,9 +180,11 @@ def prepare(problem: Problem, climb: Climb) -> TracedState:
         found = find_layers(problem)
     seen = found.seen
     fed = [layer for layer in found.layers if not layer.data_fed]
-    found_spaces = climb.bases.of(
-        "traced", Space, [*map(inputs_of, fed)], lambda: spaces(fed, climb.limit)
-    )
+    shared = None if problem.ranks is None else Shared.of(problem.ranks, found)
+    find: FindSpaces = lambda some: spaces(some, climb.limit)  # noqa: E731
+    if shared is not None:
+        find = partial(shared.spaces, limit=climb.limit)
+    found_spaces = climb.bases.of("traced", Space, [*map(inputs_of, fed)], lambda: find(fed))
     of = dict(zip(map(id, fed), found_spaces, strict=True))
     free = [_free(layer, of.get(id(layer))) for layer in found.layers]
     names = [n for n in problem.counted() if n in seen.others or n in seen.rows]
@@ -195,7 +201,7 @@ def prepare(problem: Problem, climb: Climb) -> TracedState:
     for use in (use for layer in movers for use in layer.uses):
         use.keeps = True
     seen.drop_graph()
-    kept = KeptPass(loss, others, seen.tape, inputs, transposed)
+    kept = KeptPass(loss, others, seen.tape, inputs, transposed, shared)
     with UPDATE:
         written_to = sorted({name for each in moving for name in each.layer.names()})
         start = Start(problem, {name: seen.tape.parameters[name] for name in written_to})
@@ -204,7 +210,8 @@ def prepare(problem: Problem, climb: Climb) -> TracedState:
         free=free,
         moving=moving,
         kept=kept,
-        limit=climb.limit,
+        loss=loss.new_tensor(problem.total(float(loss.detach()))),
+        find=find,
         start=start,
         held=found.held,
         before=start.values,
@@ -254,7 +261,7 @@ def _advance(problem: Problem, state: TracedState, climb: Climb) -> Ascent:
             break
         _write(state, updates)
         state.taken += 1
-    return written(status, state.taken, state.kept.loss, norms)
+    return written(status, state.taken, state.loss, norms)
 
 
 def _updates(problem: Problem, state: TracedState, *, first: bool = False) -> Updates | None:
@@ -266,8 +273,11 @@ def _updates(problem: Problem, state: TracedState, *, first: bool = False) -> Up
     with CHECK:
         if first:
             require_numbers(_named(state, found), "use another operation there")
-            if _nothing_left(state, updates, found):
-                return None
+        bounds = [bound(each, found) for each in state.moving] if first else []
+        if state.kept.shared is not None:
+            updates, bounds = state.kept.shared.whole(updates, bounds)
+        if first and _nothing_left(updates, bounds):
+            return None
     return updates
 
 
@@ -287,9 +297,9 @@ def _named(state: TracedState, found: list[Tensor | None]) -> Iterator[tuple[str
                 yield each.layer.weight, tangent
 
 
-def _nothing_left(state: TracedState, updates: Updates, found: list[Tensor | None]) -> bool:
+def _nothing_left(updates: Updates, bounds: list[Tensor]) -> bool:
     """Whether the projection leaves nothing but rounding anywhere."""
     return all(
-        is_rounding(update.matrix().norm(), bound(each, found), update.right.dtype)
-        for each, update in zip(state.moving, updates, strict=True)
+        is_rounding(update.matrix().norm(), bound, update.right.dtype)
+        for update, bound in zip(updates, bounds, strict=True)
     )

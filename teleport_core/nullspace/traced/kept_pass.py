@@ -12,6 +12,7 @@ from torch import Tensor
 from teleport_core.errors import UNSEEN_USE, ModelError
 from teleport_core.layers.tape import Tape
 from teleport_core.norms import square_sum
+from teleport_core.nullspace.ranks.shared import Shared
 from teleport_core.problem import Parameters
 
 
@@ -25,6 +26,7 @@ class KeptPass:
         tape: what the uses share.
         inputs: u, one for each distinct input of a layer that moves.
         transposed: (name, E) for s ("") and every one of ``others`` on which an input depends.
+        shared: with whom gradients are summed, and of which parameters; None for a lone process.
     """
 
     loss: Tensor
@@ -32,6 +34,7 @@ class KeptPass:
     tape: Tape
     inputs: list[Tensor]
     transposed: list[tuple[str, Tensor]]
+    shared: Shared | None = None
 
     def gradients(self) -> float:
         """D where it is kept, dL/dW everywhere, at the present weights; ||g||^2."""
@@ -51,6 +54,8 @@ class KeptPass:
             if gradient is not None:
                 known, dense = tape.gradients.get(name), gradient.to_dense()
                 tape.gradients[name] = dense if known is None else known + dense
+        if self.shared is not None:
+            tape.gradients.update(self.shared.summed(tape.gradients, tape.parameters))
         squares = [*map(square_sum, tape.gradients.values()), *tape.norm_sq]
         return float(torch.stack(squares).sum()) if squares else 0.0
 

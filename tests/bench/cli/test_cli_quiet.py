@@ -33,7 +33,7 @@ def run(command: Called, stand_in: None, monkeypatch: pytest.MonkeyPatch) -> Cal
         name: str, *words: str, statuses: dict[str, int] | None = None
     ) -> tuple[int, str, str]:
         fake = measured(statuses or {"ok": 1})
-        monkeypatch.setattr("bench.cli.measuring.carried.carry_out", fake)
+        monkeypatch.setattr("bench.cli.measuring.ways.carry_out", fake)
         monkeypatch.setattr("bench.cli.measuring.probe._print", lambda _: print("UNDECIDED"))
         return command(name, *words, "--out", "here")
 

@@ -1,60 +1,20 @@
 """Ranks of a group end where one process with all their samples does, or all where they began."""
 
-import json
-import os
 import signal
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from processes_of_ranks import answers
 from torch import nn
 
 from teleport_core import OptionError, teleport
 
-ROOT = Path(__file__).resolve().parents[3]
-WORLD = 3
-
-
-def start(checks: str, store: Path) -> list[subprocess.Popen[str]]:
-    script = [sys.executable, str(ROOT / "tests" / "one_of_ranks.py"), checks]
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    return [
-        subprocess.Popen(
-            [*script, str(rank), str(WORLD), str(store)],
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(WORLD)
-    ]
-
-
-def answers(ranks: list[subprocess.Popen[str]], without: int) -> dict[int, Any]:
-    """What every rank said but the one that ends or hangs."""
-    said = {}
-    try:
-        for i, rank in enumerate(ranks):
-            if i == without:
-                continue
-            output, errors = rank.communicate(timeout=120)
-            assert rank.returncode == 0, errors
-            said[i] = json.loads(output.splitlines()[-1])
-    finally:
-        for rank in ranks:
-            rank.kill()
-            rank.communicate()
-    return said
-
 
 @pytest.fixture(scope="module")
 def said(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Any]:
-    ranks = start("all", tmp_path_factory.mktemp("ranks") / "store")
-    found = answers(ranks, without=2)
-    assert ranks[2].returncode == -signal.SIGKILL
+    found, ended = answers("all", tmp_path_factory.mktemp("ranks") / "store")
+    assert ended == [0, 0, -signal.SIGKILL]
     return found
 
 
@@ -75,6 +35,7 @@ def test_a_schedule_takes_a_wrapped_model_and_training_goes_on_as_one(
     for one in said.values():
         trained = one["trained"]
         assert (trained["status"], trained["moved"], trained["as_one"]) == ("DONE", True, True)
+        assert trained["way"] == "sharded"
         assert "expected no guard with process_group" in trained["guard"]["text"]
         assert trained["guard"]["unmoved"]
 
@@ -134,15 +95,3 @@ def test_a_process_on_its_own_says_nothing_or_local() -> None:
     with pytest.raises(OptionError, match="expected process_group to be None, 'local' or"):
         teleport(model, nn.CrossEntropyLoss(), batch, process_group="world")
     teleport(model, nn.CrossEntropyLoss(), batch, process_group="local", steps=1)
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("kind", ["raise", "kill", "stop"])
-@pytest.mark.parametrize("rank", range(WORLD))
-@pytest.mark.parametrize("repeat", range(5))
-def test_any_rank_fails_in_any_way(tmp_path: Path, kind: str, rank: int, repeat: int) -> None:
-    del repeat
-    found = answers(start(f"{kind}:{rank}", tmp_path / "store"), without=rank)
-    for one in found.values():
-        assert one[kind]["error"] == "RankError"
-        assert one[kind]["unmoved"]

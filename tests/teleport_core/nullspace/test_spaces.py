@@ -155,7 +155,7 @@ def test_columns_that_prove_that_nothing_is_free_are_enough() -> None:
 def test_both_halves_of_a_space_project_alike() -> None:
     # In float64 zeros are left to the QR factorisation, which gives a span.
     X = with_values(40, [1.0, 0.5, 0.2, 0.0, 0.0])
-    space = module._of_grams((X.T @ X)[None], 40 * 1.2e-7, torch.float32)[0]
+    space = module.of_grams((X.T @ X)[None], 40 * 1.2e-7, torch.float32)[0]
     assert space is not None
     assert space.rest is not None
     span, _ = torch.linalg.qr(X.T)
@@ -213,7 +213,7 @@ def test_a_gram_matrix_is_held_once() -> None:
     X = torch.randn(1, 8, 1024, dtype=torch.float64)
     held: list[Tensor] = []
 
-    peak = peak_bytes(lambda: held.append(module._gram(iter([X]), lambda _: False)))
+    peak = peak_bytes(lambda: held.append(module.summed_gram(iter([X]), lambda _: False)))
 
     assert peak < 1.3 * held[0].nbytes
     torch.testing.assert_close(held[0], X.mT @ X)

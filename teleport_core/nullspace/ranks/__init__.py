@@ -1,0 +1,1 @@
+"""The exact step where each rank has some of the samples."""
