@@ -98,6 +98,7 @@ MEETS_TORCH = {
 # On the worker's side, and why: torch takes seconds, may print, and must not outlive the runner.
 LATE = {
     "bench/worker/__main__.py": ["bench.worker.commands"],
+    "bench/worker/across/__main__.py": ["bench.worker.across.rank"],
     "bench/experiments/__main__.py": ["bench.experiments.carrying"],
 }
 

@@ -44,15 +44,23 @@ def beginning(pid: int) -> str:
 def die_with_runner() -> None:
     """Have the kernel kill this process when its runner ends; end now if it has ended already.
 
-    The runner is the process that made the mark; started by hand there is none. The kernel counts
-    the thread that started the worker as the runner, so it has to be one that stays.
+    The runner is the process that made the mark; started by hand there is none.
     """
     runner = os.environ.get(MARK, "").partition("-")[0]
-    if sys.platform != "linux" or not runner.isdigit():
+    if runner.isdigit():
+        die_with(int(runner))
+
+
+def die_with(parent: int) -> None:
+    """Likewise with the process that started this one.
+
+    The kernel counts the thread that started it as the parent, so it has to be one that stays.
+    """
+    if sys.platform != "linux":
         return
     if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0):
         raise OSError(ctypes.get_errno(), "expected to be tied to the runner's life")
-    if os.getppid() != int(runner):
+    if os.getppid() != parent:
         sys.exit("the runner has ended")
 
 

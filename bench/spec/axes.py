@@ -25,13 +25,17 @@ MEANINGS = {
     "b": "teleport batches",
 }
 MOST_LEVELS = 1000
+RANKS = "r"
+"""Processes of a group, an axis of ``run`` alone: see ``bench.measurements.ranks``."""
 
+_MEANINGS = {**MEANINGS, RANKS: "ranks"}
 _EXAMPLES = {
     "t": "t=1:9:+2",
     "d": "d=64:4096:x2",
     "n": "n=16,32,64",
     "l": "l=2:10:+2",
     "b": "b=1:64:x2",
+    RANKS: "r=1,2,4",
 }
 # Words that people use for the letters.
 _WORDS = {
@@ -89,9 +93,18 @@ def parse_axis(text: str) -> Axis:
             f"expected an axis written as NAME=LEVELS; got {shown(text)}: "
             f"write for example {example}"
         )
-    if ":" in levels:
-        return Axis(name, _range(name, levels))
-    return Axis(name, tuple(_whole(name, part) for part in levels.split(",")))
+    return Axis(name, parse_levels(name, levels))
+
+
+def parse_levels(name: str, text: str) -> tuple[int, ...]:
+    """Read ``64,128,256``, ``64:4096:x2`` or ``1:9:+2`` of an axis.
+
+    Raises:
+        SpecError: anything else.
+    """
+    if ":" in text:
+        return _range(name, text)
+    return tuple(_whole(name, part) for part in text.split(","))
 
 
 def _range(name: str, text: str) -> tuple[int, ...]:
@@ -137,7 +150,7 @@ def _whole(name: str, text: str, at_least: int = 1) -> int:
     if not fits or not at_least <= int(digits) <= LARGEST:
         raise SpecError(
             f"expected whole numbers from {at_least} to {LARGEST} for axis {name} "
-            f"({MEANINGS[name]}); got {shown(stripped)}: write for example {_EXAMPLES[name]}"
+            f"({_MEANINGS[name]}); got {shown(stripped)}: write for example {_EXAMPLES[name]}"
         )
     return int(digits)
 
@@ -156,4 +169,6 @@ def _unknown_axis(name: object) -> SpecError:
     hint = f"; did you mean {near}?" if near else ""
     if lower == "tau":
         hint = "; tau is an axis of 'run' alone: write for example --method nullspace:tau=.99"
+    if lower == RANKS:
+        hint = "; r, the ranks of a group, is an axis of 'run' alone"
     return SpecError(f"expected an axis to be one of {letters}; got {shown(name)}{hint}")

@@ -11,7 +11,7 @@ from typing import Any
 
 from bench.timing.clock import Clock
 from bench.timing.rounds import sgd_call
-from teleport_core import Problem, teleport
+from teleport_core import Problem, TeleportResult, teleport
 from teleport_core.errors import ProblemError
 
 MOST_PAIRS = 7  # the range of six covers a median with 95 %
@@ -49,6 +49,14 @@ def whole_call(problem: Problem, method: str, options: Mapping[str, Any], clock:
     Raises:
         ProblemError: it took fewer steps than it was asked for.
     """
+    seconds, _ = timed_call(problem, method, options, clock)
+    return seconds
+
+
+def timed_call(
+    problem: Problem, method: str, options: Mapping[str, Any], clock: Clock
+) -> tuple[float, TeleportResult]:
+    """Likewise, and what it did; ``options`` are the keywords of ``teleport``."""
     batch = (problem.inputs, problem.targets)
     begun = clock.mark()
     result = teleport(problem.model, problem.loss_fn, batch, method=method, **options)
@@ -58,7 +66,7 @@ def whole_call(problem: Problem, method: str, options: Mapping[str, Any], clock:
             f"expected {options['steps']} steps; {result.steps_done} were carried out "
             f"({result.status.name}), so the time is not that of the full work"
         )
-    return clock.seconds(begun, ended)
+    return clock.seconds(begun, ended), result
 
 
 def one_step(problem: Problem, clock: Clock) -> float:

@@ -63,7 +63,7 @@ def installed(tmp_path, monkeypatch):
 
 def test_ours_are_found_in_the_order_of_the_page():
     found = sections()
-    assert len(found) == 22
+    assert len(found) == 23
     orders = [section.order for section in found]
     assert orders == sorted(set(orders))
     names = [section.name for section in found]

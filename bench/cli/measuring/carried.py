@@ -16,6 +16,7 @@ from bench.cli.options import silent
 from bench.cli.stopping import stoppable
 from bench.errors import BenchError, RunError, SpecError
 from bench.measurements.networks import describe_networks
+from bench.measurements.ranks import describe_ranks
 from bench.parallel.begin import Workers
 from bench.parallel.devices import parse_workers
 from bench.plan.describe import describe
@@ -177,6 +178,8 @@ def described(plan: Plan) -> str:
     own = [] if settings is None else [describe_training(settings, batches)]
     if (networks := plan.spec.sections.get("networks")) is not None:
         own.append(describe_networks(networks))
+    if (ranks := plan.spec.sections.get("ranks")) is not None:
+        own.append(describe_ranks(ranks))
     return "\n".join([describe(plan), *own])
 
 

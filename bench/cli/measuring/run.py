@@ -17,6 +17,7 @@ from bench.cli.measuring.carried import (
     WorkersOption,
 )
 from bench.cli.measuring.fitting import Fit, split_taus
+from bench.cli.measuring.ranks_axis import split_ranks, with_ranks
 from bench.plan.profiles import Detail
 
 Preset = Annotated[
@@ -31,7 +32,7 @@ Axes = Annotated[
     typer.Option(
         "--axis",
         help="Sweep a letter, d=64,128,256 or d=64:4096:x2 or t=1:9:+2, in place of all axes; or "
-        "thresholds, tau=1,.99,.9, besides them.",
+        "thresholds, tau=1,.99,.9, besides them; or ranks that share a call, r=1,2,4.",
     ),
 ]
 Profile = Annotated[
@@ -77,9 +78,12 @@ def run(
     what = {"model": model, "dataset": dataset, "device": device, "dtype": dtype}
     how = {"budget": budget, "threads": threads, "seed": seed, "bias": bias}
     carrying = Carrying(out, resume, dry_run, timeout, shard, quiet, workers)
-    letters, taus = split_taus(axis)
+    swept, taus = split_taus(axis)
+    letters, ranks = split_ranks(swept)
     start = carrying.start(preset, "quick")
     spec = options.spec_of(start, letters, method, data_dir, **what, **how)
+    if ranks:
+        spec = with_ranks(spec, ranks, alone=not letters)
     if samples is not None:
         spec = replace(spec, sampling=spec.sampling.at_most(samples))
     spec = carrying.fitted(spec, Fit(axes=not letters, methods=not method, taus=taus))

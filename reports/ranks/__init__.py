@@ -1,0 +1,1 @@
+"""Calls that ranks share: times, efficiency and what goes over the wire."""
