@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
@@ -19,7 +20,7 @@ from bench.spec.preset import load_preset
 from bench.spec.variants import parse_variant
 from bench.storage.kinds.ranks_records import RanksRecord
 from bench.storage.records import made
-from bench.worker.across import scaling
+from bench.worker.across import group, scaling
 from bench.worker.across.group import Group, GroupError
 from bench.worker.across.rank import share
 from bench.worker.across.scaling import run_ranks
@@ -133,10 +134,10 @@ def test_two_ranks_receive_what_the_closed_forms_say_and_one_that_dies_ends_the_
     command = command_of(Settings(levels=(2,)), model=f"{own}:factory")
     facts = {name: command[name] for name in ("point", "seed", "bias", "data_dir")}
     asked = {"do": "time", "n": 8, "variant": "nullspace"}
-    group = Group(2, {**facts, "threads": 1, "backend": "gloo"})
+    ranks = Group(2, {**facts, "threads": 1, "backend": "gloo"})
     try:
         found = {
-            (way, t): group.ask({**asked, "way": way, "t": t})
+            (way, t): ranks.ask({**asked, "way": way, "t": t})
             for way in ("replicated", "sharded")
             for t in (2, 3)
         }
@@ -150,14 +151,27 @@ def test_two_ranks_receive_what_the_closed_forms_say_and_one_that_dies_ends_the_
         for one in (one for answers in found.values() for one in answers):
             assert 0 < one["steps_s"] + one["prepare_s"] < one["seconds"]
 
-        os.kill(group.pids[1], signal.SIGKILL)
+        os.kill(ranks.pids[1], signal.SIGKILL)
         with pytest.raises(GroupError, match="rank 1 of 2: it ended with signal SIGKILL") as told:
-            group.ask({**asked, "way": "sharded", "t": 2})
+            ranks.ask({**asked, "way": "sharded", "t": 2})
 
-        assert (told.value.status, told.value.refused, group.ended) == ("oom", False, True)
-        assert alive([group]) == []
+        assert (told.value.status, told.value.refused, ranks.ended) == ("oom", False, True)
+        assert alive([ranks]) == []
     finally:
-        group.end()
+        ranks.end()
+
+
+def test_a_rank_that_hears_nothing_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    deaf = ["sh", "-c", """echo '{"v": 1}'; exec sleep 60"""]
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    monkeypatch.setattr(group, "_started", lambda: subprocess.Popen(deaf, **pipes))
+    monkeypatch.setattr(group, "_GRACE_SECONDS", 0.05)
+
+    ranks = Group(2, {})
+    assert len(alive([ranks])) == 2
+    ranks.end()
+
+    assert alive([ranks]) == []
 
 
 @pytest.mark.long
@@ -203,6 +217,7 @@ class FakeGroup:
         self.ranks, self.facts, self.ended = ranks, facts, False
 
     def ask(self, command: dict[str, Any]) -> list[dict[str, Any]]:
+        assert not self.ended
         self.asked.append((self.ranks, command))
         self.fails(command)
         if command["do"] == "place":
