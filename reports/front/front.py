@@ -3,7 +3,7 @@
 import math
 from typing import NamedTuple
 
-from reports.front import health, probed, timed, trained
+from reports.front import health, probed, profiled, timed, trained
 from reports.front.costs import CostsAt, costs_at
 from reports.front.dots import Dot, Dots, dots
 from reports.front.facts import facts
@@ -39,6 +39,8 @@ def front(shown: Shown) -> Front:
         own = [timed.cost_tile(costs), timed.share_tile(found.costs[0])]
         own += [timed.loss_tile(run.preservation)]
     last = health.health_tile(shown.whole.cells, run, experiment, run.notes)
+    if costs is None and training is None and not records:
+        own[0] = profiled.cost_tile(run.profiles)
     if shown.nothing_timed:
         own = [tile for tile in own if tile.verdict != OPEN]
     if training is not None and found.cells:  # timed too: what was timed beside SGD says more

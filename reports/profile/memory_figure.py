@@ -38,7 +38,7 @@ def _draw(records: Sequence[ProfileRecord], device: str, styles: Mapping[str, St
             drawstyle="steps-post", gid="memory", label=record.variant,
         )  # fmt: skip
         words.append(f"{record.variant}: at most {memory(max(held for _, held in points))}.")
-    axes.set_xlim(0, 100)
+    axes.set_xlim(0, 103)
     axes.set_ylim(bottom=0)
     alt = f"Memory of {device} over the time of a call, beyond what was held before."
     return finish(figure, " ".join([alt, *words]))

@@ -26,7 +26,10 @@ PANEL_INCHES = (3.7, 2.9)
 REFERENCE_GREY = "0.45"
 _SWATCH_INCHES = (0.56, 0.2)
 _MOST_TICKS = 7
-_PATH = re.compile(r' d="[^"]+"')
+_HEAD = re.compile(r"<\?xml.*?(?=<svg)| *<metadata>.*?</metadata>\n", re.DOTALL)
+_INDENTED = re.compile(r"\n +")
+_PATH = re.compile(r' (?:d|x|y)="[^"]+"')
+_UNTURNED = re.compile(r' transform="rotate\(-0 [^"]*"| (?=\n)')
 _DIGITS = re.compile(r"(\.\d{3})\d+")  # a thousandth of a point is enough
 _kept: ContextVar[list[Figure] | None] = ContextVar("kept", default=None)
 _MARKERS = "os^Dv<>p*h"
@@ -204,7 +207,10 @@ def keeping() -> Iterator[list[Figure]]:
 def _svg(figure: Figure) -> str:
     buffer = BytesIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)
-    return _PATH.sub(lambda path: _DIGITS.sub(r"\1", path[0]), buffer.getvalue().decode("utf-8"))
+    text = _HEAD.sub("", buffer.getvalue().decode("utf-8"))
+    return _PATH.sub(
+        lambda path: _DIGITS.sub(r"\1", path[0]), _UNTURNED.sub("", _INDENTED.sub("\n", text))
+    )
 
 
 def legend(chosen: dict[str, Style]) -> list[Entry]:

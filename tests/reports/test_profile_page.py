@@ -301,7 +301,7 @@ def test_shares_of_the_roofline_are_appended_to_the_runtime_table(tmp_path):
         else:
             assert float(row["operations_share"]) == pytest.approx(8e6 / median / 4e10)
     words = cells_of(page)
-    assert "of the product rate of the copy rate" in words
+    assert "are in runtime.csv, as operations_share and bytes_share" in words
     assert "This machine copies 10.0 GB/s (read and written) and multiplies" in words
 
 

@@ -64,14 +64,24 @@ def test_the_first_screen_has_all_four_answers(visit, screen, dark):
 
 
 @pytest.mark.parametrize("screen", [WIDE, NARROW])
-def test_nothing_is_wider_than_its_screen_and_no_row_leaves_a_screen_blank(visit, screen):
+def test_nothing_is_wider_than_its_screen(visit, screen):
     visit.screen(*screen)
     asked(visit, f"({OPEN}, 1)")
 
     assert asked(visit, "document.documentElement.scrollWidth - innerWidth") <= 0
     assert asked(visit, f"{WIDER}.map((e) => e.querySelector('caption').innerText)") == []
-    rows = "[...document.querySelectorAll('tr')].map((e) => e.offsetHeight)"
-    assert max(asked(visit, rows)) < screen[1]
+
+
+def test_on_a_narrow_screen_no_cell_of_a_table_is_taller_than_its_words(visit):
+    visit.screen(*NARROW)
+    asked(visit, f"({OPEN}, 1)")
+
+    cells = "[...document.querySelectorAll('td')].filter((e) => e.offsetHeight)"
+    words = "(e.innerText.length + (e.dataset.label ?? '').length)"
+    lines = f"(2 + e.children.length + Math.ceil({words} * 10 / e.offsetWidth))"
+    tall = f"{cells}.filter((e) => e.offsetHeight > 24 * {lines}).map((e) => e.innerText)"
+    assert asked(visit, f"{cells}.length") > 1000
+    assert asked(visit, tall) == []
 
 
 def test_a_click_on_a_header_sorts_the_cells(visit):
