@@ -1,6 +1,7 @@
 # make report            a report of the quick preset on this machine
 # make report PRESET=paper DEVICE=cuda
 # make test              the test suite;  make lint  ruff and mypy;  make verify  what takes longer
+# make docs              the documentation, into site/, every warning an error
 # make cuda              what only a machine with a GPU can tell, into results/<its name>
 # make wheels            into .wheels what make cuda needs on a machine without a registry
 # make fuzz              coverage-guided fuzzing of every reader of foreign input, ten minutes
@@ -21,7 +22,7 @@ RUN := $(VENV)/bin/python
 READY := $(VENV)/.installed
 endif
 
-.PHONY: report test lint verify cuda wheels fuzz strangers integrations clean
+.PHONY: report test lint docs verify cuda wheels fuzz strangers integrations clean
 
 report: $(READY)
 	$(RUN) -m bench run --preset $(PRESET) --device $(DEVICE)
@@ -68,10 +69,16 @@ lint: $(READY)
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
 
+docs: $(READY)
+ifndef NO_INSTALL
+	$(RUN) -m pip install --quiet --constraint constraints.txt --editable ".[docs]"
+endif
+	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --quiet
+
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable ".[test,lint,tensorboard]"
 	touch $@
 
 clean:
-	rm -rf $(VENV) .wheels runs
+	rm -rf $(VENV) .wheels runs site

@@ -37,6 +37,7 @@ MEETING = ("bench/cli/", "bench/runs.py")
 # in this table, hence there is no cycle. The modules of bench/ itself are the ground.
 ROOMS = {
     "statistics": set(),
+    "claims": set(),
     "spec": set(),
     "machine": set(),
     "process": set(),
@@ -60,8 +61,9 @@ ROOMS = {
         *("costs", "machine", "measurements", "plan", "preservation", "problems", "process"),
         *("probing", "profiling", "spec", "timing", "trainer"),
     },
+    "experiments": {"claims"},
     "cli": {
-        *("comparison", "gate", "machine", "measurements", "plan", "problems", "process"),
+        *("claims", "comparison", "gate", "machine", "measurements", "plan", "problems", "process"),
         *("runner", "spec", "storage", "training"),
     },
 }
@@ -77,13 +79,17 @@ WITH_TORCH = {
     "bench/probing/": True,
     "bench/trainer/": True,
     "bench/worker/": True,
+    "bench/experiments/": True,
     "bench/machine/environment.py": True,
 }
 # Asked for the environment itself.
 MEETS_TORCH = {"bench/cli/looking/env.py": "bench.machine.environment"}
 
 # On the worker's side, and why: torch takes seconds, may print, and must not outlive the runner.
-LATE = {"bench/worker/__main__.py": ["bench.worker.commands"]}
+LATE = {
+    "bench/worker/__main__.py": ["bench.worker.commands"],
+    "bench/experiments/__main__.py": ["bench.experiments.carrying"],
+}
 
 # rooms of teleport_core that stand above the rest -> who may import them.
 ABOVE = {

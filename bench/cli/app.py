@@ -61,6 +61,10 @@ COMMANDS = {
         "bench.cli.looking.methods",
         "List every method: what it promises, and its options with their defaults.",
     ),
+    "claims": (
+        "bench.cli.looking.claims",
+        "Show every claim of the papers with its outcome; test those that take seconds anew.",
+    ),
     "presets": ("bench.cli.looking.presets", "List every preset and what it is for."),
 }
 

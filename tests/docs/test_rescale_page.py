@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-PAGE = Path(__file__).parents[1] / "docs" / "rescale.md"
+PAGE = Path(__file__).parents[2] / "docs" / "rescale.md"
 
 
 def test_the_page_runs_and_says_what_is_so(capsys: pytest.CaptureFixture[str]) -> None:

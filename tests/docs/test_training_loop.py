@@ -8,7 +8,7 @@ import pytest
 
 from teleport_core import Teleports
 
-TEXT = (Path(__file__).parents[1] / "docs" / "training_loop.md").read_text()
+TEXT = (Path(__file__).parents[2] / "docs" / "training_loop.md").read_text()
 LOOP, ADVICE, *CALLBACKS = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 
 

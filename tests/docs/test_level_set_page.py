@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-TEXT = (Path(__file__).parents[1] / "docs" / "level_set.md").read_text()
+TEXT = (Path(__file__).parents[2] / "docs" / "level_set.md").read_text()
 EXAMPLE, PICTURE = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 
 

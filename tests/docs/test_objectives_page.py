@@ -13,7 +13,7 @@ import teleport_core
 from teleport_core import Status
 from teleport_core.objectives import goal, optimizer
 
-TEXT = (Path(__file__).parents[1] / "docs" / "objectives.md").read_text()
+TEXT = (Path(__file__).parents[2] / "docs" / "objectives.md").read_text()
 FIRST, SECOND = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 
 

@@ -12,7 +12,7 @@ import teleport_core
 from teleport_core import Status
 from teleport_core.layers import linear_layers, registry
 
-TEXT = (Path(__file__).parents[1] / "docs" / "own_layer.md").read_text()
+TEXT = (Path(__file__).parents[2] / "docs" / "own_layer.md").read_text()
 FIRST, SECOND = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 
 

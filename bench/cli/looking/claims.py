@@ -1,0 +1,47 @@
+"""``teleport-bench claims``: what has been claimed of teleports, and what came of it."""
+
+from typing import Annotated
+
+import typer
+
+Names = Annotated[
+    list[str] | None, typer.Argument(metavar="ID", help="Test these anew; see the table.")
+]
+Quick = Annotated[
+    bool, typer.Option("--quick", help="Test anew all that take less than a minute each.")
+]
+
+
+def claims(ids: Names = None, quick: Quick = False) -> None:
+    """Show every claim of the papers with its outcome, from recorded runs or anew.
+
+    A claim is tested anew in float32, float64 and with another seed. The exit code is 1 where
+    something else comes out than the ledger says.
+    """
+    from bench.claims.ledger import chosen
+    from bench.claims.trying import tried
+    from bench.cli.table import print_table
+
+    wanted = chosen(ids or [])
+    if not (ids or quick):
+        rows = [(c.id, c.finding.outcome.value, c.finding.text, c.where) for c in wanted]
+        print_table(("claim", "outcome", "found", "where"), rows)
+        return
+    by_experiment = {c.experiment: c for c in wanted if c.experiment}
+    for claim in wanted:
+        if ids and not claim.experiment:
+            typer.echo(f"{claim.id}: takes longer; it is tested by: {claim.command}", err=True)
+    others = 0
+    for found in tried(list(by_experiment)):
+        claim = by_experiment[found.experiment]
+        outcomes = {finding.outcome for finding in found.findings.values()}
+        same = outcomes == {claim.finding.outcome}
+        others += not same
+        typer.echo(
+            f"{claim.id}: {', '.join(sorted(o.value for o in outcomes))}"
+            f"{'' if same else f' (the ledger says: {claim.finding.outcome.value})'}"
+        )
+        for setting, finding in found.findings.items():
+            typer.echo(f"    {setting}: {finding.text}")
+    if others:
+        raise typer.Exit(1)
