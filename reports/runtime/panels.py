@@ -55,6 +55,7 @@ class Panels(Section):
             figures=[_figure(found, setting, chosen) for setting in settings(found.cells)],
             costs=cost_table(found.cells, found.base),
             cost_remarks=cost_remarks(found.cells),
+            words=formatting.WORDS,
         )
 
 

@@ -13,6 +13,7 @@ from reports.tables.columns import frame
 from reports.tables.crossings import Crossed, CrossingRow, crossing_row
 from reports.tables.ratios import RatioRow
 from reports.text import html_tables as html
+from reports.text.formatting import WORDS
 from reports.text.html_tables import Column, Table
 
 
@@ -81,9 +82,10 @@ def crossing_table(found: Sequence[Crossed]) -> Table:
 
 
 def _levels(crossed: Crossed) -> str:
+    along = f"{WORDS[crossed.axis]} {crossed.axis}"
     if not crossed.levels:
-        return crossed.axis
-    return f"{crossed.axis} {crossed.levels[0]} to {crossed.levels[-1]}"
+        return along
+    return f"{along} {crossed.levels[0]} to {crossed.levels[-1]}"
 
 
 def _sentence(crossed: Crossed) -> str:

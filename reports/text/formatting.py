@@ -153,8 +153,8 @@ def slope_interval(value: float, low: float, high: float) -> str:
 
 
 def levels(axis: str, lowest: int | None, highest: int | None) -> str:
-    """The range of a sweep, ``d = 32 to 512``."""
-    return f"{axis}{_NBSP}={_NBSP}{lowest}{_NBSP}to{_NBSP}{highest}"
+    """The range of a sweep, ``hidden width d = 32 to 512``."""
+    return f"{WORDS[axis]} {axis}{_NBSP}={_NBSP}{lowest}{_NBSP}to{_NBSP}{highest}"
 
 
 def tau(value: float) -> str:

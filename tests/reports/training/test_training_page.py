@@ -43,7 +43,8 @@ def whole(tmp_path_factory):
 
 def test_a_run_that_only_trained_has_our_sections_and_no_empty_ones(whole):
     assert sections(whole) == [*OURS, "environment", "failures", "reading", "repeat"]
-    assert [attrs["href"] for attrs in whole.all("a")][: len(OURS)] == [f"#{name}" for name in OURS]
+    links = [attrs["href"] for attrs in whole.all("a")]
+    assert links[: len(OURS) + 1] == ["#main", *(f"#{name}" for name in OURS)]
     for absent in ("No cell was measured", "Nothing was profiled", "nothing was timed"):
         assert absent not in whole.words
 
