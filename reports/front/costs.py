@@ -77,7 +77,8 @@ def _cost(row: CellRow) -> Cost:
         return Cost(row.variant, *numbers, row.call_s, whole=True)
     batches = row.b or math.nan
     phases = (row.phases_sgd_steps, row.phases_sgd_steps_low, row.phases_sgd_steps_high)
-    return Cost(row.variant, *(p / batches for p in phases), row.median_s / batches, whole=False)
+    steps, low, high = (each / batches for each in phases)
+    return Cost(row.variant, steps, low, high, row.median_s / batches, whole=False)
 
 
 def cheapest(found: CostsAt) -> str:

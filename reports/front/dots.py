@@ -87,11 +87,11 @@ def dots(
 
     def line(dot: Dot) -> Line:
         style = styles.get(dot.name)
-        bounds = (place(b) if math.isfinite(b) else None for b in (dot.low, dot.high))
+        low, high = (place(b) if math.isfinite(b) else None for b in (dot.low, dot.high))
         number = interval(dot.value, dot.low, dot.high)
         words = dot.words or f"{dot.name}: {number}"
         colour = style.colour if style else _UNKNOWN
-        return Line(dot.name, colour, place(dot.value), *bounds, number, words)
+        return Line(dot.name, colour, place(dot.value), low, high, number, words)
 
     ticks = [Tick(place(tick), tick_number(tick)) for tick in _ticks(low, high)]
     return Dots(title, reference, unit, note, [*map(line, shown)], ticks, place(1.0))

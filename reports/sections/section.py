@@ -51,8 +51,12 @@ class Shown:
         run, training = self.run, self.analysis.training
         asked = (run.spec or {}).get("methods")
         order = [str(name) for name in asked] if isinstance(asked, list) else []
-        records = (*run.cells, *run.preservation, *run.profiles)
-        variants = {record.variant for record in records if record.method != SGD}
+        found = [
+            *((cell.method, cell.variant) for cell in run.cells),
+            *((curve.method, curve.variant) for curve in run.preservation),
+            *((profile.method, profile.variant) for profile in run.profiles),
+        ]
+        variants = {variant for method, variant in found if method != SGD}
         known = {name: place for place, name in enumerate(order)}
         ours = sorted(variants, key=lambda name: (known.get(name, len(known)), name))
         arms = training.experiment.arms if training else []

@@ -13,7 +13,7 @@ def machine_tables(
     first: Mapping[str, Any] | None, second: Mapping[str, Any] | None
 ) -> tuple[Table, Table]:
     """What differs, and what both have alike."""
-    ours, theirs = (dict(flat(environment or {})) for environment in (first, second))
+    ours, theirs = (dict(flat(dict(environment or {}))) for environment in (first, second))
     names = list(dict.fromkeys([*ours, *theirs]))
     columns = html.columns(["entry", "first run", "second run"], [])
     apart = [name for name in names if ours.get(name) != theirs.get(name)]
