@@ -5,7 +5,7 @@ from itertools import accumulate, pairwise
 
 from bench.profiling.trace import Allocation
 
-MOST_POINTS = 300
+MOST_POINTS = 120
 
 Curves = dict[str, list[tuple[float, int]]]
 

@@ -12,7 +12,7 @@ from reports.text import formatting
 
 WIDTH, LINE = 1000, 18
 _CHARACTER = 6.4
-_NARROWEST = 0.8  # what is narrower is left out
+_NARROWEST = 2.5  # what is narrower is left out
 _DEEPEST = 12
 
 

@@ -216,7 +216,7 @@ def _draw_curve(
     axes: Axes, points: list[Point], fit: Grown | None, style: Style, name: str
 ) -> None:
     if fit and fit.lowest and fit.highest:  # the levels that it was fitted to
-        x = np.geomspace(fit.lowest, fit.highest, 40)
+        x = np.geomspace(fit.lowest, fit.highest, 16)
         y = fit.growth.floor_s + fit.growth.scale * x**fit.growth.exponent
         axes.plot(x, y, color=style.colour, lw=0.7, linestyle=(0, (2, 2)), gid="fit")
     x, values, lows, highs = np.array(points, dtype=float).T

@@ -15,7 +15,9 @@ for (const table of document.querySelectorAll("table.sortable")) {
       const numeric = head.classList.contains("n");
       const key = (row) => {
         const cell = row.cells[column];
-        return numeric ? cell.dataset.value : cell.textContent.trim();
+        const text = cell.textContent.trim();
+        if (!numeric) return text;
+        return cell.dataset.value ?? (isNaN(text) ? "" : text);
       };
       const order = (x, y) => {
         const a = key(x), b = key(y);

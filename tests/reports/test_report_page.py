@@ -276,7 +276,7 @@ def test_an_error_while_rendering_leaves_the_old_files(tmp_path, monkeypatch):
     synthetic.write(directory, synthetic.cells()[:4])
     old["journal.jsonl"] = (directory / "journal.jsonl").read_bytes()
 
-    def fail(shown, sections):
+    def fail(shown, sections, figures):
         raise OSError("no template")
 
     monkeypatch.setattr(page_module, "render", fail)
