@@ -4,7 +4,9 @@ The control of every claim about the direction of a teleport: the loss on the ba
 weights move as far, and the gradient is not asked where to.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from math import nan, sqrt
 from typing import ClassVar
 
@@ -13,8 +15,10 @@ import torch
 from teleport_core.errors import OptionError
 from teleport_core.interface import State, Teleporter
 from teleport_core.norms import squared_norm
+from teleport_core.nullspace.operations import textbook
 from teleport_core.nullspace.teleporter import NullSpaceTeleporter, null_dimensions
 from teleport_core.nullspace.textbook import TextbookState, free_part, moving_names
+from teleport_core.operations import NOTHING, Phases, product, total
 from teleport_core.option_checks import require_int, require_positive
 from teleport_core.phases import PROJECTION, UPDATE
 from teleport_core.problem import Parameters, Problem
@@ -95,6 +99,14 @@ class RandomTeleporter(Teleporter):
             held=state.spaces.held,
             engine=Engine("random", "it is the only one"),
         )
+
+    def operations(self, widths: Sequence[int], n: int, *, bias: bool, itemsize: int) -> Phases:
+        """The bases and one projection, whatever the steps."""
+        found = textbook(widths, n, bias, itemsize)
+        projections = total(
+            product(i + bias, o, min(i + bias, n), itemsize) * 2 for i, o in pairwise(widths)
+        )
+        return {"prepare": found["prepare"] + projections, "step": NOTHING}
 
     def _updates(self, problem: Problem, spaces: TextbookState) -> Parameters:
         """A Gaussian direction, and of it what is free; drawn on the CPU, the same everywhere."""

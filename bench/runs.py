@@ -1,9 +1,11 @@
 """A run as Python sees it: carry out a spec, or read a run that is over."""
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -19,7 +21,7 @@ from bench.storage.run_directory import RunDirectory, read_spec
 from reports import tables_of, write_report
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Run:
     """A run directory; what it holds is read when it is first asked for."""
 
@@ -43,6 +45,22 @@ class Run:
         """
         run = RunDirectory(self.directory)
         return summary_of(make_plan(read_spec(run)), read(run.journal))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Directory, summary and the rows of every table, as JSON has them.
+
+        Raises:
+            JournalError: journal or spec.toml is missing or damaged.
+        """
+        tables = {name: table.to_json(orient="records") for name, table in self.tables.items()}
+        return {
+            "directory": str(self.directory),
+            "summary": {**vars(self.summary), "statuses": dict(self.summary.statuses)},
+            "tables": {name: json.loads(rows) for name, rows in tables.items()},
+        }
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.directory)!r})"
 
     def report(self) -> Path:
         """Write the CSV files and ``report.html`` beside the journal; the path of the page.

@@ -56,6 +56,11 @@ def document(template: Path, /, **values: Any) -> str:
     return _filler()(template, **values, **ours)
 
 
+def filled(template: Path, /, **values: Any) -> str:
+    """A piece of HTML that stands by itself, as a notebook shows it."""
+    return str(_filler()(template, **values))
+
+
 def _filler() -> Fill:
     environment = _environment()
 

@@ -76,6 +76,8 @@ class Teleporter(ABC):
     Attributes:
         promise: what a call keeps, in a line for whoever chooses a method; the guarantee of a
             result is that of the very call.
+        takes_task_losses: whether its loss returns one value per task, [tasks], in place of a
+            scalar; what is reported as the loss is then their mean.
         threshold: name of the option, a number in (0, 1], by which the method may free more than
             what is exact; 1 is exact, smaller frees more. None where there is no such option.
         steps: teleport steps per batch, the paper's t. Default 8, the paper's.
@@ -94,6 +96,7 @@ class Teleporter(ABC):
 
     name: ClassVar[str]
     promise: ClassVar[str] = ""
+    takes_task_losses: ClassVar[bool] = False
     threshold: ClassVar[str | None] = None
 
     steps: int = 8

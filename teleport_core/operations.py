@@ -15,6 +15,7 @@ A method counts itself, by ``operations`` of its teleporter.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,14 @@ def solve(size: int, right: int) -> Operations:
 def total(parts: Iterable[Operations]) -> Operations:
     """The sum."""
     return sum(parts, NOTHING)
+
+
+def one_gradient(widths: Sequence[int], n: int, itemsize: int) -> Operations:
+    """Forward, the gradient of every weight and, but for the first layer, of its inputs."""
+    return total(
+        product(i, o, n, itemsize) * (3 if position else 2)
+        for position, (i, o) in enumerate(pairwise(widths))
+    )
 
 
 def double_backward(layers: Sequence[tuple[int, int]], n: int, itemsize: int) -> Operations:

@@ -29,6 +29,8 @@ class Problem:
     Attributes:
         model: any module; its buffers are never written by the methods below.
         loss_fn: ``loss_fn(model_output, targets)`` returns a scalar tensor.
+        by_task: whether it returns one value per task in its place, [tasks]; ``loss`` is their
+            mean.
         inputs: a tuple (positional arguments), a mapping (keyword arguments) or one argument: a
             tensor, or whatever holds some. The model gets a copy.
         targets: passed on to ``loss_fn``.
@@ -43,6 +45,7 @@ class Problem:
     inputs: Any
     targets: Any
     own: dict[str, nn.Parameter] | None = field(default=None, compare=False, repr=False)
+    by_task: bool = field(default=False, kw_only=True)
     copies: Parameters = field(default_factory=dict, compare=False, repr=False)
 
     def modules(self) -> list[nn.Module]:
@@ -93,7 +96,12 @@ class Problem:
         return self.loss_of(self.output(parameters))
 
     def loss_of(self, output: Any) -> Tensor:
-        """The scalar loss of an output of the model; buffers of a loss end as they began."""
+        """The scalar loss of an output of the model."""
+        losses = self.losses_of(output)
+        return losses.mean() if self.by_task else losses
+
+    def losses_of(self, output: Any) -> Tensor:
+        """What ``loss_fn`` says of an output; buffers of a loss end as they began."""
         loss_fn = self.loss_fn
         if not isinstance(loss_fn, nn.Module) or not self._loss_has_buffers:
             return loss_fn(output, self.targets)

@@ -51,6 +51,14 @@ class Status(Enum):
         "no step, however short, would have raised the gradient norm near the level set of the "
         "loss, so the remaining steps were not taken; use a larger tolerance, or float64"
     )
+    NO_CONFLICT = (
+        "the tasks do not conflict as the trigger asks, so nothing moved; wait for a batch on "
+        "which they do, or use trigger='always'"
+    )
+    LOSSES_NOT_KEPT = (
+        "no move along the way that was found, however short, would have kept the loss of every "
+        "task to the tolerance, so nothing moved; use a larger tolerance, or a smaller lr"
+    )
     OFF_LEVEL_SET = (
         "the steps left the level set of the loss and there was no way back onto it, and the "
         "parameters were put back to the last step on it that had raised the gradient norm; use a "
@@ -88,7 +96,7 @@ class Engine(NamedTuple):
     why: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class TeleportResult:
     """What one teleport did.
 
@@ -108,6 +116,8 @@ class TeleportResult:
             the largest, by real forward passes before and after; NaN where nobody looked.
         engine: which way of computing the steps ran, and why.
         objective: what was climbed, at the same points; 1/2 ||g||^2 unless another was asked for.
+        task_losses: the losses of all tasks at the same points, of a loss that has several; else
+            empty. ``loss`` is their mean.
     """
 
     status: Status
@@ -124,6 +134,14 @@ class TeleportResult:
     output_change: float = nan
     engine: Engine = field(default=Engine("", ""))
     objective: list[float] = field(default_factory=list)
+    task_losses: list[list[float]] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        ends = [f"{each[0]:.4g} -> {each[-1]:.4g}" for each in (self.loss, self.grad_norm_sq)]
+        return (
+            f"{type(self).__name__}({self.status.name}, {self.steps_done} steps, loss {ends[0]}, "
+            f"||g||^2 {ends[1]}, {self.guarantee.name})"
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Everything in lists, dictionaries, texts and numbers, as JSON has them."""

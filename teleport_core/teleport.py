@@ -51,7 +51,8 @@ def teleport(
             goes on working. Buffers, gradients, modes and the states of random generators end as
             they began, but for running statistics that have to move with the weights before them
             (``gauge``, batch norm in eval mode).
-        loss_fn: ``loss_fn(model_output, targets)`` returns a scalar tensor.
+        loss_fn: ``loss_fn(model_output, targets)`` returns a scalar tensor; for ``cost``, and for
+            it alone, one value per task, [tasks].
         batch: ``(inputs, targets)``; inputs are a tuple (positional), a mapping (keywords) or one
             argument: a tensor, or whatever holds some. Each pass gets a copy.
         method: one of ``available()``.
@@ -101,7 +102,8 @@ def _alone(
     """The call of a single process; it began when it was read, or begins now."""
     began = perf_counter() if began is None else began
     check_without_running(problem)
-    problem = replace(problem, own=problem.parameters())
+    by_task = teleporter.takes_task_losses
+    problem = replace(problem, own=problem.parameters(), by_task=by_task)
     undo = Undo(problem)
     try:
         undo.own.set_gradients_aside()

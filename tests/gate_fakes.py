@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bench.gate.subject import Subject
 from bench.process.protocol import Message
 from bench.process.worker import WorkerGoneError
 
@@ -48,10 +49,11 @@ class Machine:
         self.launched: Counter[Path] = Counter()
         self.turns = 0
 
-    def launch(self, root: Path) -> "FakeWorker":
+    def launch(self, subject: Subject) -> "FakeWorker":
+        root = subject.root
         number = self.launched[root]
         self.launched[root] += 1
-        return FakeWorker(self, root, self.codes[root], number)
+        return FakeWorker(self, subject, self.codes[root], number)
 
     def seconds(self, factor: float) -> float:
         far = 3.0 if self.random.random() < 0.05 else 1.0
@@ -62,8 +64,8 @@ class Machine:
 class FakeWorker:
     """Speaks the protocol of ``bench.process.protocol``."""
 
-    def __init__(self, machine: Machine, root: Path, code: Code, number: int) -> None:
-        self._machine, self._root, self._code = machine, root, code
+    def __init__(self, machine: Machine, subject: Subject, code: Code, number: int) -> None:
+        self._machine, self._benchmark, self._code = machine, subject.benchmark, code
         self._factor = code.process(number)
         self._variants: dict[str, str] = {}
         self._events: list[Message] = []
@@ -100,7 +102,7 @@ class FakeWorker:
                 self._events.append({"event": "cell", "cell_id": cell["cell_id"], **failure})
             else:
                 self._variants[cell["cell_id"]] = cell["variant"]
-        root = (self._code.imports_from or self._root).resolve()
+        root = (self._code.imports_from or self._benchmark).resolve()
         self._events.append({"event": "opened", "sources": [str(root)]})
         self._events.append({"event": "done"})
 

@@ -66,19 +66,34 @@ class Block(nn.Module):
         return F.relu(h)
 
 
-def resnet() -> nn.Module:
+def residual_net(*blocks: tuple[int, int, int]) -> nn.Module:
+    """A stem, blocks of (channels in, out, stride), a mean over pixels and a head."""
+
     def forward(self: Written, x: Tensor) -> Tensor:
         h = F.max_pool2d(F.relu(self.norm(self.conv(x))), 3, 2, 1)
         h = F.adaptive_avg_pool2d(self.blocks(h), 1)
         return self.head(torch.flatten(h, 1))
 
+    first, last = blocks[0][0], blocks[-1][1]
     return Written(
         forward,
-        conv=nn.Conv2d(3, 4, 3, 1, 1, bias=False),
-        norm=nn.BatchNorm2d(4),
-        blocks=nn.Sequential(Block(4, 4), Block(4, 4), Block(4, 6, 2), Block(6, 6)),
-        head=nn.Linear(6, 3),
+        conv=nn.Conv2d(3, first, 3, 1, 1, bias=False),
+        norm=nn.BatchNorm2d(first),
+        blocks=nn.Sequential(*(Block(*block) for block in blocks)),
+        head=nn.Linear(last, 3),
     )
+
+
+def resnet() -> nn.Module:
+    return residual_net((4, 4, 1), (4, 4, 1), (4, 6, 2), (6, 6, 1))
+
+
+def resnet_18() -> nn.Module:
+    """Its eight blocks in four stages, narrow."""
+    widths = (3, 4, 5, 6)
+    stages = zip((3, *widths[:-1]), widths, (1, 2, 2, 2), strict=True)
+    pairs = (((c, out, stride), (out, out, 1)) for c, out, stride in stages)
+    return residual_net(*(block for pair in pairs for block in pair))
 
 
 def parameter_free_shortcut() -> nn.Module:
@@ -224,6 +239,7 @@ NETS: dict[str, Net] = {
     "transposed": Net(transposed, (2, 3, 3), 4 + 6),
     "1d and 3d": Net(one_and_three_axes, (2, 16), 4 + 5 + 6),
     "resnet": Net(resnet, (3, 12, 12), 4 + 2 * 4 + 6 + 2 * 6),
+    "resnet-18": Net(resnet_18, (3, 12, 12), 3 * (3 + 4 + 5 + 6)),
     "parameter-free shortcut": Net(parameter_free_shortcut, (2, 4, 4), 3 + 2),
     "dense": Net(dense, (4,), 3 + 2 + 6),
     "by hand": Net(by_hand, (5,), 5),

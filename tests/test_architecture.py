@@ -30,8 +30,10 @@ FOR_REPORTS = {
     "bench.storage",
     "bench.training",
 }
+# Experiments are about the methods and test functions themselves, by name.
+WITH_BASELINES = "bench/experiments/"
 # Where bench and reports meet.
-MEETING = ("bench/cli/", "bench/runs.py")
+MEETING = ("bench/cli/", "bench/runs.py", "bench/notebook/")
 
 # room of bench -> the rooms it may import, lowest floor first: each may import only rooms above it
 # in this table, hence there is no cycle. The modules of bench/ itself are the ground.
@@ -47,7 +49,10 @@ ROOMS = {
     "measurements": {"plan", "spec", "storage", "training"},
     "timing": {"spec", "statistics"},
     "costs": {"spec"},
-    "runner": {"measurements", "plan", "process", "spec", "storage"},
+    "leases": {"process"},
+    "runner": {"leases", "measurements", "plan", "process", "spec", "storage"},
+    "parallel": {"leases", "plan", "process", "runner", "spec", "storage"},
+    "slurm": {"measurements", "plan", "process", "runner", "spec", "storage"},
     "comparison": {"machine", "spec", "statistics", "storage"},
     "problems": {"plan", "spec"},
     "profiling": {"costs", "plan", "spec", "timing"},
@@ -61,10 +66,11 @@ ROOMS = {
         *("costs", "machine", "measurements", "plan", "preservation", "problems", "process"),
         *("probing", "profiling", "spec", "timing", "trainer"),
     },
+    "notebook": {"spec", "statistics", "timing"},
     "experiments": {"claims"},
     "cli": {
         *("claims", "comparison", "gate", "machine", "measurements", "plan", "problems", "process"),
-        *("runner", "spec", "storage", "training"),
+        *("parallel", "runner", "slurm", "spec", "storage", "training"),
     },
 }
 # The worker's side, which imports torch like any torch code; nothing else may import it. A longer
@@ -79,11 +85,15 @@ WITH_TORCH = {
     "bench/probing/": True,
     "bench/trainer/": True,
     "bench/worker/": True,
+    "bench/notebook/": True,
     "bench/experiments/": True,
     "bench/machine/environment.py": True,
 }
-# Asked for the environment itself.
-MEETS_TORCH = {"bench/cli/looking/env.py": "bench.machine.environment"}
+# Asked for the environment itself, and for a live model.
+MEETS_TORCH = {
+    "bench/cli/looking/env.py": "bench.machine.environment",
+    "bench/__init__.py": "bench.notebook.measure",  # for type checkers; loaded when it is called
+}
 
 # On the worker's side, and why: torch takes seconds, may print, and must not outlive the runner.
 LATE = {
@@ -158,6 +168,8 @@ def _package_allows(path: str, module: str) -> bool:
     if target not in PACKAGES or target == package:
         return True
     if path.startswith(MEETING) and target == "reports":
+        return True
+    if path.startswith(WITH_BASELINES) and target == "baselines":
         return True
     if target not in ALLOWED[package]:
         return False

@@ -6,12 +6,14 @@ import pytest
 import torch
 from oracles import identical, loss_and_grad_norm_sq, output_change, snapshot
 from small_problems import ACT, CASES, GAUGE, NULLSPACE, PRE, RESCALE
+from task_problems import one_output
 
 from baselines.test_functions import problem_of
 from teleport_core import (
     Guarantee,
     ModelError,
     Problem,
+    ProblemError,
     Status,
     TeleportResult,
     available,
@@ -43,20 +45,25 @@ METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "random": ("random", {"displacement": 0.1}),
     RESCALE: ("rescale", {"bound": 2.0}),
     "enorm": ("enorm", {}),
+    "pathcond": ("pathcond", {}),
     "rescale:random": ("rescale", {"policy": "random"}),
     "rescale:best_of": ("rescale", {"policy": "best_of"}),
     "rescale:best_of,published": ("rescale", {"policy": "best_of", "published": True}),
+    "cost": ("cost", {"trigger": "always"}),
+    "cost:published": ("cost", {"trigger": "always", "published": True}),
 }
 EXACT = (Guarantee.EXACT_ON_BATCH, Guarantee.EXACT_EVERYWHERE)
 STEPS = 8
 PROBLEMS = {name: case.build for name, case in CASES.items()} | {
     "booth": lambda: problem_of("booth"),
+    "two-tasks": one_output,
 }
 
 
 def movable(method: str) -> Problem:
     """A problem that the method moves."""
-    return PROBLEMS[{"so2": "booth", GAUGE: "attention"}.get(method, "leaky-no-bias")]()
+    tasks = {"cost": "two-tasks", "cost:published": "two-tasks"}
+    return PROBLEMS[{"so2": "booth", GAUGE: "attention", **tasks}.get(method, "leaky-no-bias")]()
 
 
 def run(problem: Problem, method: str, lr: float, **more: Any) -> TeleportResult:
@@ -112,7 +119,9 @@ def test_every_result_is_honest(case: str, method: str) -> None:
     before = snapshot(problem)
     try:
         result = run(problem, method, 1e-3)
-    except ModelError as error:
+    except (ModelError, ProblemError) as error:
+        tasks = {case == "two-tasks", method.startswith("cost")}
+        assert isinstance(error, ProblemError) == (tasks == {True, False})
         assert len(str(error)) > 40
         assert identical(problem, before)
         return

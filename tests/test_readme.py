@@ -1,12 +1,16 @@
 """The README's examples run as they stand."""
 
 import csv
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def blocks() -> list[str]:
@@ -32,12 +36,28 @@ def test_the_factory_of_the_readme_is_a_factory(tmp_path: Path) -> None:
     from bench.plan.points import Point
     from bench.problems.build import build
 
-    source = "import torch\nfrom torch import nn\n\n" + blocks()[1]
-    (tmp_path / "my_models.py").write_text(source)
+    (tmp_path / "my_models.py").write_text(blocks()[1])
     address = f"{tmp_path}/my_models.py:factory"
     point = Point(2, 8, 4, 3, 2, address, "digits", "cpu", "float32")
 
     assert len(build(point, seed=0, bias=False, data_dir=None).batches) == 2
+
+
+@pytest.mark.long
+def test_the_command_for_the_factory_of_the_readme_is_fine_as_it_stands(tmp_path: Path) -> None:
+    (command,) = re.findall(r"^(teleport-bench run --model my_models\S+)", README, re.MULTILINE)
+    (tmp_path / "my_models.py").write_text(blocks()[1])
+    words = [sys.executable, "-m", "bench", *command.split()[1:], "--preset", "smoke", "--quiet"]
+    done = subprocess.run(
+        words,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / done.stdout.strip()).is_file()
 
 
 def test_the_run_of_the_readme_is_a_run(

@@ -1,1 +1,8 @@
-"""Multi-task gradients: how they are combined, and when they conflict (Zhou et al., 2503.04046)."""
+"""Several tasks: their gradients combined, when these conflict, and the teleport that is then due.
+
+Zhou et al. (2025), arXiv 2503.04046.
+"""
+
+from baselines.cost.teleporter import CostTeleporter
+
+__all__ = ["CostTeleporter"]

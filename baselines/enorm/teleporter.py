@@ -36,6 +36,11 @@ class EnormTeleporter(ScaleTeleporter):
         if self.p == inf:
             raise OptionError("expected p to be finite; got inf: its minimum is not one point")
 
+    @property
+    def takes_lr(self) -> bool:
+        """Never: a cycle is as long as it is."""
+        return False
+
     def step(self, problem: Problem, state: RescaleState) -> Step:
         """A cycle."""
         return Balance(state.scaling, problem.detached(), self.p).cycle

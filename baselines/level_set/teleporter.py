@@ -1,6 +1,8 @@
 """The level-set method as users see it: options, guarantee."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import inf
 from typing import ClassVar
 
@@ -11,6 +13,7 @@ from baselines.level_set.slp import Search, climbed
 from teleport_core.errors import OptionError
 from teleport_core.interface import State, Teleporter
 from teleport_core.layers.differentiable_twice import twice_differentiable
+from teleport_core.operations import Phases, double_backward, one_gradient
 from teleport_core.option_checks import require_bool, require_positive
 from teleport_core.phases import UPDATE
 from teleport_core.problem import Problem
@@ -100,6 +103,20 @@ class LevelSetTeleporter(Teleporter):
     def takes_lr(self) -> bool:
         """Where rho is not given."""
         return self.rho is None
+
+    def operations(
+        self, widths: Sequence[int], n: int, *, bias: bool, itemsize: int
+    ) -> Phases | None:
+        """A gradient at the start, then H g and a gradient a step.
+
+        That is where every first trial is accepted and the end lies on the level set, as with the
+        lr of a timed run; None with ``rho`` or ``published``, whose trials are up to the loss.
+        """
+        del bias
+        if self.published or not self.takes_lr:
+            return None
+        step = double_backward([*pairwise(widths)], n, itemsize)
+        return {"prepare": one_gradient(widths, n, itemsize), "step": step}
 
     def _search(self, problem: Problem) -> Search:
         tolerance = self.tolerance or (1e-6 if self.published else 1e-12)

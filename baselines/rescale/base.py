@@ -1,7 +1,7 @@
 """What all methods share that choose scales of units: one pass is followed, and steps are free."""
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -15,6 +15,7 @@ from teleport_core.errors import ModelError, ProblemError
 from teleport_core.interface import State, Teleporter
 from teleport_core.nullspace.growth import Plan
 from teleport_core.objectives.gradient import gradient_of
+from teleport_core.operations import NOTHING, Phases, one_gradient
 from teleport_core.phases import CAPTURE
 from teleport_core.problem import Parameters, Problem
 from teleport_core.results import Guarantee, Status, TeleportResult
@@ -92,6 +93,11 @@ class ScaleTeleporter(Teleporter):
     def action(self, result: RescaleResult) -> Mapping[str, Tensor]:
         """Parameter -> s of the move W -> s W, to take an optimizer's state along."""
         return result.scales()
+
+    def operations(self, widths: Sequence[int], n: int, *, bias: bool, itemsize: int) -> Phases:
+        """One gradient; a step multiplies no matrices."""
+        del bias
+        return {"prepare": one_gradient(widths, n, itemsize), "step": NOTHING}
 
     @abstractmethod
     def step(self, problem: Problem, state: RescaleState) -> Step:

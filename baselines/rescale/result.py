@@ -11,7 +11,7 @@ from baselines.rescale.scaling import Scaling
 from teleport_core.results import TeleportResult
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class RescaleResult(TeleportResult):
     """The same with what it takes to move an optimizer's state along.
 

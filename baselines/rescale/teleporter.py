@@ -75,6 +75,11 @@ class RescaleTeleporter(ScaleTeleporter):
         """The ascent; a draw has no length."""
         return self.policy == "ascent"
 
+    @property
+    def takes_lr(self) -> bool:
+        """The ascent, unless it has a ``growth``."""
+        return self.grows and self.growth is None
+
     def unbounded(self) -> Self:
         """The same without cap, and the ascent without its box."""
         return replace(self, cap=inf, bound=inf if self.policy == "ascent" else self.bound)

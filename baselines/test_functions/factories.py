@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from baselines.test_functions.model import problem_of
+from baselines.test_functions.model import BATCH, problem_of, two_tasks
 from teleport_core.problem import LossFn
 
 Made = tuple[nn.Module, LossFn, list[tuple[Any, Any]]]
@@ -16,6 +16,12 @@ def made(name: str) -> Made:
     """Model, loss and the one batch of a test function."""
     problem = problem_of(name)
     return problem.model, problem.loss_fn, [(problem.inputs, problem.targets)]
+
+
+def cagrad_toy() -> Made:
+    """The toy problem of CAGrad (Liu et al. 2021): two tasks that share a point of the plane."""
+    model, loss_fn = two_tasks()
+    return model, loss_fn, [BATCH]
 
 
 Factory = Callable[[], Made]

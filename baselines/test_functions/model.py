@@ -17,11 +17,13 @@ class PlanePoint(nn.Module):
     Attributes:
         point: the parameter.
         function: the name of the function whose loss it is for.
+        minimisers: where that is smallest; pictures mark them.
     """
 
     def __init__(self, start: tuple[float, float], function: str = "") -> None:
         super().__init__()
         self.function = function
+        self.minimisers = FUNCTIONS[function].minimisers if function in FUNCTIONS else ()
         self.point = nn.Parameter(torch.tensor(start, dtype=torch.float64))
 
     def forward(self, inputs: Tensor) -> Tensor:

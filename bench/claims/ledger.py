@@ -37,6 +37,12 @@ class Finding(Struct, frozen=True, kw_only=True):
     text: str
 
 
+def together(outcomes: Iterable[Outcome]) -> Outcome:
+    """What several settings come to; where they differ the claim holds on conditions."""
+    every = set(outcomes)
+    return every.pop() if len(every) == 1 else Outcome.CONDITIONAL
+
+
 class Recorded(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where in a recorded run the figure stands.
 

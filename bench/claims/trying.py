@@ -25,6 +25,8 @@ def tried(experiments: Sequence[str]) -> Iterator[Tried]:
     Raises:
         RunError: an experiment that raised, with the last lines of what it said.
     """
+    if not experiments:
+        return
     command = [sys.executable, "-P", "-m", "bench.experiments", *experiments]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen(command, text=True, **pipes) as process:  # type: ignore[call-overload]

@@ -32,6 +32,14 @@ COMMANDS = {
         "bench.cli.merge",
         "Join shards of one sweep and write their report; prints the report's path.",
     ),
+    "status": (
+        "bench.cli.cluster.status",
+        "Look on a run: what is measured, what runs on the cluster, what failed.",
+    ),
+    "cancel": (
+        "bench.cli.cluster.cancel",
+        "End what a run has on the cluster; what was measured stays.",
+    ),
     "profile": (
         "bench.cli.measuring.profile",
         "Profile a few cells; prints their phases and the report's path.",

@@ -1,5 +1,6 @@
 """Options that several commands share: what to measure, on what, and where it goes."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -7,7 +8,8 @@ import typer
 
 from bench.entry_points import found
 from bench.spec.axes import parse_axis
-from bench.spec.preset import preset_names
+from bench.spec.preset import load_preset, preset_names
+from bench.spec.problems import WITHOUT_SIZES
 from bench.spec.spec import Spec
 from bench.spec.variants import parse_variant
 
@@ -61,6 +63,18 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but the path
 
 def silent(_text: str) -> None:
     """Say nothing."""
+
+
+def start_of(preset: str, *, own: bool) -> Spec:
+    """The preset a gate begins from.
+
+    A model of the user's ``own`` may take no size: of a preset by name it is swept over steps and
+    batches alone; a file is taken as it is.
+    """
+    start = load_preset(preset)
+    if not own or preset.endswith(".toml"):
+        return start
+    return replace(start, axes=tuple(axis for axis in start.axes if axis.name in WITHOUT_SIZES))
 
 
 def spec_of(

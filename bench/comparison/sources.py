@@ -5,18 +5,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bench.comparison.differences import facts_differences
 from bench.comparison.exports import pytest_benchmark
 from bench.comparison.judgement import Measured, measured
 from bench.errors import SpecError
 from bench.machine.comparable import comparable_key
 from bench.spec.spec import Spec
 from bench.storage import journal
-from bench.storage.mismatch import (
-    code_differences,
-    environment_differences,
-    model_differences,
-    spec_differences,
-)
+from bench.storage.mismatch import model_differences, spec_differences
 from bench.storage.records import cells_of
 from bench.storage.run_directory import RunDirectory, read_environment, read_spec
 
@@ -71,11 +67,19 @@ def _run(run: RunDirectory) -> Source:
     return Source(found, key, benchmark, looks, environment, spec)
 
 
+def incomparable(base: Source, head: Source) -> list[str]:
+    """What of it keeps times from being put beside each other; none of other files."""
+    found = facts_differences(base.facts, head.facts)
+    if base.spec is not None and head.spec is not None:
+        was, now = base.spec.sampling.cache, head.spec.sampling.cache
+        found += [f"sampling.cache was {was!r}, is {now!r}"] if was != now else []
+    return found
+
+
 def source_differences(base: Source, head: Source) -> list[str]:
     """What differs between two runs besides their times, by name; none of other files."""
     found = [
-        *environment_differences(base.facts, head.facts),
-        *code_differences(base.facts, head.facts),
+        *facts_differences(base.facts, head.facts),
         *model_differences(base.facts, head.facts),
     ]
     if base.spec is not None and head.spec is not None:

@@ -1,14 +1,13 @@
 """Operations and bytes of one whole sample: by closed forms, or counted as it is carried out."""
 
 from collections.abc import Callable
-from itertools import pairwise
 from typing import NamedTuple
 
 from bench.costs.counted import Counter
 from bench.spec.variants import SGD, parse_variant
 from teleport_core import Problem, available, make
 from teleport_core.nullspace.half_hvp.chain import is_chain
-from teleport_core.operations import NOTHING, Operations, Phases, product, total
+from teleport_core.operations import NOTHING, Operations, Phases, one_gradient
 from teleport_core.stack import Refusal, read_stack
 
 Counts = dict[str, int | None]
@@ -45,21 +44,12 @@ def phases_of(variant: str, shape: Shape) -> Phases | None:
     """Operations of preparing a batch and of a step; None for a method that does not say."""
     widths, n, bias, itemsize = shape
     if variant == str(SGD):
-        return _sgd(widths, n, itemsize)
+        return {"prepare": NOTHING, "step": one_gradient(widths, n, itemsize)}
     chosen = parse_variant(variant)
     if chosen.method not in available():
         return None
     method = make(chosen.method, **chosen.options)
     return method.operations(widths, n, bias=bias, itemsize=itemsize)
-
-
-def _sgd(widths: tuple[int, ...], n: int, itemsize: int) -> Phases:
-    """Forward, gradient of the weight and, but for the first layer, of the inputs; no bias."""
-    step = total(
-        product(i, o, n, itemsize) * (3 if position else 2)
-        for position, (i, o) in enumerate(pairwise(widths))
-    )
-    return {"prepare": NOTHING, "step": step}
 
 
 def call_counts(call: Callable[[], object], problems: list[Problem]) -> Counts:

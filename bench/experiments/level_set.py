@@ -1,5 +1,7 @@
 """Claims of Mishkin et al., arXiv 2403.03362, and of their released code."""
 
+from typing import Any
+
 import torch
 
 from baselines.test_functions import problem_of
@@ -7,7 +9,7 @@ from bench.claims.ledger import Finding, Outcome
 from teleport_core import TeleportResult, teleport
 
 
-def _on(function: str, start: tuple[float, float] | None, **options: object) -> TeleportResult:
+def _on(function: str, start: tuple[float, float] | None, **options: Any) -> TeleportResult:
     problem = problem_of(function, start) if start else problem_of(function)
     data = (problem.inputs, problem.targets)
     return teleport(problem.model, problem.loss_fn, data, method="level_set", rho=10.0, **options)

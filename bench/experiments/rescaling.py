@@ -1,6 +1,7 @@
 """Claims of Armenta et al., arXiv 2012.01118, and of their released code."""
 
 import math
+from typing import Any
 
 import torch
 from torch import nn
@@ -13,7 +14,7 @@ _EXACT = {torch.float64: 1e-12, torch.float32: 1e-4}
 
 
 def _random(model: nn.Module, batch: tuple[torch.Tensor, torch.Tensor], seed: int) -> None:
-    options = {"policy": "random", "bound": 0.5, "seed": seed, "steps": 1}
+    options: dict[str, Any] = {"policy": "random", "bound": 0.5, "seed": seed, "steps": 1}
     teleport(model, nn.CrossEntropyLoss(), batch, method="rescale", **options)
 
 
@@ -56,10 +57,10 @@ def larger_gradients_as_expected(dtype: torch.dtype, seed: int) -> Finding:
 def weight_decay_is_preserved(dtype: torch.dtype, seed: int) -> Finding:
     """The squared norm of the weights, which weight decay adds to the loss."""
     model, (batch, _) = perceptron((64, 256, 256, 10), dtype), digits(16, dtype, seed)
-    options = {"policy": "random", "bound": 0.9, "seed": seed, "steps": 1}
-    before = float(model[2].weight.detach().square().sum())
+    options: dict[str, Any] = {"policy": "random", "bound": 0.9, "seed": seed, "steps": 1}
+    before = float(model.get_parameter("2.weight").detach().square().sum())
     teleport(model, nn.CrossEntropyLoss(), batch, method="rescale", **options)
-    growth = float(model[2].weight.detach().square().sum()) / before
+    growth = float(model.get_parameter("2.weight").detach().square().sum()) / before
     return Finding(
         outcome=Outcome.REPRODUCED if abs(growth - 1) < 0.01 else Outcome.REFUTED,
         value=growth,

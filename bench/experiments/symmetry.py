@@ -1,6 +1,7 @@
 """Claims of Zhao et al., arXiv 2205.10637 and 2305.13404, and of their released code."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -34,14 +35,19 @@ def _demo(dtype: torch.dtype, seed: int, published: bool) -> TeleportResult:
     with torch.no_grad():
         for weight in model.parameters():
             weight.copy_(torch.rand(weight.shape, generator=generator))
-    batch = tuple(torch.rand(4, d, generator=generator).to(dtype) for d in (5, 8))
+    x, y = (torch.rand(4, d, generator=generator).to(dtype) for d in (5, 8))
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-4)
     for _ in range(5):
         optimizer.zero_grad()
-        _half_squared_error(model(batch[0]), batch[1]).backward()
+        torch.autograd.backward(_half_squared_error(model(x), y))
         optimizer.step()
-    options = {"acts_on": "activations", "published": published, "lr": 1e-7, "steps": 8}
-    return teleport(model, _half_squared_error, batch, method="symmetry", **options)
+    options: dict[str, Any] = {
+        "acts_on": "activations",
+        "published": published,
+        "lr": 1e-7,
+        "steps": 8,
+    }
+    return teleport(model, _half_squared_error, (x, y), method="symmetry", **options)
 
 
 def loss_of_the_demo(dtype: torch.dtype, seed: int) -> Finding:
@@ -60,7 +66,7 @@ def _identity(acts_on: str, dtype: torch.dtype, seed: int) -> tuple[float, float
     """Relative change of the outputs on the batch and on other data; the group element is I."""
     model, (batch, others) = _leaky((64, 48, 32, 10), dtype), digits(16, dtype, seed)
     before = [model(data[0]).detach() for data in (batch, others)]
-    options = {"acts_on": acts_on, "published": True, "lr": 1e-30, "steps": 1}
+    options: dict[str, Any] = {"acts_on": acts_on, "published": True, "lr": 1e-30, "steps": 1}
     teleport(model, nn.CrossEntropyLoss(), batch, method="symmetry", **options)
     after = [model(data[0]).detach() for data in (batch, others)]
     changes = [float((b - a).norm() / a.norm()) for a, b in zip(before, after, strict=True)]
@@ -69,9 +75,7 @@ def _identity(acts_on: str, dtype: torch.dtype, seed: int) -> tuple[float, float
 
 def identity_changes_nothing(dtype: torch.dtype, seed: int) -> Finding:
     """The released actions at g = I, on a batch smaller than the layers are wide."""
-    changes = {
-        acts_on: _identity(acts_on, dtype, seed) for acts_on in ("activations", "preactivations")
-    }
+    changes = [_identity(acts_on, dtype, seed) for acts_on in ("activations", "preactivations")]
     largest = max(off for _, off in changes)
     return Finding(
         outcome=Outcome.REPRODUCED if largest < _KEPT[dtype] else Outcome.REFUTED,
@@ -88,7 +92,7 @@ def identity_changes_nothing(dtype: torch.dtype, seed: int) -> Finding:
 def _drift(n: int, widths: Sequence[int], dtype: torch.dtype, seed: int, published: bool) -> float:
     model, (batch, _) = _leaky(widths, dtype), digits(n, dtype, seed)
     before = model(batch[0]).detach()
-    options = {"published": published, "lr": 0.3, "steps": 8}
+    options: dict[str, Any] = {"published": published, "lr": 0.3, "steps": 8}
     teleport(model, nn.CrossEntropyLoss(), batch, method="symmetry", verify="off", **options)
     return float((model(batch[0]).detach() - before).norm() / before.norm())
 

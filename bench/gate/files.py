@@ -7,7 +7,8 @@ from bench.comparison.exports import document, junit, markdown, pytest_benchmark
 from bench.comparison.judgement import WALL, Measured
 from bench.comparison.outcome import Outcome
 from bench.files import write_whole
-from bench.gate.gate import GateResult
+from bench.gate.gate import GateResult, SideResult
+from bench.spec.spec import Spec
 from bench.storage.journal import Journal
 from bench.storage.run_directory import open_run, write_environment
 
@@ -28,10 +29,15 @@ def write_exports(out: Path, outcome: Outcome, base: Measured, head: Measured) -
 def write_sides(out: Path, result: GateResult, command: str) -> None:
     """``base`` and ``head``: run directories that ``compare`` and ``report`` read."""
     for name, side in zip(("base", "head"), result.sides, strict=True):
-        run = open_run(out / name, result.spec, command, resume=False)
-        write_environment(run, {**side.environment, "benchmark_code": side.benchmark})
-        with Journal(run.journal) as journal:
-            journal.append(*side.records)
+        write_side(out / name, result.spec, side, command)
+
+
+def write_side(path: Path, spec: Spec, side: SideResult, command: str) -> None:
+    """What was measured of one side as a run directory."""
+    run = open_run(path, spec, command, resume=False)
+    write_environment(run, {**side.environment, "benchmark_code": side.benchmark})
+    with Journal(run.journal) as journal:
+        journal.append(*side.records)
 
 
 def write_summary(outcome: Outcome) -> None:

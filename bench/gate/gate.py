@@ -1,4 +1,4 @@
-"""The gate: base and head of this project, measured in turns on one machine.
+"""The gate: base and head, two revisions of this project or of a model of the user's, in turns.
 
 Cells that are not clearly the same after the first pair of processes are measured again in a second
 pair, and that measurement alone counts: two processes that run the same code may differ for as long
@@ -8,25 +8,24 @@ as they live, by where their memory lies. So every SLOWER was seen twice.
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
+from bench.comparison.differences import explained, facts_differences
 from bench.comparison.judgement import Judgement, Measured, judge, measured
 from bench.comparison.verdicts import Verdict
 from bench.errors import NotComparableError
+from bench.gate.cells import gate_units, inapplicable, record_of
 from bench.gate.rounds import LOOKS, Duel
 from bench.gate.side_worker import Lane, Launch
+from bench.gate.subject import Subject
 from bench.machine.affinity import one_core
 from bench.machine.benchmark_code import benchmark_key
 from bench.machine.comparable import comparable_key
-from bench.plan.points import Plan, make_plan
-from bench.plan.units import Unit, block_unit
-from bench.process.protocol import Message
+from bench.plan.points import make_plan
 from bench.process.worker import WorkerGoneError
 from bench.seeds import seed_for
 from bench.spec.spec import Spec
-from bench.spec.variants import SGD
-from bench.storage.records import CellRecord, made
+from bench.storage.records import CellRecord
 
 MIN_EFFECT = 0.10  # ours: on shared machines less than this is seldom worth a red build
 
@@ -41,6 +40,7 @@ class Rules:
     min_effects: Mapping[str, float] = field(default_factory=dict)  # of calibrated cells
     looks: Sequence[int] = LOOKS  # after so many rounds
     stages: int = 2  # how many pairs of processes may measure a cell
+    every_method: bool = False  # whether what applies to a model on neither side stays in
 
     def judge(self, base: Measured, head: Measured) -> list[Judgement]:
         """Verdicts on all cells."""
@@ -60,7 +60,6 @@ class SideResult:
     ``benchmark`` is the key of its measuring code; empty where it has none.
     """
 
-    root: Path
     environment: dict[str, Any]
     benchmark: str
     records: list[CellRecord] = field(default_factory=list)
@@ -76,24 +75,15 @@ class GateResult:
     judgements: list[Judgement]
 
 
-def gate_units(plan: Plan) -> list[Unit]:
-    """The blocks of a plan without ``sgd``, whose code is torch's and the same on both sides."""
-    blocks = [
-        replace(block, cells=tuple(c for c in block.cells if c.variant != SGD))
-        for block in plan.blocks
-    ]
-    return [block_unit(plan.spec, block) for block in blocks]
-
-
 def run_gate(
-    roots: tuple[Path, Path], spec: Spec, rules_for: RulesFor, launch: Launch, say: Say
+    subjects: tuple[Subject, Subject], spec: Spec, rules_for: RulesFor, launch: Launch, say: Say
 ) -> GateResult:
-    """Measure what a spec says in the source trees of base and head; ``say`` tells how far it is.
+    """Measure what a spec says of base and head; ``say`` tells how far it is.
 
     Raises:
         NotComparableError: base cannot be measured by this gate.
     """
-    lanes = Lane("base", roots[0], launch), Lane("head", roots[1], launch)
+    lanes = Lane("base", subjects[0], launch), Lane("head", subjects[1], launch)
     try:
         with one_core(wanted=spec.device == "cpu" and spec.threads == 1):
             return _Gate(lanes, spec, rules_for, say).run()
@@ -113,7 +103,8 @@ class _Gate:
         head = self._sides[1]
         self._rules = rules_for(comparable_key(head.environment), head.benchmark)
         self._spec = spec.with_overrides(device=device)
-        self._units = gate_units(make_plan(self._spec))
+        self._own = bool(lanes[1].subject.model)
+        self._units = gate_units(make_plan(self._spec), own=self._own)
         if head_fault:
             ids = [cell for unit in self._units for cell in unit.cell_ids]
             lanes[1].failures.update(dict.fromkeys(ids, ("crashed", head_fault)))
@@ -166,8 +157,9 @@ class _Gate:
         base, head = self._lanes
         device, ours = base.environment(spec.device, spec.threads)
         theirs = ours if fault else head.environment(device, spec.threads)[1]
-        keys = [benchmark_key(lane.root) or "" for lane in self._lanes]
-        sides = SideResult(base.root, ours, keys[0]), SideResult(head.root, theirs, keys[1])
+        roots = [lane.subject.benchmark for lane in self._lanes]
+        keys = {root: benchmark_key(root) or "" for root in dict.fromkeys(roots)}
+        sides = SideResult(ours, keys[roots[0]]), SideResult(theirs, keys[roots[1]])
         return sides, device
 
     def _measure(self, stage: int, cells: set[str]) -> None:
@@ -176,6 +168,7 @@ class _Gate:
             part = replace(unit, command={**unit.command, "cells": chosen})
             for lane in self._lanes:
                 lane.open(part)
+        cells = cells - self._left_out(cells)
         duel = Duel(self._lanes, seed_for(self._spec.seed, "gate", stage))
         session = secrets.token_hex(6)
 
@@ -190,6 +183,20 @@ class _Gate:
         duel.run(sorted(cells), self._rules.looks, undecided)
         self._keep(cells, session, duel)
 
+    def _left_out(self, cells: set[str]) -> set[str]:
+        """What of a model of the user's no method of either side can measure; says so."""
+        if self._rules.every_method or not self._own:
+            return set()
+        base, head = (lane.failures for lane in self._lanes)
+        found = inapplicable(cells, base, head)
+        variants = {
+            c["cell_id"]: c["variant"] for unit in self._units for c in unit.command["cells"]
+        }
+        reasons = {(variants[cell], head[cell][1]) for cell in found}
+        for variant, reason in sorted(reasons):
+            self._say(f"left out: {variant} does not apply ({reason})")
+        return found
+
     def _keep(self, cells: set[str], session: str, duel: Duel) -> None:
         for side, records in zip(self._sides, self._records(cells, session, duel), strict=True):
             side.records += records
@@ -197,7 +204,7 @@ class _Gate:
     def _records(self, cells: set[str], session: str, duel: Duel) -> list[list[CellRecord]]:
         return [
             [
-                _record(unit, cell, session, lane, samples.get(cell["cell_id"], []))
+                record_of(unit, cell, session, lane.failures, samples.get(cell["cell_id"], []))
                 for unit in self._units
                 for cell in unit.command["cells"]
                 if cell["cell_id"] in cells
@@ -210,28 +217,13 @@ class _Gate:
         return base, head
 
     def _judge(self) -> list[Judgement]:
-        return self._rules.judge(*self._final())
+        base, head = ({**s.environment, "benchmark_code": s.benchmark} for s in self._sides)
+        common = base.keys() & head.keys()
+        known = [{name: facts[name] for name in common} for facts in (base, head)]
+        return explained(self._rules.judge(*self._final()), facts_differences(*known))
 
     def _measured(self, side: SideResult, records: list[CellRecord]) -> Measured:
         # Of the same machine; a fact that only one of two revisions describes tells nothing.
         common = set(self._sides[0].environment) & set(self._sides[1].environment)
         key = comparable_key({name: side.environment[name] for name in common})
         return measured(records, key, side.benchmark)
-
-
-def _record(
-    unit: Unit, cell: Message, session: str, lane: Lane, samples: list[Message]
-) -> CellRecord:
-    """A cell as it stands in a journal."""
-    status, reason = lane.failures.get(cell["cell_id"], ("ok", ""))
-    facts = {
-        **unit.base,
-        **cell,
-        "session": session,
-        "status": status,
-        "reason": reason,
-        "steps_done": unit.base["t"] * unit.base["b"] if status == "ok" else 0,
-        "samples": samples,
-        "looks": len(LOOKS),
-    }
-    return made(facts, CellRecord)

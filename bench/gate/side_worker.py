@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from bench.errors import NotComparableError, RunError
+from bench.gate.subject import Subject
 from bench.plan.units import Unit
 from bench.process.conversation import Conversation
 from bench.process.protocol import Message
@@ -15,7 +15,7 @@ from bench.process.worker import Worker, WorkerGoneError
 SILENCE_SECONDS = 300.0
 _NEEDED = {"open", "turn", "environment"}
 
-Launch = Callable[[Path], Worker]
+Launch = Callable[[Subject], Worker]
 
 
 @dataclass
@@ -26,14 +26,14 @@ class Lane:
     """
 
     name: str
-    root: Path
+    subject: Subject
     launch: Launch
     failures: dict[str, tuple[str, str]] = field(default_factory=dict)
     _conversation: Conversation = field(init=False)
     _opened: list[Unit] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._conversation = Conversation(lambda: self.launch(self.root), SILENCE_SECONDS)
+        self._conversation = Conversation(lambda: self.launch(self.subject), SILENCE_SECONDS)
 
     def start(self) -> None:
         """Launch a worker; ``ready`` waits for it; RunError: it cannot be launched."""
@@ -64,6 +64,10 @@ class Lane:
 
     def open(self, unit: Unit) -> None:
         """Build a block; cells that fail are noted in ``failures``."""
+        if self.subject.absent:
+            failed = "skipped", self.subject.absent
+            self.failures.update({cell["cell_id"]: failed for cell in unit.command["cells"]})
+            return
         self._opened.append(unit)
         self._open(unit)
 
@@ -98,10 +102,22 @@ class Lane:
             self.failures[message["cell_id"]] = message["status"], message["reason"]
         elif kind == "failed":
             self.failures.update(dict.fromkeys(cells, (message["status"], message["reason"])))
-        elif kind == "opened" and message["sources"] != [str(self.root.resolve())]:
+        elif kind == "opened":
+            self._check_sources(message)
+
+    def _check_sources(self, message: Message) -> None:
+        """Refuse a worker that runs other code than that of its tree."""
+        benchmark = self.subject.benchmark
+        if message["sources"] != [str(benchmark.resolve())]:
             raise NotComparableError(
-                f"expected {self.name} to run the code in {self.root}; it imported from "
+                f"expected {self.name} to run the code in {benchmark}; it imported from "
                 f"{', '.join(message['sources'])}: a package is missing in that tree"
+            )
+        if message.get("strays"):
+            raise NotComparableError(
+                f"expected {self.name} to import its own revision; it took from the working tree "
+                f"{', '.join(message['strays'])}: put what they belong to in src or in the root of "
+                "the repository, or take it off PYTHONPATH"
             )
 
     def _open(self, unit: Unit) -> None:
@@ -110,7 +126,9 @@ class Lane:
             return
         ids = working_on = [cell["cell_id"] for cell in cells]
         try:
-            for message in self._ask({**unit.command, "do": "open", "cells": cells}):
+            for message in self._ask(
+                {**self.subject.asked(unit.command), "do": "open", "cells": cells}
+            ):
                 if message["event"] == "note":
                     working_on = [message["cell_id"]]
                 self._take(message, ids)

@@ -12,7 +12,7 @@ from bench.machine.git import git
 
 # The worker was one file once.
 _WORKERS = (Path("bench") / "worker" / "__main__.py", Path("bench") / "worker.py")
-_ABBREVIATED = 12
+ABBREVIATED = 12
 
 
 @dataclass(frozen=True)
@@ -28,29 +28,58 @@ class Trees:
     @property
     def names(self) -> tuple[str, str]:
         """What to call base and head."""
-        changed = " with changes" if self.dirty else ""
-        return self.base_commit[:_ABBREVIATED], f"{self.head_commit[:_ABBREVIATED]}{changed}"
+        return self.base_commit[:ABBREVIATED], _name(self.head_commit, changed=self.dirty)
+
+
+@dataclass(frozen=True)
+class WorkingTree:
+    """A working tree and its commit; ``kept`` if no file that git knows was changed since."""
+
+    path: Path
+    commit: str
+    kept: bool
+
+    @property
+    def name(self) -> str:
+        """What to call it."""
+        return _name(self.commit, changed=not self.kept)
+
+
+def working_tree(inside: Path, *, own: bool = False) -> WorkingTree:
+    """The one around a folder; see ``trees``."""
+    path = top(inside)
+    _check_head(path, own=own)
+    changes = _git(path, "status", "--porcelain", "--untracked-files=no")
+    return WorkingTree(path, _git(path, "rev-parse", "HEAD"), not changes)
+
+
+def top(inside: Path) -> Path:
+    """The root of the repository around a folder; SpecError: no git, or no repository."""
+    return Path(_git(inside, "rev-parse", "--show-toplevel"))
+
+
+def is_ours(tree: Path) -> bool:
+    """Whether a source tree is this project's, with the methods that a worker measures."""
+    return _has_worker(tree) and (tree / "teleport_core").is_dir()
 
 
 @contextlib.contextmanager
-def trees(revision: str, inside: Path) -> Iterator[Trees]:
+def trees(revision: str, inside: Path, *, own: bool = False) -> Iterator[Trees]:
     """Check a revision out beside the working tree around ``inside``; removed again at the end.
+
+    ``own``: the repository is of the user's, and brings no worker.
 
     Raises:
         SpecError: no git, no repository, or no such revision.
         NotComparableError: the revision has no worker to be measured by.
     """
-    head = Path(_git(inside, "rev-parse", "--show-toplevel"))
+    head = top(inside)
     commit = resolve(revision, head)
-    if not _has_worker(head):
-        raise SpecError(
-            f"expected the source tree of teleport-bench; {head} has no {_WORKERS[0]}: "
-            "change into it"
-        )
+    _check_head(head, own=own)
     folder = Path(tempfile.mkdtemp(prefix="teleport-gate-")).resolve()
     try:
         _git(head, "worktree", "add", "--quiet", "--detach", str(folder / "base"), commit)
-        if not _has_worker(folder / "base"):
+        if not own and not _has_worker(folder / "base"):
             raise NotComparableError(
                 f"expected {_WORKERS[0]} in base {revision}; it has none, so it cannot be "
                 "measured: choose a later --base"
@@ -82,6 +111,20 @@ def resolve(revision: str, repository: Path) -> str:
         raise SpecError(
             f"expected a commit for --base; git knows no {revision!r}: {cure}"
         ) from None
+
+
+def _name(commit: str, *, changed: bool) -> str:
+    return f"{commit[:ABBREVIATED]}{' with changes' if changed else ''}"
+
+
+def _check_head(tree: Path, *, own: bool) -> None:
+    """Refuse a repository of which nothing is measured."""
+    if not own and not _has_worker(tree):
+        raise SpecError(
+            f"expected the source tree of teleport-bench; {tree} has no {_WORKERS[0]}: "
+            "change into it, or name a function of this repository with --model "
+            "path/to/file.py:factory"
+        )
 
 
 def _remove(repository: Path, folder: Path) -> None:

@@ -147,7 +147,7 @@ def _uses_tf32(backend: Any) -> bool:
 
 def _gpu(device: torch.device) -> dict[str, Any]:
     if device.type == "cpu":
-        names = ("gpu_name", "gpu_capability", "gpu_memory_bytes", "driver", "cudnn")
+        names = ("gpu_name", "gpu_capability", "gpu_memory_bytes", "gpu_count", "driver", "cudnn")
         return dict.fromkeys(names)
     cudnn: Any = torch.backends.cudnn
     properties = torch.cuda.get_device_properties(device)
@@ -155,6 +155,7 @@ def _gpu(device: torch.device) -> dict[str, Any]:
         "gpu_name": properties.name,
         "gpu_capability": f"{properties.major}.{properties.minor}",
         "gpu_memory_bytes": properties.total_memory,
+        "gpu_count": torch.cuda.device_count(),
         "driver": _driver(),
         "cudnn": cudnn.version(),
     }

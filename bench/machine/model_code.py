@@ -13,8 +13,9 @@ from bench.machine.git import git
 
 KEY = "model_code"
 
-# Whose version the environment has already.
+# Whose version the environment has already; the user may have packages of these names, elsewhere.
 _OURS = {"teleport_core", "baselines", "bench", "reports"}
+_HOME = Path(__file__).resolve().parents[2]
 _INSTALLED = {"site-packages", "dist-packages"}
 _GIT_TIMEOUT_S = 10.0
 
@@ -55,7 +56,7 @@ def _place(address: str) -> tuple[Path, list[Path]] | None:
         path = Path(module).resolve()
         return (path.parent, [path]) if path.is_file() else None
     package = module.partition(".")[0]
-    for root in () if package in _OURS else _roots(package):
+    for root in _roots(package):
         files = [file for file in _files(root, module.split(".")) if file.is_file()]
         if files:
             return root, files
@@ -64,7 +65,10 @@ def _place(address: str) -> tuple[Path, list[Path]] | None:
 
 def _roots(package: str) -> Iterator[Path]:
     """The present directory, and where else a package lies, unless it was installed there."""
-    yield Path.cwd()
+    if not _is_ours(Path.cwd(), package):
+        yield Path.cwd()
+    if package in _OURS:
+        return
     spec = PathFinder.find_spec(package)
     if spec is None:
         return
@@ -85,8 +89,13 @@ def _followed(root: Path, left: list[Path]) -> dict[str, str]:
         source = path.read_bytes()
         found[name] = sha256(source).hexdigest()[:16]
         for parts in _imported(source, path.relative_to(root).parent.parts):
-            left += _files(root, parts)
+            left += [] if _is_ours(root, parts[0]) else _files(root, parts)
     return dict(sorted(found.items()))
+
+
+def _is_ours(root: Path, package: str) -> bool:
+    """Whether this name means a package of ours to a file below ``root``."""
+    return package == "teleport_core" or (package in _OURS and root.resolve() == _HOME)
 
 
 def _files(root: Path, parts: list[str]) -> list[Path]:
@@ -112,7 +121,7 @@ def _imported(source: bytes, package: tuple[str, ...]) -> Iterator[list[str]]:
             names = [base, *([*base, alias.name] for alias in node.names if alias.name != "*")]
         else:
             continue
-        yield from (parts for parts in names if parts and parts[0] not in _OURS)
+        yield from filter(None, names)
 
 
 def _git(where: Path, *arguments: str) -> str | None:

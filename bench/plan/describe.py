@@ -1,7 +1,7 @@
 """A plan in words: its levels, its counts and, roughly, how long it will take."""
 
 from bench.plan.points import Plan
-from bench.spec.axes import AXES, MEANINGS
+from bench.spec.axes import MEANINGS
 from bench.spec.spec import Spec
 from bench.spec.variants import not_timed
 from bench.times import duration
@@ -65,7 +65,9 @@ def _preservation(spec: Spec) -> list[str]:
     section = spec.preservation
     if not section.enabled:
         return []
-    places = section.pairs or (f"{spec.model} at d={section.d}, n={section.n}, l={section.l}",)
+    taken = [f"{name}={getattr(section, name)}" for name in ("d", "n", "l") if name in spec.letters]
+    at = f" at {', '.join(taken)}" if taken else ""
+    places = section.pairs or (f"{spec.model}{at}",)
     return [f"preservation and spectrum of {place}" for place in places]
 
 
@@ -93,7 +95,7 @@ def _levels(spec: Spec) -> list[str]:
     levels = {axis.name: ", ".join(map(str, axis.values)) for axis in spec.axes}
     width = max(map(len, MEANINGS.values()))
     lines = []
-    for letter in AXES:
+    for letter in spec.letters:
         base = spec.base[letter]
         text = f"{levels[letter]} (base {base})" if letter in levels else str(base)
         lines.append(f"  {letter}  {MEANINGS[letter]:{width}}  {text}")

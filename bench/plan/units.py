@@ -93,10 +93,12 @@ def block_unit(spec: Spec, block: Block) -> Unit:
         {"cell_id": cell.cell_id, "variant": str(cell.variant), "method": cell.variant.method}
         for cell in block.cells
     ]
-    letters = " ".join(f"{name}={value}" for name, value in block.point.letters().items())
+    letters = block.point.letters()
+    untaken = {letter: None for letter in letters if letter not in spec.letters}
+    label = " ".join(f"{letter}={letters[letter]}" for letter in spec.letters)
     return Unit(
         unit=block.block_id,
-        label=letters,
+        label=label,
         command={
             "do": "block",
             "block_id": block.block_id,
@@ -105,7 +107,7 @@ def block_unit(spec: Spec, block: Block) -> Unit:
             "swept": list(spec.swept),
             **common(spec, block.point),
         },
-        base={"kind": "cell", "block_id": block.block_id, **asdict(block.point)},
+        base={"kind": "cell", "block_id": block.block_id, **asdict(block.point), **untaken},
         cell_ids=tuple(cell["cell_id"] for cell in cells),
     )
 

@@ -18,8 +18,11 @@ from bench.problems.factory import Batch, LossFunction, call_factory
 from bench.problems.networks.network import Shape
 from bench.problems.networks.registry import network_for, refuse_swept, takes_vectors
 from bench.seeds import seed_for
+from teleport_core import Problem
+from teleport_core.training.dropout import switch_dropout_off
 
 _HELDOUT_SAMPLES = 512
+_MOST_NAMED = 3  # of the modules that drop
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,17 @@ class Built:
     batches: list[Batch]
     heldout: Batch | None
     train_samples: int | None = None  # of the data set as loaded; None for the user's batches
+    note: str = ""  # what was done to a model of the user's
+
+    @property
+    def network(self) -> str:
+        """What the model is: its class."""
+        return type(self.model).__name__
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers it has to learn."""
+        return sum(parameter.numel() for parameter in self.model.parameters())
 
 
 def build(
@@ -42,7 +56,8 @@ def build(
     has to take every letter in ``swept``.
     """
     dtype: torch.dtype = getattr(torch, point.dtype)
-    if ":" in point.model:
+    own = ":" in point.model
+    if own:
         built = Built(*call_factory(point, seed, swept))
     else:
         refuse_swept(point.model, swept)
@@ -50,7 +65,17 @@ def build(
     model = converted(built.model, point.device, dtype)
     batches = [moved(batch, point.device, dtype) for batch in built.batches]
     heldout = None if built.heldout is None else moved(built.heldout, point.device, dtype)
-    return replace(built, model=model, batches=batches, heldout=heldout)
+    note = _without_dropout(Problem(model, built.loss_fn, *batches[0])) if own else ""
+    return replace(built, model=model, batches=batches, heldout=heldout, note=note)
+
+
+def _without_dropout(problem: Problem) -> str:
+    """Switch off what drops at random, of a model as it is trained; what to say of it."""
+    dropped = switch_dropout_off(problem)
+    named = [f"{name} ({kind})" for name, kind in dropped.items()]
+    more = [f"{len(named) - _MOST_NAMED} more"] if len(named) > _MOST_NAMED else []
+    said = ", ".join([*named[:_MOST_NAMED], *more])
+    return f"dropout is off for the measurement: {said}" if said else ""
 
 
 def _by_name(point: Point, seed: int, *, bias: bool, data_dir: str | None) -> Built:

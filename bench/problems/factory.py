@@ -1,7 +1,7 @@
 """A model of the user's: a function found by its address, asked what it takes, and called."""
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle, islice
 from typing import Any
 
@@ -24,21 +24,49 @@ Batch = tuple[Any, Any]
 def call_factory(
     point: Point, seed: int, swept: Sequence[str]
 ) -> tuple[nn.Module, LossFunction, list[Batch], Batch | None]:
-    """The model, its loss, ``b`` batches and one more, if the factory makes so many.
+    """The model, its loss, ``b`` batches, and one that is held out or, without any, one more.
 
     Raises:
         SpecError: a factory that is not there, does not fit or returns something else.
     """
     model, loss_fn, given = made_by_factory(point, seed, swept)
-    batches = list(islice(given, point.b + 1))  # there may be no end of them
-    if not batches or not all(
-        isinstance(item, (tuple, list)) and len(item) == 2 for item in batches
-    ):
+    train, heldout = loaders_of(given)
+    own = None if heldout is None else _first(point.model, heldout, 1)[0]
+    batches = _first(point.model, train, point.b + 1)
+    if own is None and len(batches) > point.b:
+        own = batches[point.b]
+    return model, loss_fn, list(islice(cycle(batches), point.b)), own
+
+
+def loaders_of(given: Any) -> tuple[Any, Any]:
+    """The batches of a factory and, if it returns two loaders in a tuple, those held out, or None.
+
+    A tuple of two batches is one loader.
+    """
+    if isinstance(given, tuple) and len(given) == 2 and not any(map(_holds_data, given)):
+        return given
+    return given, None
+
+
+def _holds_data(value: Any) -> bool:
+    """Whether this is data, or a pair with some: no loader of batches."""
+    data = (torch.Tensor, Mapping)
+    pair = isinstance(value, (tuple, list)) and len(value) == 2
+    return isinstance(value, data) or (pair and any(isinstance(each, data) for each in value))
+
+
+def _first(address: str, loader: Any, number: int) -> list[Batch]:
+    """So many batches, or all; there may be no end of them."""
+    try:
+        found = list(islice(loader, number))
+    except TypeError:
+        found = []
+    if not found or not all(isinstance(one, (tuple, list)) and len(one) == 2 for one in found):
         raise SpecError(
-            f"expected batches of {point.model} to be at least one of (inputs, targets) pairs"
+            f"expected batches of {address} to be at least one of (inputs, targets) pairs: return "
+            "(model, loss_fn, batches) or (model, loss_fn, (batches, heldout_batches))"
         )
-    heldout = batches[point.b] if len(batches) > point.b else None
-    return model, loss_fn, list(islice(cycle(batches), point.b)), heldout
+    return found
 
 
 def made_by_factory(

@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from bench.errors import SpecError
+from bench.problems.own_names import own_names
 
 # Raised by code that was written to be a program of its own.
 ENDINGS = (SystemExit, KeyboardInterrupt)
@@ -27,7 +28,8 @@ def imported(name: str, address: str) -> ModuleType:
         if Path(name).suffix == ".py":
             return _executed(Path(name).resolve())
         _reach(Path.cwd())
-        return importlib.import_module(name)
+        with own_names(Path.cwd()):
+            return _mine(name, importlib.import_module(name))
     except (Exception, *ENDINGS) as error:
         raise SpecError(
             f"expected to import {name!r} for the model {address!r}; {happened(error)}"
@@ -57,11 +59,20 @@ def _executed(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        with own_names(path.parent):
+            spec.loader.exec_module(module)
     except BaseException:
         del sys.modules[name]
         raise
     return module
+
+
+def _mine(name: str, found: ModuleType) -> ModuleType:
+    """The module, unless a library's was found where a file of the present directory is meant."""
+    file = Path.cwd() / f"{name}.py"
+    if not file.is_file() or file.samefile(found.__file__ or ""):
+        return found
+    return _executed(file.resolve())
 
 
 def _reach(folder: Path) -> None:
@@ -76,7 +87,9 @@ def called(function: Any, address: str, arguments: dict[str, Any]) -> Any:
     Raises:
         SpecError: it ended the program; any other exception passes.
     """
+    name = Path(address.rpartition(":")[0])
     try:
-        return function(**arguments)
+        with own_names(name.resolve().parent if name.suffix == ".py" else Path.cwd()):
+            return function(**arguments)
     except ENDINGS as error:
         raise SpecError(f"expected {address} to return; {happened(error)}") from error

@@ -27,10 +27,10 @@ _PAUSE_SECONDS = 0.01
 def new_mark() -> str:
     """A mark for a worker of this process: its number, when it began, and a random part."""
     pid = os.getpid()
-    return f"{pid}-{_beginning(pid)}-{secrets.token_hex(8)}"
+    return f"{pid}-{beginning(pid)}-{secrets.token_hex(8)}"
 
 
-def _beginning(pid: int) -> str:
+def beginning(pid: int) -> str:
     """When a process that runs began, in ticks since the machine did; empty where there is none."""
     # Numbers of processes are given out again: number and beginning together are not.
     try:
@@ -90,7 +90,7 @@ def kill_orphans() -> None:
     """Kill what runners that have ended, and could not clean up, left of this user's workers."""
     for mark in {mark for pid, mark in _marks() if _is_ours(pid)}:
         match mark.split("-"):
-            case [runner, began, _] if runner.isdigit() and _beginning(int(runner)) != began:
+            case [runner, began, _] if runner.isdigit() and beginning(int(runner)) != began:
                 kill_marked(mark)
 
 

@@ -35,9 +35,15 @@ class WorkerProcess:
     """One worker in a process group of its own, started on a source tree."""
 
     def __init__(
-        self, root: Path = SOURCE_ROOT, variables: Mapping[str, str] | None = None
+        self,
+        root: Path = SOURCE_ROOT,
+        variables: Mapping[str, str] | None = None,
+        folder: Path | None = None,
     ) -> None:
-        """Start it on a source tree; ``variables`` of its environment may choose its GPU."""
+        """Start it on a source tree, in a folder if not in the present one.
+
+        ``variables`` of its environment may choose its GPU.
+        """
         path = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
         kill_orphans()
         self._mark = new_mark()
@@ -53,6 +59,7 @@ class WorkerProcess:
             errors="replace",
             env={**os.environ, **(variables or {}), "PYTHONPATH": path, MARK: self._mark},
             start_new_session=True,
+            cwd=folder,
         )
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -153,6 +160,11 @@ class WorkerProcess:
             self._process.wait()
         kill_marked(self._mark)
         self._close()
+
+    def interrupt(self) -> None:
+        """Kill it while another thread talks with it, which then hears that it is gone."""
+        if self._process.returncode is None:
+            self._signal_group(signal.SIGKILL)
 
     @property
     def leftovers(self) -> list[int]:

@@ -5,6 +5,7 @@ The runner sends commands on the worker's standard input, one at a time:
     {"v": 1, "do": "preservation", ...}  what one variant does to loss and gradient norm
     {"v": 1, "do": "spectrum", ...}      the singular values of every layer's input
     {"v": 1, "do": "check", ...}         whether methods exist and any point can be built
+    {"v": 1, "do": "look", ...}          what a model takes, what it is, and which methods move it
     {"v": 1, "do": "environment", ...}   what this machine is; resolves the device "auto"
     {"v": 1, "do": "estimate", "units": [[command, count], ...]}  how many seconds these will take
     {"v": 1, "do": "roofline", ...}      how fast this machine copies and multiplies
@@ -17,13 +18,15 @@ The worker answers with events on its standard output; whatever the measured cod
 standard error:
     ready     {"commands"}: once, after start; workers before ``open`` name no commands. With
               {"waits": true} it waits for "kept" after each cell of a block
-    opened    {"sources"}: the block is built, from code in these directories
+    opened    {"sources", "strays"}: the block is built, from code in these directories; strays are
+              modules of the user's that were not imported from the tree it was started for
     note      {"cell_id"}: this cell is being worked on from now on
     sample    {"cell_id", "samples": [...]}
     timed     {"cell_id", ...}: it has all its samples; said again with what was found beside them
     cell      {"cell_id", "status", "reason", ...}: no more samples of this cell will come
     record    {"record"}: a finished record for the journal, one "of" so many of its command
     environment  {"device", "environment"}
+    looked    {...}: what a look has found so far
     refused   {"reason"}: what is wrong with a method, or with all points
     failed    {"reason"}: the whole command could not be carried out
     retire    {"reason"}: instead of done; the process is unusable and ends, start another

@@ -46,7 +46,7 @@ class Attempt:
             self._close(message["cell_id"], message)
         elif kind == "retire":
             self._retired = True
-            self._leave(message["reason"])
+            self.leave(message["reason"])
         elif kind == "failed":
             self._close_rest({"status": message["status"], "reason": message["reason"]})
 
@@ -57,7 +57,7 @@ class Attempt:
         end of all of them.
         """
         if self._timed:
-            self._leave(gone.reason)
+            self.leave(gone.reason)
         elif self._working_on is None:
             self._close_rest(gone.facts())
         elif self._working_on not in self.records:
@@ -72,7 +72,7 @@ class Attempt:
                 {"status": "crashed", "reason": "the worker said nothing about this cell"}
             )
 
-    def _leave(self, reason: str) -> None:
+    def leave(self, reason: str) -> None:
         """What has its samples is measured, whatever of the rest had been said before."""
         for cell_id, facts in self._timed.items():
             if cell_id not in self.records:
@@ -82,7 +82,7 @@ class Attempt:
                 self._close(cell_id, unknown | facts)
 
     def _close_rest(self, facts: Message) -> None:
-        self._leave(str(facts["reason"]))
+        self.leave(str(facts["reason"]))
         for cell_id in self._by_id:
             if cell_id not in self.records:
                 self._close(cell_id, facts)

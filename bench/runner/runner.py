@@ -3,8 +3,9 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Any, Protocol
 
 from bench.errors import RunError
 from bench.plan.units import PLACE, Unit, with_reference
@@ -16,11 +17,27 @@ from bench.runner.block_attempt import Attempt
 from bench.runner.progress import Progress
 from bench.runner.unit_attempt import UnitAttempt
 from bench.spec.spec import Spec
-from bench.storage.journal import Journal, read
+from bench.storage.journal import NAME, Journal, read
 from bench.storage.records import CellRecord, Record, plain
 
 # Between two signs of life; the slowest sample of the largest preset takes minutes.
 SILENCE_SECONDS = 1800.0
+
+Spared = Callable[[WorkerGoneError], bool]
+
+
+class Keeper(Protocol):
+    """Where records are kept: a journal, or who looks at them first."""
+
+    path: Path
+
+    def append(self, *records: Record) -> None:
+        """Keep records."""
+
+
+def _nothing(_gone: WorkerGoneError) -> bool:
+    """A worker that is gone fails what it was working on."""
+    return False
 
 
 @dataclass
@@ -90,6 +107,14 @@ class Runner:
         if refusal:
             raise RunError(refusal)
 
+    def ask(self, command: Message) -> list[Message]:
+        """What the worker answers to a command that measures nothing.
+
+        Raises:
+            WorkerGoneError: it ended or hung.
+        """
+        return list(self._worker.ask(command))
+
     def roofline(self, spec: Spec) -> dict[str, Any]:
         """Ask the worker what the machine can do at most, at the spec's base width and batch.
 
@@ -137,8 +162,7 @@ class Runner:
                 if budget is not None and begun - started >= budget:
                     summary.left = len(units) - number
                     break
-                carry_out = self._block if unit.is_block else self._beside
-                records = carry_out(unit, journal)
+                records = self.carry_out(unit, journal)
                 summary.statuses.update(record.status for record in records)
                 summary.flagged += sum(
                     isinstance(record, CellRecord) and bool(record.flags) for record in records
@@ -148,6 +172,16 @@ class Runner:
             self._progress.end()
         return summary
 
+    def carry_out(self, unit: Unit, journal: Keeper, spared: Spared = _nothing) -> Sequence[Record]:
+        """Carry out one unit; its records are kept as they come.
+
+        Raises:
+            WorkerGoneError: the worker is gone, and its unit is ``spared``: nobody is blamed for
+                what had not been measured by then.
+        """
+        carry_out = self._block if unit.is_block else self._beside
+        return carry_out(unit, journal, spared)
+
     def close(self) -> None:
         """End the worker."""
         self._worker.end()
@@ -156,7 +190,7 @@ class Runner:
         """Kill the worker at once."""
         self._worker.kill()
 
-    def _block(self, unit: Unit, journal: Journal) -> Sequence[Record]:
+    def _block(self, unit: Unit, journal: Keeper, spared: Spared) -> Sequence[Record]:
         """Measure a block; cells that outlive a worker's death go to the next worker."""
         cells = unit.command["cells"]
         wanted = [cell["cell_id"] for cell in cells if not cell.get("reference")]
@@ -168,25 +202,30 @@ class Runner:
                 for message in self._worker.ask({**unit.command, "cells": attempt.cells}):
                     attempt.take(message)
             except WorkerGoneError as gone:
+                if spared(gone):
+                    attempt.leave(gone.reason)
+                    raise
                 attempt.lose(gone)
             else:
                 attempt.end()
             records |= attempt.records
         return [records[cell_id] for cell_id in wanted]
 
-    def _beside(self, unit: Unit, journal: Journal) -> Sequence[Record]:
+    def _beside(self, unit: Unit, journal: Keeper, spared: Spared) -> Sequence[Record]:
         """Carry out a unit that is not timed; what it measured before it failed stays."""
         attempt = UnitAttempt(unit, journal.append)
         try:
             for message in self._worker.ask(_with_given(unit, journal)):
                 attempt.take(message)
         except WorkerGoneError as gone:
+            if spared(gone):
+                raise
             attempt.lose(gone)
         return attempt.records
 
 
-def _with_given(unit: Unit, journal: Journal) -> Message:
-    """The command of a unit, with the run directory and the records it needs."""
-    known = read(journal.path) if unit.needs else []
+def _with_given(unit: Unit, journal: Keeper) -> Message:
+    """The command of a unit, with the run directory and the records it needs, whoever has them."""
+    known = read(journal.path.with_name(NAME)) if unit.needs else []
     given = [plain(record) for record in known if record.unit in unit.needs]
     return {**unit.command, "run": str(journal.path.parent), "given": given}

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import RunError
+from bench.leases.leases import others
 from bench.measurements.units import make_units
 from bench.plan.points import Plan, make_plan
 from bench.plan.profiles import Detail, base_blocks, profile_units
@@ -67,7 +68,7 @@ def carry_out(
             written, is in use, or holds a run and ``resume`` is off.
         JournalError: the run there is damaged, of another spec or from another machine.
     """
-    lacking = _lacking(directory, part, profile)
+    lacking = lacking_of(directory, part, profile)
     return _carry_out(
         spec, spec.budget, directory, runner, lacking, command, part, listener, resume=resume
     )
@@ -88,7 +89,7 @@ def rehearse(
         BenchError: what would refuse it, but for another process at work in the directory.
     """
     plan, environment = _planned(spec, runner, part)
-    lacking = _lacking(directory, part, profile)(plan, [])
+    lacking = lacking_of(directory, part, profile)(plan, [])
     if not resume:
         runner.check(plan.spec, lacking)
     run = RunDirectory(directory)
@@ -99,7 +100,7 @@ def rehearse(
     return plan
 
 
-def _lacking(directory: Path, part: Shard, profile: Detail | None) -> Lacking:
+def lacking_of(directory: Path, part: Shard, profile: Detail | None) -> Lacking:
     """What a run lacks, with the profiles of the base point where they are asked for."""
 
     def lacking(plan: Plan, records: list[Record]) -> list[Unit]:
@@ -159,6 +160,7 @@ def _carry_out(
         if not resume:
             runner.check(plan.spec, lacking(plan, []))
         with locked(directory) as note:
+            _check_alone(directory)
             run = open_run(directory, plan.spec, command, resume=resume)
             records, notes = load(run.journal) if run.journal.exists() else ([], [])
             for text in filter(None, [note, *notes]):
@@ -176,6 +178,15 @@ def _carry_out(
     runner.close()
     summary.failed_before = sum(record.status != "ok" for record in records)
     return summary
+
+
+def _check_alone(directory: Path) -> None:
+    """Refuse a directory in which several runners are at work."""
+    if found := others(directory):
+        raise RunError(
+            f"expected {directory} to be free; {', '.join(found)} shares it with others: add "
+            "--workers 1 to take part"
+        )
 
 
 def summary_of(plan: Plan, records: list[Record]) -> Summary:

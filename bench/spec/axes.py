@@ -154,4 +154,6 @@ def _unknown_axis(name: object) -> SpecError:
     lower = name.lower() if isinstance(name, str) else ""
     near = lower if lower in AXES else _WORDS.get(lower)
     hint = f"; did you mean {near}?" if near else ""
+    if lower == "tau":
+        hint = "; tau is an axis of 'run' alone: write for example --method nullspace:tau=.99"
     return SpecError(f"expected an axis to be one of {letters}; got {shown(name)}{hint}")

@@ -1,6 +1,7 @@
 """The section of a spec that says how often each cell is timed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 from bench.errors import SpecError
 from bench.spec import checks
@@ -49,3 +50,8 @@ class Sampling:
         checks.choice("sampling.cache", self.cache, CACHES)
         seconds = checks.number("sampling.block_seconds", self.block_seconds, above=0)
         object.__setattr__(self, "block_seconds", seconds)
+
+    def at_most(self, samples: int) -> Self:
+        """The same with no more samples of a cell than these."""
+        least = min(self.min_samples, checks.whole("samples", samples))
+        return replace(self, min_samples=least, max_samples=samples)

@@ -48,6 +48,7 @@ class Spec:
     threads: int | None = None  # of the CPU; None leaves them to torch
     sampling: Sampling = field(default_factory=Sampling)
     preservation: Preservation = field(default_factory=Preservation)
+    letters: tuple[str, ...] = AXES  # that the model takes; a factory may do without some
     budget: float | None = None  # seconds after which no new block is begun
     sections: Mapping[str, Any] = field(default_factory=dict)  # of other packages' measurements
 
@@ -60,6 +61,7 @@ class Spec:
         checks.choice("dtype", self.dtype, DTYPES)
         checks.flag("bias", self.bias)
         checks.whole("seed", self.seed, at_least=0, at_most=2**63 - 1)
+        object.__setattr__(self, "letters", _check_letters(self.letters))
         if self.data_dir is not None:
             checks.text("data_dir", self.data_dir)
         if self.threads is not None:
@@ -95,6 +97,8 @@ class Spec:
         facts["device"] = device_kind(self.device)
         if not self.sections:
             del facts["sections"]  # as it was before there were any
+        if self.letters == AXES:
+            del facts["letters"]  # likewise
         return stable_hash({k: v for k, v in facts.items() if k not in WITHOUT_EFFECT})[:16]
 
     def with_overrides(
@@ -116,6 +120,8 @@ class Spec:
             SpecError: a value that cannot be run.
         """
         wanted = {name: value for name, value in changes.items() if value is not None}
+        if "model" in wanted:
+            wanted.setdefault("letters", AXES)
         if not axes and is_problem(wanted.get("model")):
             wanted["axes"] = tuple(axis for axis in self.axes if axis.name in WITHOUT_SIZES)
         if axes:
@@ -139,6 +145,8 @@ class Spec:
         tree["data_dir"] = self.data_dir or ""
         tree["threads"] = "auto" if self.threads is None else self.threads
         tree["budget"] = float("inf") if self.budget is None else self.budget
+        if self.letters != AXES:
+            tree["letters"] = list(self.letters)
         tree["methods"] = [str(variant) for variant in self.variants]
         tree["base"] = self.base
         tree["axes"] = {axis.name: axis.values for axis in self.axes}
@@ -234,6 +242,15 @@ def _check_place(model: object, device: object) -> None:
         raise SpecError(
             f"expected device to be auto, cpu, cuda or cuda:N; got {checks.shown(device)}"
         )
+
+
+def _check_letters(letters: object) -> tuple[str, ...]:
+    """In the order of ``AXES``; t and b are no matter of the model's."""
+    given = checks.items("letters", letters)
+    for letter in given:
+        if letter not in AXES:
+            raise checks.unknown_name("a letter of the model", letter, AXES)
+    return tuple(letter for letter in AXES if letter in {*given, *WITHOUT_SIZES})
 
 
 def _check_base(base: object) -> dict[str, int]:

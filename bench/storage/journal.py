@@ -2,6 +2,10 @@
 
 A line that was being written when the machine died is the last one and has no line end: it is
 dropped, with a note. Any other unreadable line means that somebody edited the file: an error.
+
+Runners that share a run directory have a file each, ``journal-OWNER.jsonl`` beside
+``journal.jsonl``; who reads the latter reads them all. Where two of them measured one cell, because
+each took the other for dead, the file that comes first by name has it.
 """
 
 import contextlib
@@ -10,7 +14,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from msgspec import MsgspecError
 from msgspec.json import Decoder, encode
@@ -18,9 +22,25 @@ from msgspec.json import Decoder, encode
 from bench.errors import JournalError, StorageError
 from bench.files import open_plain, sync_directory, write_all
 from bench.plain_text import plain as text
+from bench.spec.variants import SGD
 from bench.storage.records import SCHEMA, Line, Record, plain, typed, upgraded
 
-__all__ = ["NAME", "SCHEMA", "Journal", "Line", "as_line", "each", "lines", "load", "read"]
+__all__ = [
+    "NAME",
+    "SCHEMA",
+    "Journal",
+    "Line",
+    "Placed",
+    "as_line",
+    "each",
+    "files_of",
+    "lines",
+    "load",
+    "name_of",
+    "parse",
+    "placed",
+    "read",
+]
 
 NAME = "journal.jsonl"
 # Thousands of samples fit; a longer line was not written by us.
@@ -42,8 +62,8 @@ def load(path: Path) -> tuple[list[Record], list[str]]:
     notes: list[str] = []
     records: list[Record] = []
     unknown: Counter[str] = Counter()
-    for number, line in enumerate(each(path, notes), 1):
-        record = typed(line, number, path)
+    for file, number, line in placed(path, notes):
+        record = typed(line, number, file)
         if record is None:
             unknown[line["kind"]] += 1
         else:
@@ -77,14 +97,66 @@ def each(path: Path, notes: list[str]) -> Iterator[Line]:
     Raises:
         JournalError: as ``lines``, when it comes to the line.
     """
+    return (line for _, _, line in placed(path, notes))
+
+
+class Placed(NamedTuple):
+    """A line, in which file it is, and which record of it."""
+
+    file: Path
+    number: int
+    line: Line
+
+
+def placed(path: Path, notes: list[str]) -> Iterator[Placed]:
+    """The same with the place of each.
+
+    Raises:
+        JournalError: as ``lines``, when it comes to the line.
+    """
+    files = files_of(path)
+    holders: dict[str, Path] = {}
+    for file in files:
+        for number, line in enumerate(_of_file(file, notes), 1):
+            kept = line if len(files) == 1 else _once(line, file, holders)
+            if kept is not None:
+                yield Placed(file, number, kept)
+
+
+def files_of(path: Path) -> list[Path]:
+    """The files of a journal: those of runners that shared the directory come after it, by name."""
+    owned = path.parent.glob(name_of("*")) if path.name == NAME else ()
+    return [path, *sorted(owned)]
+
+
+def name_of(owner: str) -> str:
+    """The name of the file of one of several runners in a directory."""
+    return f"{Path(NAME).stem}-{owner}{Path(NAME).suffix}"
+
+
+def _once(line: Line, file: Path, holders: dict[str, Path]) -> Line | None:
+    """A line unless another file has its cell; SGD stays, for what was timed beside it there."""
+    cell = line.get("cell_id")
+    if not isinstance(cell, str) or line["kind"] == "reference":
+        return line
+    if holders.setdefault(cell, file) == file:
+        return line
+    is_partner = line["kind"] == "cell" and line.get("method") == SGD.method
+    return {**line, "kind": "reference"} if is_partner else None
+
+
+def _of_file(path: Path, notes: list[str]) -> Iterator[Line]:
     for number, line in enumerate(_lines(path), 1):
-        if not line.endswith(b"\n"):
+        if line.endswith(b"\n"):
+            if line.strip():
+                yield parse(line, path, number)
+        # The file of one of several runners may be growing; what one that was killed had not
+        # written is measured by whoever takes its work over.
+        elif path.name == NAME or not path.match(name_of("*")):
             notes.append(
                 f"{path.name}: line {number} was cut short while it was written and is "
                 "left out; --resume measures its cell again"
             )
-        elif line.strip():
-            yield _parse(line, path, number)
 
 
 def _lines(path: Path) -> Iterator[bytes]:
@@ -109,7 +181,12 @@ def _lines(path: Path) -> Iterator[bytes]:
         ) from error
 
 
-def _parse(line: bytes, path: Path, number: int) -> Line:
+def parse(line: bytes, path: Path, number: int) -> Line:
+    """A line of a file as it stands there, brought to the present schema.
+
+    Raises:
+        JournalError: it is none of ours.
+    """
     try:
         record = _decoded(line)
     except (ValueError, RecursionError) as error:

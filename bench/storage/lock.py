@@ -14,6 +14,8 @@ from bench.errors import RunError
 
 NAME = ".lock"
 
+_ASKING_SECONDS = 2.0
+
 
 @contextmanager
 def locked(directory: Path) -> Iterator[str | None]:
@@ -49,6 +51,29 @@ def locked(directory: Path) -> Iterator[str | None]:
             yield before and f"the lock of {before}, which was killed, is stale and was taken over"
         finally:
             _name_holder(file, "")
+
+
+def check_free(directory: Path) -> None:
+    """Refuse a directory that a process holds for itself alone; on a disk without locks none does.
+
+    Raises:
+        RunError: one holds it.
+    """
+    from filelock import FileLock, Timeout
+
+    file = directory / NAME
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        # Others that only ask do so for a moment.
+        with FileLock(file, timeout=_ASKING_SECONDS, fallback_to_soft=False):
+            pass
+    except Timeout:
+        raise RunError(
+            f"expected {directory} to be shared; {_holder(file) or 'another process'} is running "
+            "in it alone: wait for its end, or begin both with --workers"
+        ) from None
+    except OSError:
+        return
 
 
 def _holder(file: Path) -> str | None:

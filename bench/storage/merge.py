@@ -22,7 +22,7 @@ from bench.storage.run_directory import (
     read_spec,
     write_environment,
 )
-from bench.storage.sessions import SESSIONS, sessions_of
+from bench.storage.sessions import SESSIONS, all_sessions
 
 
 class Part(NamedTuple):
@@ -54,7 +54,7 @@ def merge_runs(directories: Sequence[Path], out: Path, command: str) -> tuple[Ru
         if target.journal.exists():
             raise RunError(f"expected an empty --out; {out} holds a run: choose another directory")
         write_whole(target.spec, parts[0].spec.to_toml(command))
-        sessions = [session for part in parts for session in sessions_of(part.environment)]
+        sessions = [session for part in parts for session in all_sessions(part.run)]
         write_environment(target, {**parts[0].environment, SESSIONS: sessions})
         # The journal makes it a run, so it comes last.
         write_whole(target.journal, "".join(f"{json.dumps(line)}\n" for line in merged))

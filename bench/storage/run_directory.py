@@ -41,8 +41,12 @@ class RunDirectory:
         return self.path / "environment.json"
 
 
-def open_run(path: Path, spec: Spec, command: str, *, resume: bool) -> RunDirectory:
+def open_run(
+    path: Path, spec: Spec, command: str, *, resume: bool, shared: bool = False
+) -> RunDirectory:
     """Make a run directory, or enter one again with ``resume``; the caller holds its lock.
+
+    ``shared``: nobody does, since others may be at work there; their files are left alone.
 
     Raises:
         RunError: it cannot be written, or holds a run already and ``resume`` is off.
@@ -52,8 +56,10 @@ def open_run(path: Path, spec: Spec, command: str, *, resume: bool) -> RunDirect
     try:
         path.mkdir(parents=True, exist_ok=True)
         check_spec(run, spec, resume=resume)
-        remove_drafts(path)
-        write_whole(run.spec, spec.to_toml(command))
+        if not shared:
+            remove_drafts(path)
+        if not (shared and run.spec.exists()):
+            write_whole(run.spec, spec.to_toml(command))
     except (OSError, StorageError) as error:
         cause = error.__cause__ if isinstance(error, StorageError) else error
         raise RunError(
@@ -117,16 +123,26 @@ def read_spec(run: RunDirectory) -> Spec:
 
 def read_environment(run: RunDirectory) -> dict[str, Any]:
     """What a run ran on; JournalError: it is missing or damaged."""
+    return read_facts(run.environment)
+
+
+def read_facts(file: Path) -> dict[str, Any]:
+    """A file of a run directory that tells what was run on; JournalError: missing or damaged."""
     try:
-        content = json.loads(read_plain(run.environment))
+        content = json.loads(read_plain(file))
     except (OSError, ValueError, RecursionError) as error:
         raise JournalError(
-            f"expected {run.environment} to tell what the run ran on; {error}: without it nobody "
+            f"expected {file} to tell what the run ran on; {error}: without it nobody "
             "knows whether its times may be put beside others"
         ) from error
     if not isinstance(content, dict):
-        raise JournalError(f"expected {run.environment} to hold an object of names and values")
+        raise JournalError(f"expected {file} to hold an object of names and values")
     return content
+
+
+def session_files(path: Path) -> list[Path]:
+    """What each of several runners that shared a directory ran on, with its session."""
+    return sorted(path.glob("environment-*.json"))
 
 
 def with_model(environment: Mapping[str, Any], spec: Spec) -> dict[str, Any]:

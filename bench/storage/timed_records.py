@@ -75,6 +75,9 @@ class CellRecord(Record, kw_only=True, tag="cell"):
     warmup: Warmup | None = None
     stop: Stop | None = None
     train_samples: Whole | None = None  # of one epoch
+    network: str = ""  # class of the model
+    parameters: Whole | None = None  # numbers in it
+    model_note: str = ""  # what was done to it for the measurement
     samples: Annotated[list[Sample], Meta(max_length=_MOST_SAMPLES)] = field(default_factory=list)
     calls: Annotated[list[WholeCall], Meta(max_length=_MOST_SAMPLES)] = field(default_factory=list)
     call_note: str = ""  # why there are none

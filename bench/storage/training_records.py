@@ -40,6 +40,12 @@ class TrainingRecord(TrialFacts, kw_only=True, tag="training"):
     train_loss: float | None = None
     test_loss: float | None = None
     test_metric: float | None = None  # share of right answers; None where there are no classes
+    # Of each task, where there are several: losses, shares of right answers, and the cosine of its
+    # gradient and the mean gradient in the step before, over what the tasks share.
+    train_task_losses: list[float] | None = None
+    test_task_losses: list[float] | None = None
+    test_task_metrics: list[float] | None = None
+    conflict_cosines: list[float] | None = None
     busy_epochs: Whole = 0  # epochs so far in which other processes used the machine
     interruptions: Whole = 0  # times the trial was taken up again so far
 

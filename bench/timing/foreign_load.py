@@ -2,6 +2,7 @@
 
 On few cores another process makes every ratio of parallel code meaningless. What others used is
 what all processors were busy with, less what this process itself used, over the time of the block.
+Of a process that is tied to some of the cores these alone count: others may measure on the rest.
 """
 
 import os
@@ -21,12 +22,19 @@ Reader = Callable[[], float | None]
 def busy_seconds() -> float | None:
     """Processor seconds spent since boot by all processes, and stolen by other machines.
 
-    None where the system does not tell.
+    On the cores that this process may use; None where the system does not tell.
     """
     try:
-        fields = _STAT.read_text(encoding="ascii").split("\n", 1)[0].split()[1:]
+        lines = [line.split() for line in _STAT.read_text(encoding="ascii").splitlines()]
     except OSError:
         return None
+    counted = {line[0]: _busy(line[1:]) for line in lines if line and line[0].startswith("cpu")}
+    whole = counted.pop("cpu")
+    own = {f"cpu{core}" for core in os.sched_getaffinity(0)}
+    return whole if own >= counted.keys() else sum(counted.get(core, 0.0) for core in own)
+
+
+def _busy(fields: list[str]) -> float:
     # user nice system idle iowait irq softirq steal; guest time is part of user.
     user, nice, system, _, _, irq, softirq, steal = (int(value) for value in fields[:8])
     return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")

@@ -90,6 +90,7 @@ def sgd_call(
         for _ in range(steps):
             with FORWARD:
                 loss = problem.loss_fn(_forward(problem), problem.targets)
+                loss = loss.mean() if problem.by_task else loss
             with BACKWARD:
                 gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
             used = [(p, g) for p, g in zip(parameters, gradients, strict=True) if g is not None]

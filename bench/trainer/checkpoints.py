@@ -6,6 +6,7 @@ lost between the two. It is read with ``weights_only``: no code in it is execute
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -26,7 +27,12 @@ class Checkpoints:
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self._path(run)
         draft = path.with_suffix(".draft")
-        state = {"model": copy_of(run.model), "optimizer": run.optimizer.state_dict()}
+        state: dict[str, Any] = {
+            "model": copy_of(run.model),
+            "optimizer": run.optimizer.state_dict(),
+        }
+        if run.arm.reuses:  # a teleport is compared with the gradient of the step before
+            state["gradients"] = [p.grad for p in run.model.parameters()]
         torch.save({**state, "facts": run.facts()}, draft)
         draft.replace(path)
 
@@ -38,6 +44,9 @@ class Checkpoints:
         kept = torch.load(path, map_location=run.study.task.point.device, weights_only=True)
         restore(run.model, kept["model"])
         run.optimizer.load_state_dict(kept["optimizer"])
+        pairs = zip(run.model.parameters(), kept.get("gradients", ()), strict=False)
+        for p, gradient in pairs:
+            p.grad = gradient
         run.take_up(kept["facts"])
         return True
 

@@ -12,10 +12,11 @@ from bench.errors import SpecError
 from bench.plan.points import Point
 from bench.problems.build import converted, loss_for, moved
 from bench.problems.datasets.dataset import Dataset
-from bench.problems.factory import Batch, LossFunction, made_by_factory
+from bench.problems.factory import Batch, LossFunction, loaders_of, made_by_factory
 from bench.problems.networks.network import Shape
 from bench.problems.networks.registry import network_for, takes_vectors
 from bench.seeds import seed_for
+from bench.trainer.tasks.direction import Combiner, combiner_for
 from bench.training.settings import Training
 
 _MOST_BATCHES = 10_000  # of a loader of the user's: one without end would never be read
@@ -132,6 +133,7 @@ class Task(NamedTuple):
     loss_fn: LossFunction
     batches: Batches
     shape: Shape | None  # None for a factory of the user's
+    combine: Combiner  # makes one direction of the gradients of several tasks
 
     def model(self, seed: int) -> nn.Module:
         """A new model with the initial weights of a seed, in training mode."""
@@ -154,13 +156,14 @@ def task_of(
         SpecError: there is less than one batch, or a factory hands over no loader.
     """
     dtype: torch.dtype = getattr(torch, point.dtype)
+    combine = combiner_for(settings.combiner)
     if data is None:
         made = made_by_factory(point, seed_for(root, "training model", 0), ())
-        train, heldout = (_read(point.model, given) for given in _loaders(made[2]))
+        train, heldout = (_read(point.model, given) for given in loaders_of(made[2]))
         if not train:
             raise SpecError(f"expected the loader of {point.model} to have at least one batch")
         parts = [[moved(batch, point.device, dtype) for batch in each] for each in (train, heldout)]
-        return Task(point, root, bias, made[1], Loaded(*parts), None)
+        return Task(point, root, bias, made[1], Loaded(*parts), None, combine)
     rows = Rows(
         _part(data.batch(_drawn(len(data), settings.samples, root)), point, dtype),
         _part(data.heldout_batch(settings.evaluation_samples), point, dtype),
@@ -173,7 +176,7 @@ def task_of(
             f"batch_size={settings.batch_size} and n={point.n}"
         )
     shape = Shape(data.name, data.sample_shape, data.outputs, data.task, point.d, point.l, bias)
-    return Task(point, root, bias, loss_for(data.task), rows, shape)
+    return Task(point, root, bias, loss_for(data.task), rows, shape, combine)
 
 
 def _drawn(samples: int, wanted: int, root: int) -> Tensor:
@@ -189,17 +192,9 @@ def _part(batch: Batch, point: Point, dtype: torch.dtype) -> tuple[Tensor, Tenso
     return inputs.flatten(1) if takes_vectors(point.model) else inputs, targets
 
 
-def _loaders(given: Any) -> tuple[Any, Any]:
-    """The loader of a factory, and that of its held-out batches, if it returns two."""
-    two = isinstance(given, tuple) and len(given) == 2
-    if two and not any(isinstance(each, Tensor) for each in given):
-        return given[0], given[1]
-    return given, ()
-
-
 def _read(address: str, loader: Any) -> list[Batch]:
     try:
-        found = list(islice(loader, _MOST_BATCHES + 1))
+        found = list(islice(() if loader is None else loader, _MOST_BATCHES + 1))
     except TypeError:
         raise SpecError(
             f"expected {address} to return a loader, or a list of batches, as its third value; got "

@@ -27,7 +27,8 @@ class Run:
 
     def __init__(self, trial: Message, arm: Arm, study: Study) -> None:
         self.trial, self.arm, self.study = trial, arm, study
-        self.model = study.task.model(trial["seed"])
+        self.task = study.task_of(arm)
+        self.model = self.task.model(trial["seed"])
         if arm.name == "jitter":
             perturb(self.model, study.seed("jitter", trial["seed"]), relative=_JITTER)
         self.optimizer = optimizer_for(trial["optimizer"], self.model.parameters(), trial["lr"])
@@ -41,6 +42,7 @@ class Run:
         self.boosted = (1.0, 0)  # a factor of the learning rate, and the step at which it ends
         self.outcome = "running"
         self.ending: Message = {}
+        self.cosines: list[float] = []  # of the latest step, where there are several tasks
         self._unit = self._first_norm() if arm.normalised else 0.0
 
     def begin(self) -> None:
@@ -77,7 +79,7 @@ class Run:
         factor = lr_factor(settings, self.step, settings.epochs * batches.steps)
         boost = self.boosted[0] if self.step < self.boosted[1] else 1.0
         set_lr(self.optimizer, self.trial["lr"] * factor * boost)
-        take_step(self.study.task, self.model, self.optimizer, batch, self._rescale)
+        self.cosines = take_step(self.task, self.model, self.optimizer, batch, self._rescale)
         if extra:
             self.extra += 1
         else:
@@ -86,7 +88,7 @@ class Run:
     def facts(self) -> Message:
         """What goes into a checkpoint besides tensors."""
         happened = [asdict(each) for each in self.happened.values()]
-        names = ("epochs", "step", "busy", "interruptions", "teleport_seconds", "extra")
+        names = ("epochs", "step", "busy", "interruptions", "teleport_seconds", "extra", "cosines")
         plain = {name: getattr(self, name) for name in (*names, "countable", "outcome", "ending")}
         kept = {"seconds": self.watch.seconds, "boosted": list(self.boosted)}
         return {**plain, **kept, "happened": happened, "records": self.records}
@@ -123,14 +125,14 @@ class Run:
         optimizer.load_state_dict(copy.deepcopy(state))
         with torch.random.fork_rng():
             for batch in islice(batches, self.study.settings.horizon):
-                take_step(self.study.task, twin, optimizer, batch, self._rescale)
+                take_step(self.task, twin, optimizer, batch, self._rescale)
         return self.study.evaluation.train_loss(twin)
 
     def gradient_norm(self, batch: Batch) -> float:
         """On a copy, whose buffers may change."""
         twin = copy.deepcopy(self.model)
         with torch.random.fork_rng():
-            backward(self.study.task, twin, batch)
+            backward(self.task, twin, batch)
         return norm_of(twin)
 
     def _rescale(self, model: nn.Module) -> None:
@@ -164,6 +166,7 @@ class Run:
             gradient_equivalents=equivalents,
             busy_epochs=self.busy,
             interruptions=self.interruptions,
+            conflict_cosines=self.cosines or None,
             **losses._asdict(),
         )
         if losses.train_loss is None:

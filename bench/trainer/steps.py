@@ -9,24 +9,34 @@ from torch.optim import Optimizer
 
 from bench.problems.factory import Batch
 from bench.trainer.data import Task
+from bench.trainer.tasks.direction import backward_by_task
 from teleport_core.forward.arguments import arguments
 from teleport_core.norms import squared_norm
 
 
 def take_step(
     task: Task, model: nn.Module, optimizer: Optimizer, batch: Batch, rescale: Any
-) -> None:
-    """Forward, backward and the optimizer's step."""
+) -> list[float]:
+    """Forward, backward and the optimizer's step; see ``backward``."""
     optimizer.zero_grad(set_to_none=True)
-    backward(task, model, batch)
+    cosines = backward(task, model, batch)
     rescale(model)
     optimizer.step()
+    return cosines
 
 
-def backward(task: Task, model: nn.Module, batch: Batch) -> None:
-    """Add the gradient of a batch to the parameters'."""
+def backward(task: Task, model: nn.Module, batch: Batch) -> list[float]:
+    """Have the parameters hold the gradient of a batch.
+
+    Returns:
+        The cosine of the mean gradient and that of each task, of a loss that has several.
+    """
     positional, keywords = arguments(batch[0])
-    torch.autograd.backward(task.loss_fn(model(*positional, **keywords), batch[1]))
+    loss = task.loss_fn(model(*positional, **keywords), batch[1])
+    if loss.dim() == 1 and len(loss) > 1:
+        return backward_by_task(loss, model, task.combine)
+    torch.autograd.backward(loss)
+    return []
 
 
 def norm_of(model: nn.Module) -> float:

@@ -10,6 +10,7 @@ from bench.seeds import seed_for
 from bench.trainer.data import Task, task_of
 from bench.trainer.equivalents import Price, price_of
 from bench.trainer.evaluation import Evaluation
+from bench.trainer.tasks.direction import combiner_for
 from bench.training.arms import Arm, all_arms, paired_arm
 from bench.training.moments import Moments, check_within, parse_moments
 from bench.training.settings import Training
@@ -37,6 +38,12 @@ class Study:
     def watched(self) -> str | None:
         """The arm whose gradient norms are followed after its teleports, for ``lr-gain``."""
         return self.paired.name if self.paired is not None and "lr-gain" in self.arms else None
+
+    def task_of(self, arm: Arm) -> Task:
+        """The task with the combiner of an arm that has one of its own."""
+        if not arm.combiner:
+            return self.task
+        return self.task._replace(combine=combiner_for(arm.combiner))
 
     def price(self, arm: Arm) -> Price | None:
         """What a teleport of an arm costs; None where that cannot be counted, or there is none.

@@ -21,7 +21,7 @@ def warm_up(runs: list[Run]) -> None:
         if run.arm.name in known:
             continue
         known.add(run.arm.name)
-        task, twin = run.study.task, copy.deepcopy(run.model)
+        task, twin = run.task, copy.deepcopy(run.model)
         optimizer = optimizer_for(run.trial["optimizer"], twin.parameters(), run.trial["lr"])
         with torch.random.fork_rng():
             for batch in islice(task.batches.epoch(0), _STEPS):

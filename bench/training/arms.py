@@ -2,7 +2,9 @@
 
 A teleport arm is written as a variant, ``nullspace:growth=4``; beside the method's options it may
 have those of ``teleport_core.Schedule``, ``guard`` and ``optimizer_state``, and
-``objective=optimizer``, the decrease by the next step of the optimizer that trains. The controls
+``objective=optimizer``, the decrease by the next step of the optimizer that trains. Where there are
+several tasks ``combiner=`` says how their gradients are combined, in place of the setting of that
+name, and ``plain:combiner=cagrad`` trains without teleports. The controls
 (``docs/training_experiments.md`` says what each is for) are words:
 
 - ``aa``: plain once more, which must not differ in anything but time;
@@ -24,7 +26,9 @@ from dataclasses import dataclass
 
 from bench.errors import SpecError
 from bench.spec import checks
+from bench.spec.checks import shown
 from bench.spec.variants import Value, Variant, parse_variant
+from bench.training.combiners import check_combiner
 
 PLAIN = "plain"
 NORMALISED = "normalised"
@@ -33,6 +37,7 @@ PAIRED = ("reset", "random", "pseudo", "lr-gain", "spend")  # do what the paired
 
 OPTIMIZER = "optimizer"
 _SCHEDULED = ("guard", "optimizer_state")
+_COMBINER = "combiner"
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,7 @@ class Arm:
 
     name: str
     variant: Variant | None = None
+    combiner: str = ""  # of the gradients of several tasks; "" that of the settings
 
     @property
     def is_control(self) -> bool:
@@ -66,8 +72,13 @@ class Arm:
     def method_options(self) -> dict[str, Value]:
         """What the method takes; an objective that is the optimizer's is left out."""
         options = {} if self.variant is None else self.variant.options
-        left_out = {*_SCHEDULED, *(["objective"] if self.climbs_for_optimizer else [])}
+        left_out = {*_SCHEDULED, _COMBINER, *(["objective"] if self.climbs_for_optimizer else [])}
         return {name: value for name, value in options.items() if name not in left_out}
+
+    @property
+    def reuses(self) -> bool:
+        """Whether its teleports are compared with the gradient of the step before."""
+        return self.schedule_options.get("optimizer_state") == "reuse"
 
     @property
     def schedule_options(self) -> dict[str, Value]:
@@ -82,7 +93,17 @@ def parse_arm(text: str) -> Arm:
     if name in (PLAIN, *CONTROLS):
         return Arm(name)
     variant = parse_variant(name)
-    return Arm(str(variant), variant)
+    combiner = variant.options.get(_COMBINER, "")
+    if combiner:
+        check_combiner(f"the combiner of {name}", combiner)
+    if variant.method != PLAIN:
+        return Arm(str(variant), variant, str(combiner))
+    if set(variant.options) != {_COMBINER}:
+        raise SpecError(
+            f"expected plain, or plain:combiner=NAME where there are several tasks; got "
+            f"{shown(name)}: controls are {', '.join(CONTROLS)}"
+        )
+    return Arm(str(variant), None, str(combiner))
 
 
 def check_arms(name: str, arms: object) -> tuple[str, ...]:
@@ -111,5 +132,5 @@ def all_arms(texts: Sequence[str]) -> tuple[Arm, ...]:
     arms = [parse_arm(text) for text in texts]
     paired = paired_arm(arms)
     if paired is not None and NORMALISED in texts:
-        arms.append(Arm(f"{NORMALISED}+{paired.name}", paired.variant))
+        arms.append(Arm(f"{NORMALISED}+{paired.name}", paired.variant, paired.combiner))
     return tuple(arms)

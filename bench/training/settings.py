@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from bench.errors import SpecError
 from bench.spec import checks
 from bench.training.arms import check_arms
+from bench.training.combiners import MEAN, check_combiner
 from bench.training.moments import check_within, parse_moments
 
 # The middle of the log grid on which the learning rate is tuned: the usual one of each optimizer.
@@ -46,6 +47,8 @@ class Training:
         minimum_effect: ratios of time nearer to 1 count as the same.
         lr_schedule: constant, step (a tenth after half and three quarters) or cosine.
         warmup: steps in which the learning rate rises to its value.
+        combiner: how the gradients of several tasks become one direction, in every arm that says
+            nothing else; see ``bench.training.combiners``. Without effect on a loss of one value.
         horizon: plain steps after which the decomposition of a gain looks at the loss.
         figure: of the paper, which is repeated, in words for the page.
         reduced: what is smaller here than there, in words for the page.
@@ -67,6 +70,7 @@ class Training:
     minimum_effect: float = 0.05
     lr_schedule: str = "constant"
     warmup: int = 0
+    combiner: str = MEAN
     horizon: int = 10
     figure: str = ""
     reduced: str = ""
@@ -90,6 +94,7 @@ class Training:
         checks.number("training.target_at", self.target_at, above=0, at_most=1)
         checks.number("training.minimum_effect", self.minimum_effect, above=0, at_most=1)
         checks.choice("training.lr_schedule", self.lr_schedule, LR_SCHEDULES)
+        check_combiner("training.combiner", self.combiner)
         check_within(parse_moments(self.schedule), self.epochs)
         if not (self.lrs or self.tune):
             raise SpecError(

@@ -27,7 +27,7 @@ class Trial:
 
 def tuned(arm: Arm) -> bool:
     """Whether an arm has trials of its own; the others take the rate of the arm they explain."""
-    return arm.name in (PLAIN, NORMALISED) or arm.variant is not None
+    return arm.name in (PLAIN, NORMALISED) or bool(arm.variant or arm.combiner)
 
 
 def arms_of(settings: Training, optimizer: str) -> list[Arm]:

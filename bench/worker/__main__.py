@@ -7,6 +7,7 @@ import os
 import sys
 
 from bench.process.lifeline import die_with_runner
+from bench.process.source_tree import import_from_tree
 
 
 def main() -> None:
@@ -15,6 +16,7 @@ def main() -> None:
     # The measured code may print: its output goes to standard error, ours to the real one.
     events = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
+    import_from_tree()
     # Imported here: torch takes seconds, may print, and must not outlive the runner meanwhile.
     from bench.worker.commands import serve
 

@@ -1,6 +1,6 @@
 """A point is built and its cells are timed in turns, each beside an SGD step."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
 from time import monotonic
@@ -35,6 +35,7 @@ from bench.worker.gradient_check import look_at_start, misread
 from bench.worker.memory_and_operations import counting_pass, memory_pass
 from bench.worker.whole_calls import WholeCalls
 from teleport_core import Problem, make
+from teleport_core.verification.evaluation import evaluated
 from teleport_core.verification.problem_checks import check_problem
 
 
@@ -83,6 +84,9 @@ def run_block(command: Message, emit: Emit) -> None:
         )
         facts |= {
             "train_samples": built.train_samples,
+            "network": built.network,
+            "parameters": built.parameters,
+            "model_note": built.note,
             "flags": [*machine["flags"], *sample_flags(entrant.seconds)],
             "health": machine["health"],
             "warmup": rounds.warmup._asdict(),
@@ -155,9 +159,21 @@ def _entrants(
 def problems_and_start(built: Built) -> tuple[list[Problem], dict[str, Tensor]]:
     """A problem a batch, bad input refused once before anything is timed, and the weights now."""
     problems = [Problem(built.model, built.loss_fn, *batch) for batch in built.batches]
+    if of_several_tasks(problems[0]):
+        problems = [replace(problem, by_task=True) for problem in problems]
     for problem in problems:
         check_problem(problem)
     return problems, copy_of(built.model)
+
+
+def of_several_tasks(problem: Problem) -> bool:
+    """Whether its loss has one value per task; a model that cannot be run is refused later."""
+    try:
+        with torch.no_grad():
+            losses = problem.losses_of(problem.output())
+    except Exception:
+        return False
+    return isinstance(losses, Tensor) and losses.dim() == 1 and len(losses) > 1
 
 
 def entrant_of(cell: Message, point: Point, problems: list[Problem], clocks: Any) -> Entrant:
@@ -168,6 +184,8 @@ def entrant_of(cell: Message, point: Point, problems: list[Problem], clocks: Any
         return Entrant(cell["cell_id"], expected, call, held=True)
     variant = parse_variant(cell["variant"])
     teleporter = make(variant.method, **options_at(variant, point.t))
+    if problems[0].by_task is not teleporter.takes_task_losses:
+        evaluated(replace(problems[0], by_task=teleporter.takes_task_losses))  # refuses in words
     call = partial(teleport_call, teleporter, problems, clocks)
     return Entrant(cell["cell_id"], expected, call)
 

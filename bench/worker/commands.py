@@ -86,6 +86,7 @@ _COMMANDS: dict[str, Command] = {
     "check": run_check,
     "environment": run_environment,
     "roofline": run_roofline,
+    "look": _imported("bench.worker.before.look:run_look"),
     "estimate": _imported("bench.worker.training:run_estimate"),
     "open": _OPEN.open,
     "turn": _OPEN.turn,

@@ -1,5 +1,6 @@
 """What becomes of a cell that raised, and of the worker it raised in."""
 
+import sysconfig
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,8 @@ Emit = Callable[[Message], None]
 
 _ROOT = Path(__file__).resolve().parents[2]
 _OURS = tuple(_ROOT / package for package in ("bench", "teleport_core", "baselines"))
+_LIBRARY = Path(sysconfig.get_path("stdlib")).resolve()
+_MOST_FRAMES = 3
 
 
 class PoisonedError(Exception):
@@ -56,13 +59,20 @@ def reason_of(error: Exception) -> str:
 
 
 def _place(error: Exception) -> str:
-    """Where code that is neither ours nor installed raised, or called what did."""
-    for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        path = Path(frame.filename).resolve()
-        installed = {"site-packages", "dist-packages"} & set(path.parts)
-        if path.suffix == ".py" and not installed and not any(map(path.is_relative_to, _OURS)):
-            return f" ({path.name}, line {frame.lineno}, in {frame.name})"
-    return ""
+    """The last frames of code that is neither ours nor installed, the innermost last."""
+    own = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_users(frame)]
+    places = [
+        f"{Path(frame.filename).name}, line {frame.lineno}, in {frame.name}"
+        for frame in own[-_MOST_FRAMES:]
+    ]
+    return f" ({' > '.join(places)})" if places else ""
+
+
+def _is_users(frame: traceback.FrameSummary) -> bool:
+    path = Path(frame.filename).resolve()
+    installed = bool({"site-packages", "dist-packages"} & set(path.parts))
+    known = any(map(path.is_relative_to, (*_OURS, _LIBRARY)))
+    return path.suffix == ".py" and not (installed or known)
 
 
 def fail(cell_id: str, error: Exception, emit: Emit) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from bench.process.protocol import Message
+from bench.process.source_tree import present_tree
 from bench.timing.clock import Clock, clocks_for
 from bench.timing.processor_clock import ProcessorClock
 from bench.timing.rounds import Entrant, quiet_collector
@@ -61,7 +62,9 @@ class OpenBlocks:
                 self._ready[entrant.cell_id] = ready
         gc.collect()
         gc.freeze()
-        emit({"event": "opened", "sources": source_trees(sys.modules.items())})
+        tree, modules = present_tree(), list(sys.modules.items())
+        strays = tree.strays(modules) if tree else []
+        emit({"event": "opened", "sources": source_trees(modules), "strays": strays})
 
     def turn(self, command: Message, emit: Emit) -> None:
         """Call one cell ``calls`` times in a row; a failure ends the cell."""

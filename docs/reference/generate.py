@@ -1,11 +1,13 @@
 """The pages of the reference that come from the code, as mkdocs builds the documentation."""
 
+import claims
 import dictionary
 import settings
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 PAGES = {
+    "claims.md": claims.claims_page,
     "reference/command_line.md": settings.commands_page,
     "reference/spec.md": settings.spec_page,
     "reference/presets.md": settings.presets_page,

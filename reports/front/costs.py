@@ -45,10 +45,10 @@ def costs_at(rows: Sequence[CellRow], base: dict[str, int], order: Sequence[str]
         base: the levels while another axis is swept.
         order: variants in the order of the page.
     """
-    places: dict[tuple[Setting, tuple[int, ...]], dict[str, Cost]] = {}
+    places: dict[tuple[Setting, tuple[int | None, ...]], dict[str, Cost]] = {}
     for row in rows:
         levels = [getattr(row, axis) for axis in AXES]
-        if row.status != "ok" or row.method == SGD or None in levels:
+        if row.status != "ok" or row.method == SGD:
             continue
         found = _cost(row)
         if math.isfinite(found.steps):
@@ -57,16 +57,17 @@ def costs_at(rows: Sequence[CellRow], base: dict[str, int], order: Sequence[str]
         return None
     wanted = [base[axis] for axis in AXES]
 
-    def distance(place: tuple[Setting, tuple[int, ...]]) -> tuple[float, int, Setting]:
+    def distance(place: tuple[Setting, tuple[int | None, ...]]) -> tuple[float, int, Setting]:
         pairs = zip(place[1], wanted, strict=True)
-        apart = sum(abs(math.log(a / b)) if a > 0 and b > 0 else math.inf for a, b in pairs)
+        known = [(a, b) for a, b in pairs if a and b]  # a model of the user's takes some letters
+        apart = sum(abs(math.log(a / b)) for a, b in known)
         return (round(apart, 6), -len(places[place]), place[0])
 
     best = min(places, key=distance)
     own = places[best]
     known = {variant: place for place, variant in enumerate(order)}
     names = sorted(own, key=lambda name: (known.get(name, len(known)), name))
-    point = dict(zip(AXES, best[1], strict=True))
+    point = {axis: n for axis, n in zip(AXES, best[1], strict=True) if n is not None}
     return CostsAt(best[0], point, [own[name] for name in names])
 
 

@@ -19,10 +19,7 @@ def cost_tile(found: CostsAt | None) -> Tile:
         return absent(COST, "No call was timed beside an SGD step in this run.")
     lead, verdict = found.lead, cheapest(found)
     what = "a call with all its checks" if lead.whole else "prepare and steps of one batch"
-    words = (
-        f"{lead.variant}, {what}: {seconds(lead.seconds)} for {in_words(found.point, 't')}, "
-        f"{in_words(found.point, 'dnl')}."
-    )
+    words = f"{lead.variant}, {what}: {seconds(lead.seconds)} for {in_words(found.point, 'tdnl')}."
     bounds = interval(lead.steps, lead.low, lead.high).partition(" [")
     tone = PLAIN if verdict.startswith("NOT") else GOOD
     between = f"95 % within {bounds[1].strip()}{bounds[2]}" if bounds[2] else ""

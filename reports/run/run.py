@@ -21,6 +21,8 @@ from bench.storage.records import (
     kind_of,
     typed,
 )
+from bench.storage.run_directory import session_files
+from bench.storage.sessions import SESSIONS, sessions_of
 from reports.run import harmless
 
 SGD = "sgd"
@@ -72,7 +74,7 @@ def load(run_dir: Path) -> Run:
         JournalError: no journal, a damaged one, or a record that is not what its kind says.
     """
     records, notes = _read_journal(run_dir)
-    environment, missing_environment = _read_file(run_dir / "environment.json", json.loads)
+    environment, missing_environment = _environment(run_dir)
     spec, missing_spec = _read_file(run_dir / "spec.toml", _spec)
     timed = [r for r in records if type(r) is CellRecord]
     references = [r for r in records if type(r) is ReferenceRecord]
@@ -105,13 +107,26 @@ def _read_journal(run_dir: Path) -> tuple[list[Any], list[str]]:
     """Every record as its struct, one of a kind that nobody knows as it was written; and notes."""
     path, notes = run_dir / journal.NAME, list[str]()
     records: list[Any] = []
-    for number, line in enumerate(journal.each(path, notes), 1):
+    for file, number, line in journal.placed(path, notes):
         try:
             clean = harmless.values(line)
         except ValueError as error:
-            raise JournalError(f"record {number} of {path}: {error}") from None
-        records.append(typed(clean, number, path) or clean)
+            raise JournalError(f"record {number} of {file}: {error}") from None
+        records.append(typed(clean, number, file) or clean)
     return records, notes
+
+
+def _environment(run_dir: Path) -> tuple[dict[str, Any] | None, list[str]]:
+    """What it ran on, with the sessions of all runners that shared the directory."""
+    found, notes = _read_file(run_dir / "environment.json", json.loads)
+    if found is not None:
+        sessions = sessions_of(found)
+        for file in session_files(run_dir):
+            own, missing = _read_file(file, json.loads)
+            sessions = [*sessions, *sessions_of(own or {})]
+            notes += missing
+        found |= {SESSIONS: sessions} if sessions else {}
+    return found, notes
 
 
 def _others(records: Iterable[Any]) -> tuple[dict[str, list[Any]], list[str]]:

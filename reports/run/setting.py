@@ -48,16 +48,25 @@ def settings(records: Iterable[_Placed]) -> list[Setting]:
 
 
 def is_at(record: Any, point: dict[str, int], *, but: str = "") -> bool:
-    """Whether a record or a row lies at a point, whatever its level of the axis ``but``."""
-    return all(getattr(record, axis) == point[axis] for axis in AXES if axis != but)
+    """Whether a record or a row lies at a point, whatever its level of the axis ``but``.
+
+    A letter that the model does not take has no level.
+    """
+    levels = {axis: getattr(record, axis) for axis in AXES if axis != but}
+    return all(level in (None, point[axis]) for axis, level in levels.items())
 
 
 def swept_axes(record: Any, base: dict[str, int]) -> Sequence[str]:
     """The axes whose sweep a record or a row is in: the others have their levels of ``base``."""
-    off = [axis for axis in AXES if getattr(record, axis) != base[axis]]
-    if len(off) > 1:
-        return ()
-    return AXES if not off else [axis for axis in off if getattr(record, axis) is not None]
+    levels = {axis: level for axis in AXES if (level := getattr(record, axis)) is not None}
+    off = [axis for axis, level in levels.items() if level != base[axis]]
+    return off if len(off) == 1 else () if off else [*levels]
+
+
+def taken(records: Sequence[Any], point: dict[str, int]) -> dict[str, int]:
+    """The levels of a point whose letters these records have: a model may take no d, n or l."""
+    known = {axis for axis in point for record in records if getattr(record, axis) is not None}
+    return {axis: level for axis, level in point.items() if axis in known or not records}
 
 
 def base_point(cells: Sequence[CellRecord], spec: dict[str, Any] | None) -> dict[str, int]:

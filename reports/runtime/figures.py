@@ -110,7 +110,8 @@ def panels(
     cells = {axis: sweep(rows, setting, axis, base) for axis in AXES}
     swept = [axis for axis in AXES if len({getattr(cell, axis) for cell in cells[axis]}) > 1]
     shown = fits if view == "seconds" else {}
-    return [_panel(cells[axis], shown, axis, view, base) for axis in swept or AXES]
+    taken = [axis for axis in AXES if cells[axis]]
+    return [_panel(cells[axis], shown, axis, view, base) for axis in swept or taken or AXES]
 
 
 def _panel(

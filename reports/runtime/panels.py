@@ -5,7 +5,7 @@ from typing import NamedTuple
 import pandas as pd
 from markupsafe import Markup
 
-from reports.run.setting import Setting, setting_of, settings
+from reports.run.setting import Setting, setting_of, settings, taken
 from reports.runtime import figures
 from reports.runtime.costs import cost_remarks, cost_table
 from reports.sections.section import TEMPLATES, Fill, Section, Shown
@@ -51,7 +51,7 @@ class Panels(Section):
         chosen = shown.styles
         return fill(
             TEMPLATES / "runtime.html.j2",
-            base=formatting.point(found.base),
+            base=formatting.point(taken(found.cells, found.base)),
             figures=[_figure(found, setting, chosen) for setting in settings(found.cells)],
             costs=cost_table(found.cells, found.base),
             cost_remarks=cost_remarks(found.cells),

@@ -8,7 +8,7 @@ from bench.storage.training_records import TrialFacts
 from reports.run.run import SGD
 from reports.run.setting import setting_of
 from reports.tables.runtime import CellRow
-from reports.text.formatting import listed
+from reports.text.formatting import listed, whole
 
 
 def title(rows: Sequence[CellRow] | Sequence[TrialFacts]) -> str:
@@ -39,8 +39,22 @@ def counts(rows: Sequence[CellRow], profiled: int = 0) -> str:
     return (
         f"{len(variants)} {_plural('variant', len(variants))} and SGD were timed at {len(points)} "
         f"{_plural('point', len(points))} in {dtypes}: {statuses['ok']} of {len(rows)} cells "
-        f"have a time{rest}.{_flagged(rows)}"
+        f"have a time{rest}.{_flagged(rows)}{_own_models(rows)}"
     )
+
+
+def _own_models(rows: Sequence[CellRow]) -> str:
+    """What the user's own models are, and what was done to them."""
+    said = []
+    for model in sorted({row.model for row in rows if ":" in row.model}):
+        own = sorted({(r.parameters or 0, r.network) for r in rows if r.model == model})
+        known = [each for each in own if each[1]]
+        if known:
+            sizes = " to ".join(dict.fromkeys(whole(number) for number, _ in (known[0], known[-1])))
+            said.append(f"{model} is {known[0][1]} with {sizes} parameters.")
+        notes = {row.model_note for row in rows if row.model == model} - {""}
+        said += sorted(f"{note[0].upper()}{note[1:]}." for note in notes)
+    return "".join(f" {sentence}" for sentence in said)
 
 
 def _flagged(rows: Sequence[CellRow]) -> str:

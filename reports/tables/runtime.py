@@ -72,6 +72,9 @@ class CellRow(AtPoint, frozen=True):
     operations_share: float
     bytes_share: float
     operations_note: str
+    network: str
+    parameters: int | None
+    model_note: str
 
 
 class SampleRow(Row, frozen=True):

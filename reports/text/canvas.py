@@ -228,6 +228,11 @@ def _swatch(style: Style) -> Drawing:
     return Drawing(_svg(figure), style.words)
 
 
+def handle(style: Style) -> Line2D:
+    """What stands for a style in a legend of the figure's own."""
+    return Line2D([0.0], [0.0], **style.line())
+
+
 def log_ticks(axes: Axes, low: float, high: float, *, seconds: bool = False) -> None:
     """Ticks of a logarithmic y axis from ``low`` > 0 to ``high``, in our own characters.
 

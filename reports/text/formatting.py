@@ -123,7 +123,9 @@ def point(levels: Mapping[str, Any]) -> str:
 
 def in_words(levels: Mapping[str, Any], axes: str) -> str:
     """Some levels of a point as a sentence has them, ``8 teleport steps, hidden width 512``."""
-    return ", ".join(_COUNTED[axis][levels[axis] != 1].format(levels[axis]) for axis in axes)
+    return ", ".join(
+        _COUNTED[axis][levels[axis] != 1].format(levels[axis]) for axis in axes if axis in levels
+    )
 
 
 def tick_seconds(value: float) -> str:

@@ -1,7 +1,9 @@
 """The tables of a training experiment that hold what the journal holds: evaluations, teleports."""
 
+from bench.storage.records import TrainingRecord
+from bench.training.arms import PLAIN
 from reports.tables.columns import Row, row_of
-from reports.training.experiment import Experiment
+from reports.training.experiment import Course, Experiment
 
 
 class TrainingRow(Row, frozen=True):
@@ -27,6 +29,12 @@ class TrainingRow(Row, frozen=True):
     lr_rule: str
     busy_epochs: int
     interruptions: int
+    # Of each of several tasks, with blanks in between.
+    train_task_losses: str
+    test_task_losses: str
+    test_task_metrics: str
+    conflict_cosines: str
+    delta_m: float | None
 
 
 class TeleportRow(Row, frozen=True):
@@ -63,7 +71,40 @@ class TeleportRow(Row, frozen=True):
 
 def training_rows(experiment: Experiment) -> list[TrainingRow]:
     """A row per evaluation, one trial after the other."""
-    return [row_of(TrainingRow, each) for c in experiment.courses for each in c.evaluations]
+    plain = {
+        (*_pair(course), each.step): each.test_task_losses
+        for course in experiment.courses
+        if course.facts.arm == PLAIN and course.facts.role == "test"
+        for each in course.evaluations
+    }
+    return [
+        _training_row(each, plain.get((*_pair(course), each.step)))
+        for course in experiment.courses
+        for each in course.evaluations
+    ]
+
+
+def _pair(course: Course) -> tuple[str, str, int]:
+    """What a trial and that of plain training beside it have in common."""
+    return course.facts.optimizer, course.facts.lr_rule, course.facts.seed
+
+
+def _training_row(record: TrainingRecord, plain: list[float] | None) -> TrainingRow:
+    lists = ("train_task_losses", "test_task_losses", "test_task_metrics", "conflict_cosines")
+    texts = {name: " ".join(map(repr, getattr(record, name) or ())) for name in lists}
+    judged = plain if record.role == "test" else None
+    return row_of(TrainingRow, record, **texts, delta_m=delta_m(record.test_task_losses, judged))
+
+
+def delta_m(losses: list[float] | None, plain: list[float] | None) -> float | None:
+    """The mean over the tasks of the change of their losses against plain training, in percent.
+
+    Lower is better. None where a task's loss is not known, or 0 in plain training.
+    """
+    if not losses or not plain or len(losses) != len(plain) or 0 in plain:
+        return None
+    changes = [(one - other) / abs(other) for one, other in zip(losses, plain, strict=True)]
+    return 100 * sum(changes) / len(changes)
 
 
 def teleport_rows(experiment: Experiment) -> list[TeleportRow]:

@@ -41,7 +41,7 @@ class LayerAdvice:
         return free[tau] - free[0] if self.data_fed else free[tau]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Advice:
     """What can move in a model, by batch size and by tau; ``print`` shows a table.
 
@@ -84,6 +84,10 @@ class Advice:
         """All of it in plain values, ``json.dumps`` takes them; shares by size, then by tau."""
         shares = [[self.share(size, tau) for tau in self.taus] for size in self.sizes]
         return {**asdict(self), "shares": shares, "verdict": self.verdict}
+
+    def __repr__(self) -> str:
+        share = f"{100 * self.share(self.own_size):.3g} %"
+        return f"Advice({self.model}, {share} of its weights free at {self.own_size} samples)"
 
     def __str__(self) -> str:
         return table.text(self)

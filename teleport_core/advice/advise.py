@@ -1,8 +1,5 @@
 """Look at a model on the first batches of a loader, and say what a teleport could move."""
 
-from collections.abc import Mapping
-from contextlib import ExitStack, closing
-from itertools import islice
 from typing import Any
 
 from torch import nn
@@ -11,16 +8,10 @@ from teleport_core.advice.advice import Advice, LayerAdvice
 from teleport_core.advice.batch_sizes import Sized, sized
 from teleport_core.advice.freedom import Block, Freedom, freedoms
 from teleport_core.advice.verdict import samples
-from teleport_core.forward.arguments import copied, usable
-from teleport_core.forward.belongings import Belongings
-from teleport_core.forward.generators import Generators
 from teleport_core.option_checks import require_int
 from teleport_core.problem import LossFn, Problem
-from teleport_core.training.batches import Batch, Unpack, batches_of, pair
-from teleport_core.training.dropout import without_dropout
-from teleport_core.training.loader_state import as_if_undrawn
-from teleport_core.verification.model_checks import check_model
-from teleport_core.verification.problem_checks import check_problem
+from teleport_core.training.batches import Unpack, pair
+from teleport_core.training.borrowed import borrowed
 
 TAUS = (1.0, 0.9999, 0.999, 0.99, 0.9)
 
@@ -54,51 +45,8 @@ def advise(
         ProblemError, ModelError: a model, a loss or a first batch that ``teleport`` refuses.
     """
     number = require_int("batches", batches, at_least=1)
-    _check_model(model)
-    modules = [one for one in (model, loss_fn) if isinstance(one, nn.Module)]
-    own = Belongings(modules)
-    generators = Generators(modules, {p.device for p in model.parameters()})
-    source = [loader] if unpack is pair and _is_one_batch(loader) else loader
-    try:
-        own.set_gradients_aside()
-        with ExitStack() as stack:
-            stack.enter_context(as_if_undrawn(source))
-            drawing = stack.enter_context(closing(batches_of(source, unpack, model)))
-            drawn = [_usable(batch) for batch in islice(drawing, number)]
-            first = Problem(model, loss_fn, *drawn[0])
-            stack.enter_context(without_dropout(first))
-            check_problem(first)
-            return _looked_at(first, sized(drawn))
-    finally:
-        own.put_all_back()
-        generators.put_back()
-
-
-def _check_model(model: nn.Module) -> None:
-    """``check_model``, but for dropout, which is switched off once there is a batch."""
-    modes = [(m, m.training) for m in model.modules()] if isinstance(model, nn.Module) else []
-    try:
-        for module, _ in modes:
-            module.training = False
-        check_model(model)
-    finally:
-        for module, mode in modes:
-            module.training = mode
-
-
-def _is_one_batch(loader: Any) -> bool:
-    """Whether this is (inputs, targets); two of which each could be a batch are two batches."""
-    if not isinstance(loader, (tuple, list)) or len(loader) != 2:
-        return False
-    return not all(
-        isinstance(one, Mapping) or (isinstance(one, (tuple, list)) and len(one) == 2)
-        for one in loader
-    )
-
-
-def _usable(batch: Batch) -> Batch:
-    """A batch of which the loss may do with the targets what it likes."""
-    return usable(batch[0]), copied(batch[1])
+    with borrowed(model, loss_fn, loader, number, unpack) as found:
+        return _looked_at(found.first, sized(found.batches))
 
 
 def _looked_at(first: Problem, found: Sized) -> Advice:

@@ -1,8 +1,9 @@
 """One call of a schedule: teleports on the loader's batches, kept or taken back as a whole."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -21,6 +22,7 @@ from teleport_core.training.dropout import without_dropout
 from teleport_core.training.loader_state import as_if_undrawn
 from teleport_core.training.lookahead import Lookahead, look_ahead
 from teleport_core.training.optimizer_state import fresh, put, require_own, rules_of, transport
+from teleport_core.training.reuse import Trace, reuse
 
 Action = Callable[[TeleportResult], Mapping[str, Tensor]]
 
@@ -32,15 +34,33 @@ class Teleports(list[TeleportResult]):
         kept: whether the parameters are where these teleports took them; False where the guard
             took them back.
         lookahead: what the guard saw; None without one.
+        cosine: of the previous gradient and the move, with ``optimizer_state="reuse"``; None where
+            nothing moved, or nothing is known of a step before.
     """
 
     kept: bool = True
+    cosine: float | None = None
     lookahead: Lookahead | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything in lists, dictionaries, texts and numbers, as JSON has them."""
+        seen = None if self.lookahead is None else self.lookahead._asdict()
+        return {"kept": self.kept, "lookahead": seen, "results": [each.to_dict() for each in self]}
+
+    def __repr__(self) -> str:
+        ended = Counter(each.status.name for each in self)
+        outcomes = "".join(f", {count} {name}" for name, count in ended.items())
+        return f"Teleports({len(self)}{outcomes}{'' if self.kept else ', taken back'})"
 
 
 @dataclass(frozen=True)
 class Call:
-    """What a schedule asks for; ``action`` gives the scales of a move, to transport a state."""
+    """What a schedule asks for.
+
+    Attributes:
+        by_task: whether the method takes a loss with one value per task.
+        action: gives the scales of a move, to transport a state.
+    """
 
     method: str
     options: Mapping[str, Any]
@@ -48,6 +68,7 @@ class Call:
     optimizer_state: str
     guarded: bool
     action: Action | None
+    by_task: bool = False
 
     def carry_out(
         self, model: nn.Module, loss_fn: LossFn, loader: Any, optimizer: Optimizer, unpack: Unpack
@@ -65,7 +86,7 @@ class Call:
                 stack.callback(generators.put_back)
                 stack.enter_context(as_if_undrawn(loader))
                 batches = stack.enter_context(closing(batches_of(loader, unpack, model)))
-                first = Problem(model, loss_fn, *next(batches))
+                first = Problem(model, loss_fn, *next(batches), by_task=self.by_task)
                 stack.enter_context(without_dropout(first))
                 return self._move(first, batches, optimizer)
         except BaseException:
@@ -89,6 +110,7 @@ class Call:
         before: Parameters = first.copy() if self.guarded else {}
         buffers = _buffers(first.model) if self.guarded else {}
         state = dict(optimizer.state)
+        trace = Trace.of(optimizer) if self.optimizer_state == "reuse" else None
         results = Teleports(
             [self._teleport(first.model, first.loss_fn, (first.inputs, first.targets))]
         )
@@ -98,13 +120,17 @@ class Call:
         if self.guarded:
             # After the last batch of a short loader comes its first.
             inputs, targets = next(batches, (first.inputs, first.targets))
-            ahead = Problem(first.model, first.loss_fn, inputs, targets)
+            ahead = replace(first, inputs=inputs, targets=targets)
             results.lookahead = look_ahead(ahead, optimizer, before, buffers, state)
             results.kept = results.lookahead.not_worse
         if not results.kept:
             first.write(before)
             first.write_buffers(buffers)
             put(optimizer, state)
+        elif trace is not None:
+            results.cosine = trace.cosine()
+            if results.cosine is not None:
+                reuse(optimizer, results.cosine)
         return results
 
     def _teleport(self, model: nn.Module, loss_fn: LossFn, batch: Batch) -> TeleportResult:

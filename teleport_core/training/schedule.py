@@ -22,7 +22,7 @@ _OF_THE_CALL = {
     name for name, one in signature(teleport).parameters.items() if one.kind is one.KEYWORD_ONLY
 }
 
-STATES = ("keep", "reset", "transport")
+STATES = ("keep", "reset", "transport", "reuse")
 GUARDS = ("lookahead",)
 
 
@@ -38,8 +38,9 @@ class Schedule:
         at_steps: the optimizer steps, counted from 0, before which ``before_step`` does.
         batches: so many batches, from the loader's first on, are teleported on, one after the
             other; a shorter loader gives what it has. Default 32, the paper's b.
-        optimizer_state: "keep"; "reset" to that of a new optimizer; or "transport", where the
-            method has an ``action``, see ``transport``.
+        optimizer_state: "keep"; "reset" to that of a new optimizer; "transport", where the method
+            has an ``action``, see ``transport``; or "reuse", of optimizers with betas, by the
+            cosine of the move and the gradient of the step before, see ``training.reuse``.
         guard: None; or "lookahead": one optimizer step is taken from both points on the next batch,
             and the teleports of the call stay only if the loss on it is not worse for them.
         options: the method's options, for example ``steps=8, lr=0.01``, and those of ``teleport``,
@@ -85,7 +86,15 @@ class Schedule:
             "optimizer_state": rule,
             "guard": guard,
             "options": options,
-            "_call": Call(method, options, number, rule, guard is not None, action),
+            "_call": Call(
+                method,
+                options,
+                number,
+                rule,
+                guard is not None,
+                action,
+                teleporter.takes_task_losses,
+            ),
         }
         for name, value in fields.items():
             object.__setattr__(self, name, value)
@@ -109,7 +118,8 @@ class Schedule:
         Args:
             epoch: from 0 on.
             model: in training mode, as the epoch will train it.
-            loss_fn: ``loss_fn(model_output, targets)`` returns a scalar tensor.
+            loss_fn: ``loss_fn(model_output, targets)`` returns a scalar tensor, or with ``cost``
+                one value per task.
             loader: a DataLoader, a list of batches, whatever can be iterated over again.
             optimizer: what trains the model.
             unpack: makes ``(inputs, targets)`` of what the loader yields. Default: a pair is that

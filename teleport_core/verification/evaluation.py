@@ -33,7 +33,7 @@ def evaluated(problem: Problem, parameters: Parameters | None = None) -> tuple[A
     if isinstance(output, Tensor) and output.is_cuda:
         _check_labels(problem, output)  # there it would end the use of the device
     try:
-        loss = problem.loss_of(output)
+        losses = problem.losses_of(output)
     except Exception as error:
         _check_labels(problem, output)
         raise ProblemError(
@@ -41,16 +41,8 @@ def evaluated(problem: Problem, parameters: Parameters | None = None) -> tuple[A
             f"{_shape(output)} and targets of shape {_shape(problem.targets)}; it raised "
             f"{type(error).__name__}: {error}"
         ) from error
-    if not isinstance(loss, Tensor):
-        raise ProblemError(
-            f"expected loss_fn to return a scalar tensor; got {type(loss).__name__}: leave out "
-            ".item(), so that it has a gradient"
-        )
-    if loss.numel() != 1 or not loss.is_floating_point():
-        raise ProblemError(
-            f"expected loss_fn to return a scalar tensor; got {_shape(loss)}: reduce it, for "
-            "example with .mean()"
-        )
+    require_loss(losses, by_task=problem.by_task)
+    loss = losses.mean() if problem.by_task else losses
     value = float(loss.detach())
     if not math.isfinite(value):
         require_finite_parameters(problem.parameters())
@@ -58,6 +50,32 @@ def evaluated(problem: Problem, parameters: Parameters | None = None) -> tuple[A
             f"expected a finite loss on the teleport batch; got {value}{not_finite(problem)}"
         )
     return output, loss
+
+
+def require_loss(losses: Any, *, by_task: bool) -> None:
+    """Refuse what is no loss: a scalar, or with ``by_task`` a value for each of several tasks.
+
+    Raises:
+        ProblemError: see there.
+    """
+    wanted = "one value per task, [tasks]" if by_task else "a scalar tensor"
+    if not isinstance(losses, Tensor):
+        raise ProblemError(
+            f"expected loss_fn to return {wanted}; got {type(losses).__name__}: "
+            + ("use torch.stack" if by_task else "leave out .item(), so that it has a gradient")
+        )
+    if by_task and (losses.dim() != 1 or len(losses) < 2 or not losses.is_floating_point()):
+        raise ProblemError(
+            f"expected loss_fn to return {wanted}, of two or more; got {_shape(losses)}: stack the "
+            "losses of the tasks, each reduced to a scalar, with torch.stack"
+        )
+    if not by_task and (losses.numel() != 1 or not losses.is_floating_point()):
+        tasks = losses.dim() == 1 and losses.is_floating_point()
+        hint = "; where each entry is the loss of a task, method='cost' takes it" if tasks else ""
+        raise ProblemError(
+            f"expected loss_fn to return a scalar tensor; got {_shape(losses)}: reduce it, for "
+            f"example with .mean(){hint}"
+        )
 
 
 def not_finite(problem: Problem) -> str:

@@ -122,4 +122,5 @@ def _replayed(call: Call, steps: int) -> TeleportResult:
 def _start(result: TeleportResult) -> TeleportResult:
     loss, norms = result.loss[:1], result.grad_norm_sq[:1]
     start = replace(result, steps_done=0, loss=loss, grad_norm_sq=norms)
-    return replace(start, taus=[], lengths=[], lrs=[], objective=result.objective[:1])
+    start = replace(start, taus=[], lengths=[], lrs=[], objective=result.objective[:1])
+    return replace(start, task_losses=result.task_losses[:1])

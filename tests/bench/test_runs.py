@@ -1,5 +1,6 @@
 """A run in Python: the same as the command line's, resumed, and read again."""
 
+import json
 import shutil
 import sys
 from collections.abc import Iterator
@@ -90,6 +91,15 @@ def test_its_summary_is_that_of_a_complete_run(run: bench.Run) -> None:
     assert run.summary.complete
     assert run.summary.statuses["ok"] == len(ids(run.directory))
     assert run.summary.left == 0
+
+
+def test_it_is_one_line_and_plain_values(run: bench.Run) -> None:
+    found = json.loads(json.dumps(run.to_dict()))
+
+    assert repr(run) == f"Run({str(run.directory)!r})"
+    assert found["summary"]["statuses"] == {"ok": len(ids(run.directory))}
+    rows = found["tables"]["runtime"]
+    assert [row["median_s"] for row in rows] == pytest.approx(run.tables["runtime"]["median_s"])
 
 
 def test_its_report_is_written_on_demand(run: bench.Run, tmp_path: Path) -> None:

@@ -1,13 +1,16 @@
 """docs/level_set.md, executed."""
 
 import re
+import tomllib
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from bench.measurements.descents import Settings
+
 TEXT = (Path(__file__).parents[2] / "docs" / "level_set.md").read_text()
-EXAMPLE, PICTURE = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+(EXAMPLE,) = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+(SECTION,) = re.findall(r"```toml\n(.*?)```", TEXT, re.DOTALL)
 
 
 def test_the_example_ends_at_the_maximum(capsys: pytest.CaptureFixture[str]) -> None:
@@ -22,12 +25,7 @@ def test_the_example_ends_at_the_maximum(capsys: pytest.CaptureFixture[str]) -> 
     assert float(third.split()[-1]) == pytest.approx(1, abs=1e-6)
 
 
-def test_the_picture_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    names: dict[str, Any] = {}
+def test_the_section_of_a_spec_is_one() -> None:
+    table = tomllib.loads(SECTION)["descents"]
 
-    exec(compile(PICTURE, "level_set.md", "exec"), names)
-
-    assert (tmp_path / "booth.pdf").stat().st_size > 10_000
-    losses = [descent.loss[-1] for descent in names["descents"].values()]
-    assert losses[0] > 1 > losses[1] > 1e-3 > losses[2]
+    assert Settings(**table) == Settings(lr=0.05, steps=30, at=(0, 10), teleport_steps=40)

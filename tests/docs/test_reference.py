@@ -10,6 +10,7 @@ import pytest
 import synthetic_run as synthetic
 
 from bench import errors
+from bench.claims.ledger import ledger
 from bench.storage.records import KINDS
 from reports.report import tables_of
 from teleport_core import phases
@@ -88,3 +89,13 @@ def test_phases_and_exit_codes_are_those_of_the_code() -> None:
     assert {code for code in used if code.isdigit()} <= set(
         re.findall(r"^\| (\d+) \|", codes, re.M)
     )
+
+
+def test_every_claim_is_on_its_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [str(ROOT / "docs" / "reference"), *sys.path])
+    page = import_module("claims").claims_page()
+    for source in ledger():
+        assert source.title in page
+        for claim in source.claim:
+            assert f"`{claim.command}`" in page
+    assert all(line.count(" | ") == 3 for line in page.split("\n") if line.startswith("| <a"))

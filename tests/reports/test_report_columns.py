@@ -105,9 +105,10 @@ def test_a_sweep_is_at_the_base_but_for_its_axis():
     base = base_point(CELLS, None)
     for cell in CELLS:
         assert [*swept_axes(cell, base)] == [a for a in "tdnlb" if is_at(cell, base, but=a)]
-    nowhere = replace(CELLS[0], d=None)
-    assert is_at(nowhere, base, but="d")
-    assert not swept_axes(nowhere, base)
+    untaken = replace(CELLS[0], **{**base, "d": None})  # a model that takes no d
+    assert is_at(untaken, base)
+    assert [*swept_axes(untaken, base)] == ["t", "n", "l", "b"]
+    assert not is_at(replace(untaken, n=base["n"] + 1), base)
 
 
 def test_cells_without_a_level_cross_nowhere():

@@ -7,9 +7,10 @@ import typer
 
 from bench.cli.command import command
 from bench.cli.judging.verdicts import min_effects
+from bench.comparison.differences import explained
 from bench.comparison.judgement import judge
 from bench.comparison.outcome import Outcome
-from bench.comparison.sources import read_source, source_differences
+from bench.comparison.sources import incomparable, read_source, source_differences
 from bench.gate.files import write_exports
 
 
@@ -39,7 +40,7 @@ def compare_finished(
     outcome = Outcome(
         base=str(base),
         head=str(head),
-        judgements=judgements,
+        judgements=explained(judgements, incomparable(ours, theirs)),
         strict=strict,
         environment=theirs.environment,
         benchmark=theirs.benchmark,

@@ -12,7 +12,6 @@ from bench.cli.stopping import stoppable
 from bench.errors import RunError
 from bench.plan.describe import notes_on_options
 from bench.plan.points import make_plan
-from bench.spec.preset import load_preset
 
 Base = Annotated[
     str, typer.Option(help="The git revision to compare with, for example origin/main.")
@@ -29,6 +28,13 @@ MinEffect = Annotated[
     typer.Option(help="The smallest relative difference that matters; 0.1 if left out."),
 ]
 History = Annotated[Path | None, typer.Option(help="A file to append the result to.")]
+Store = Annotated[
+    Path | None,
+    typer.Option(
+        help="A folder that keeps results by machine and commit: the working tree alone is "
+        "measured, judged by what is kept of base, and kept."
+    ),
+]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Check the revision and print the plan; measure nothing.")
 ]
@@ -53,18 +59,23 @@ def gate(
     min_effect: MinEffect = None,
     calibration: options.Calibration = None,
     history: History = None,
+    store: Store = None,
     dry_run: DryRun = False,
     quiet: Quiet = False,
 ) -> None:
     """Compare the working tree with a revision, in turns on this machine.
+
+    In a repository of yours --model names a factory in it: both revisions' own code is measured.
 
     Exit codes: 0 fine, 1 regression, 2 bad usage, 3 not comparable, 4 broken or missing cells,
     5 ambiguous (with --strict).
     """
     from bench.cli.judging import gating
     from bench.cli.judging.finished import compare_finished
+    from bench.cli.judging.stored import carry_out as carry_out_stored
     from bench.cli.judging.verdicts import effect
     from bench.gate.gate import MIN_EFFECT
+    from bench.gate.store import Store as Kept
 
     where = out or Path("runs") / f"gate-{datetime.now():%Y%m%d-%H%M%S-%f}"
     if where.exists() and (not where.is_dir() or any(where.iterdir())):
@@ -75,17 +86,21 @@ def gate(
             Path(base), head, where, default=default, calibration=calibration, strict=strict
         )
         raise typer.Exit(gating.finish(outcome, history).exit_code)
-    what = {"model": model, "dataset": dataset, "device": device, "dtype": dtype}
-    start = load_preset(preset)
-    spec = options.spec_of(start, axis, method, data_dir, **what, threads=threads, seed=seed)
-    plan = make_plan(spec)
+    own = gating.own_here(model)
+    what = {"model": own.address if own else model, "dataset": dataset, "device": device}
+    start = options.start_of(preset, own=own is not None)
+    more = {"dtype": dtype, "threads": threads, "seed": seed}
+    plan = make_plan(options.spec_of(start, axis, method, data_dir, **what, **more))
+    kept = None if store is None else Kept(store)
+    asked = gating.Asked(base, where, strict, default, calibration, history, own, kept)
     if dry_run:
-        typer.echo(gating.describe(base, plan))
+        typer.echo(gating.describe(asked, plan))
         return
     say = options.silent if quiet else partial(typer.echo, err=True)
-    for note in notes_on_options(spec):
+    for note in notes_on_options(plan.spec):
         say(note)
-    asked = gating.Asked(base, where, strict, default, calibration, history)
     with stoppable():
-        outcome = gating.carry_out(asked, plan, say)
+        outcome = (
+            carry_out_stored(asked, kept, plan, say) if kept else gating.carry_out(asked, plan, say)
+        )
     raise typer.Exit(outcome.exit_code)

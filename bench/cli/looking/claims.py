@@ -18,7 +18,7 @@ def claims(ids: Names = None, quick: Quick = False) -> None:
     A claim is tested anew in float32, float64 and with another seed. The exit code is 1 where
     something else comes out than the ledger says.
     """
-    from bench.claims.ledger import chosen
+    from bench.claims.ledger import chosen, together
     from bench.claims.trying import tried
     from bench.cli.table import print_table
 
@@ -34,13 +34,10 @@ def claims(ids: Names = None, quick: Quick = False) -> None:
     others = 0
     for found in tried(list(by_experiment)):
         claim = by_experiment[found.experiment]
-        outcomes = {finding.outcome for finding in found.findings.values()}
-        same = outcomes == {claim.finding.outcome}
-        others += not same
-        typer.echo(
-            f"{claim.id}: {', '.join(sorted(o.value for o in outcomes))}"
-            f"{'' if same else f' (the ledger says: {claim.finding.outcome.value})'}"
-        )
+        outcome, said = together(f.outcome for f in found.findings.values()), claim.finding.outcome
+        others += outcome is not said
+        told = "" if outcome is said else f" (the ledger says: {said.value})"
+        typer.echo(f"{claim.id}: {outcome.value}{told}")
         for setting, finding in found.findings.items():
             typer.echo(f"    {setting}: {finding.text}")
     if others:

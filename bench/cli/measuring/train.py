@@ -6,7 +6,16 @@ from typing import Annotated, Any
 import typer
 
 from bench.cli import options
-from bench.cli.measuring.carried import SILENCE, Budget, Carrying, Resume, ShardOption, Timeout
+from bench.cli.cluster.on import On, carry_out_on
+from bench.cli.measuring.carried import (
+    SILENCE,
+    Budget,
+    Carrying,
+    Resume,
+    ShardOption,
+    Timeout,
+    WorkersOption,
+)
 from bench.errors import SpecError
 from bench.spec.spec import Spec
 from bench.training.arms import CONTROLS
@@ -56,6 +65,12 @@ def train(
         str | None,
         typer.Option(help="Teleport before epochs, 0:5, or every so many steps, 0:2000:500steps."),
     ] = None,
+    combiner: Annotated[
+        str | None,
+        typer.Option(
+            help="How the gradients of several tasks are combined: mean, cagrad, fairgrad."
+        ),
+    ] = None,
     batches: Annotated[int | None, typer.Option(help="Teleport batches at each moment.")] = None,
     lr: Annotated[
         float | None, typer.Option(help="Compare all arms at this learning rate; 0 does not.")
@@ -68,15 +83,17 @@ def train(
     budget: Budget = None,
     timeout: Timeout = SILENCE,
     shard: ShardOption = "1/1",
+    workers: WorkersOption = None,
     threads: options.Threads = None,
     seed: options.Seed = None,
     bias: options.Bias = None,
+    on: On = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Does a teleport pay? Train with and without, paired; prints the report's path."""
     what = {"model": model, "dataset": dataset, "device": device, "dtype": dtype}
     how = {"budget": budget, "threads": threads, "seed": seed, "bias": bias}
-    carrying = Carrying(out, resume, dry_run, timeout, shard, quiet)
+    carrying = Carrying(out, resume, dry_run, timeout, shard, quiet, workers)
     levels = [*(axis or ()), *([] if batches is None else [f"b={batches}"])]
     start = carrying.start(preset, "train-quick")
     spec = options.spec_of(start, levels, None, data_dir, **what, **how)
@@ -88,9 +105,14 @@ def train(
         "samples": samples,
         "tune": tune,
         "schedule": schedule,
+        "combiner": combiner,
         "lr": lr,
     }
-    carrying.carry_out(_with(spec, {name: v for name, v in given.items() if v is not None}))
+    spec = _with(spec, {name: v for name, v in given.items() if v is not None})
+    if on is None:
+        carrying.carry_out(spec)
+    else:
+        carry_out_on(on, spec, carrying)
 
 
 def _with(spec: Spec, changes: dict[str, Any]) -> Spec:

@@ -1,11 +1,13 @@
 """The command line in this process, and a worker that measures nothing for it."""
 
+import os
 import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import pytest
+from toy_repository import counting, toy
 
 from bench.cli.app import main
 from bench.process.local import WorkerProcess
@@ -44,3 +46,17 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     launch = partial(WorkerProcess, STAND_IN)
     monkeypatch.setattr("bench.cli.measuring.carried.Runner", partial(Runner, launch=launch))
     monkeypatch.setattr("reports.write_report", lambda path, *_, **__: path / "report.html")
+
+
+@pytest.fixture
+def repository(command: Called, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A user's, where ``command`` runs; its package is installed as a link to the working tree."""
+    for module in ("cli.judging.gating", "cli.judging.stored", "gate.subject"):
+        monkeypatch.setattr(f"bench.{module}.launched", counting)
+    # Reading all measuring code would take longer than a gate.
+    monkeypatch.setattr("bench.gate.gate.benchmark_key", lambda _root: "a" * 16)
+    root = toy(tmp_path / "toy")
+    monkeypatch.chdir(root)
+    path = os.pathsep.join([str(root / "src"), os.environ.get("PYTHONPATH", "")])
+    monkeypatch.setenv("PYTHONPATH", path)
+    return root

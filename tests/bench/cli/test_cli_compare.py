@@ -72,6 +72,16 @@ def test_what_differs_is_named_with_both_values(tmp_path, changes, said):
     assert f"from {base} to {head}: {said}\n" in compare(base, head)[1]
 
 
+def test_cells_that_are_not_comparable_say_what_differs(tmp_path, base):
+    head = run_directory(tmp_path / "head", torch="2.14.0", cache="cold")
+    compare(base, head, "--out", tmp_path / "out")
+    found = exported.load(tmp_path / "out" / "gate.json").judgements
+
+    assert {judgement.comparison.reason for judgement in found} == {
+        "torch was '2.13.0', is '2.14.0'; sampling.cache was 'hot', is 'cold'"
+    }
+
+
 def test_whole_calls_decide_nothing(tmp_path, base):
     """They are few, and say what the checks cost, too."""
     head = run_directory(tmp_path / "head", seed=2)

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from bench.cli.measuring.carried import Carrying
+
 ROOT = Path(__file__).parents[3]
 
 FACTORY = """
@@ -269,6 +271,20 @@ def test_dry_run_prints_the_plan_and_touches_nothing(call, tmp_path: Path) -> No
     assert "points" in printed
     assert "cells" in printed
     assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize(("samples", "least"), [(3, 3), (40, 7)])
+def test_samples_are_as_many_as_asked_for(
+    call, monkeypatch: pytest.MonkeyPatch, samples: int, least: int
+) -> None:
+    seen = []
+    monkeypatch.setattr(Carrying, "carry_out", lambda _, spec, *__, **___: seen.append(spec))
+
+    assert call("run", "--preset", "smoke", "--samples", samples)[0] == 0
+    assert call("run", "--preset", "smoke", "--samples", 0)[0] == 2
+
+    (spec,) = seen
+    assert (spec.sampling.min_samples, spec.sampling.max_samples) == (least, samples)
 
 
 def test_help_names_every_command_in_plain_text() -> None:

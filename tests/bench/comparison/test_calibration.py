@@ -23,6 +23,7 @@ from bench.comparison.judgement import Judgement
 from bench.comparison.verdicts import CellComparison, Verdict
 from bench.errors import NotComparableError, RunError, SpecError
 from bench.gate.gate import Rules, run_gate
+from bench.gate.subject import Subject
 from bench.spec.preset import load_preset
 from bench.statistics.medians import Estimate
 
@@ -127,8 +128,9 @@ def test_a_noisy_cell_fails_by_the_default_and_passes_by_its_calibration(tmp_pat
     def gate(rules):
         code = Code(process=lambda _number: math.exp(0.15 * rng.gauss(0, 1)))
         machine = Machine(dict.fromkeys(roots, code), seed=rng.randrange(1000), noise=0.02)
+        both = tuple(Subject(root, root) for root in roots)
         return run_gate(
-            roots, load_preset("gate"), lambda *_: rules, machine.launch, lambda _: None
+            both, load_preset("gate"), lambda *_: rules, machine.launch, lambda _: None
         ).judgements
 
     found = calibrate([gate(Rules(stages=1)) for _ in range(6)], "e", "b", FINE)

@@ -9,6 +9,7 @@ from bench.comparison.judgement import exit_code, judge
 from bench.comparison.verdicts import Verdict
 from bench.errors import NotComparableError
 from bench.gate.gate import Rules, run_gate
+from bench.gate.subject import Subject
 from bench.spec.preset import load_preset
 
 SLOW = "nullspace:engine=textbook"
@@ -36,7 +37,8 @@ def gate(roots, base=None, head=None, rules=None, **facts):
     said = []
     spec = load_preset("gate")
     rules = rules or Rules()
-    return run_gate(roots, spec, lambda *_: rules, machine.launch, said.append), machine
+    subjects = tuple(Subject(root, root) for root in roots)
+    return run_gate(subjects, spec, lambda *_: rules, machine.launch, said.append), machine
 
 
 def verdicts(result):
@@ -155,7 +157,7 @@ def test_another_benchmark_is_not_comparable_and_not_measured(tmp_path):
     assert set(verdicts(result).values()) == {Verdict.NOT_COMPARABLE}
     assert code_of(result) == 3
     assert machine.turns == 0
-    assert "the benchmark differs" in result.judgements[0].comparison.reason
+    assert result.judgements[0].comparison.reason.startswith("benchmark_code was '")
 
 
 def test_another_comment_in_the_benchmark_is_none(tmp_path):

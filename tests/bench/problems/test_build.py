@@ -37,6 +37,19 @@ FACTORIES = """
     def fixed_width():
         return nn.Linear(6, 3), F.mse_loss, [(torch.randn(4, 6), torch.randn(4, 3))]
 
+    def held_out():
+        pairs = lambda n, count: [(torch.randn(n, 6), torch.zeros(n, 3)) for _ in range(count)]
+        return nn.Linear(6, 3), F.mse_loss, (pairs(4, 5), pairs(9, 2))
+
+    def two_batches():
+        pair = torch.randn(4, 6), torch.zeros(4, 3)
+        return nn.Linear(6, 3), F.mse_loss, (pair, pair)
+
+    def drops(d):
+        inner = nn.Sequential(nn.Dropout(0.5), nn.BatchNorm1d(6))
+        batches = [(torch.randn(4, 6), torch.zeros(4, d))]
+        return nn.Sequential(inner, nn.Linear(6, d)), F.mse_loss, batches
+
     number = 3
 """
 
@@ -142,6 +155,25 @@ def test_too_few_batches_are_used_again(folder: Path) -> None:
     assert len(result.batches) == 3
     assert torch.equal(result.batches[0][0], result.batches[2][0])
     assert result.heldout is None
+
+
+def test_held_out_batches_are_those_the_factory_holds_out(folder: Path) -> None:
+    result = built(point(f"{folder}/own_models.py:held_out", b=2))
+
+    assert [len(inputs) for inputs, _ in result.batches] == [4, 4]
+    assert result.heldout is not None
+    assert len(result.heldout[0]) == 9
+    two = built(point(f"{folder}/own_models.py:two_batches", b=2))
+    assert (len(two.batches), two.heldout) == (2, None)
+
+
+def test_dropout_is_off_for_the_measurement_and_said(folder: Path) -> None:
+    result = built(point(f"{folder}/own_models.py:drops"))
+
+    assert result.note == "dropout is off for the measurement: 0.0 (Dropout)"
+    modes = {name: module.training for name, module in result.model.named_modules()}
+    assert modes == {"": True, "0": True, "0.0": False, "0.1": True, "1": True}
+    assert (result.network, result.parameters) == ("Sequential", 12 + 6 * 8 + 8)
 
 
 @pytest.mark.parametrize(

@@ -17,11 +17,12 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
 from bench.errors import SpecError
+from bench.machine.model_code import model_code
 from bench.plan.points import Point
 from bench.problems import factory
 from bench.problems.build import build
 from bench.problems.factory import call_factory, load_factory
-from bench.problems.user_code import imported
+from bench.problems.user_code import called, imported
 
 Write = Callable[..., str]
 
@@ -53,6 +54,40 @@ def test_a_file_hides_no_module_of_its_name(name: str, write: Write) -> None:
 def test_a_file_is_executed_once(write: Write) -> None:
     path = write("once.py", "made = []\ndef make(): made.append(1); return len(made)\n")
     assert [load_factory(f"{path}:make")(), load_factory(f"{path}:make")()] == [1, 2]
+
+
+PACKAGE_OF_THE_USERS = {
+    "bench/__init__.py": "value = 7\n",
+    "bench/models.py": "from bench import value\ndef make():\n    import bench.late\n    "
+    "return value + bench.late.value\n",
+    "bench/late.py": "value = 1\n",
+    "own.py": "from bench.models import make\n",
+}
+
+
+@pytest.mark.parametrize("address", ["own.py:make", "bench.models:make"])
+def test_a_package_of_the_users_that_is_called_as_ours(
+    address: str, write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = {name: m for name, m in sys.modules.items() if name.partition(".")[0] == "bench"}
+    for name, text in PACKAGE_OF_THE_USERS.items():
+        write(name, text)
+    monkeypatch.chdir(tmp_path)
+
+    assert called(load_factory(address), address, {}) == 8
+
+    after = {name: m for name, m in sys.modules.items() if name.partition(".")[0] == "bench"}
+    assert after == before
+    assert {"bench/models.py", "bench/__init__.py"} <= set(model_code(address))
+
+
+def test_a_file_of_the_users_that_is_called_as_a_library(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write("statistics.py", "def make(): return 5\n")
+    monkeypatch.chdir(tmp_path)
+    assert load_factory("statistics:make")() == 5
+    assert sys.modules["statistics"] is statistics
 
 
 def test_two_files_of_one_name_are_two_modules(write: Write) -> None:

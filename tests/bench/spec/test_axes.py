@@ -62,6 +62,7 @@ def test_levels(text, levels):
         ("w=64", "got 'w'", "did you mean d?"),
         ("D=64", "got 'D'", "did you mean d?"),
         ("layers=3", "got 'layers'", "did you mean l?"),
+        ("tau=.9", "got 'tau'", "tau is an axis of 'run' alone"),
         ("=3", "got ''", "t (teleport steps per batch)"),
         ("64,128", "got '64,128'", "d (hidden width)"),
     ],

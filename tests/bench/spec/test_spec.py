@@ -43,6 +43,7 @@ CHANGES = {
     "sampling": (Sampling(warmup=3), True),
     "preservation": (Preservation(steps=3), True),
     "budget": (60.0, False),
+    "letters": (("t", "b"), True),
 }
 SAMPLING_CHANGES = {
     "warmup": 3,
@@ -316,8 +317,9 @@ def test_presets_are_those_promised():
         "fig8",
         "fig9",
         "train-quick",
+        "two-digits",
     ]
-    others = ["cuda", "gate", "paper", "probe-quick", "quick", "smoke", "spectrum"]
+    others = ["cuda", "gate", "methods", "paper", "probe-quick", "quick", "smoke", "spectrum"]
     assert preset_names() == sorted([*trained, *others])
     assert all("training" in load_preset(name).sections for name in trained)
     assert load_preset("quick").swept == load_preset("paper").swept == ("t", "d", "n", "l", "b")
@@ -327,7 +329,7 @@ def test_presets_are_those_promised():
 def test_unknown_preset():
     with pytest.raises(
         SpecError,
-        match=r"one of cuda, .*, quick, smoke, spectrum, train-quick; got 'quik'; did .*'quick'",
+        match=r"one of cuda, .*, smoke, .*train-quick, two-digits; got 'quik'; did .*'quick'",
     ):
         load_preset("quik")
 

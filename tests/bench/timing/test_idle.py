@@ -51,6 +51,19 @@ def test_a_system_that_does_not_tell_raises_no_flag(
     assert load((None, None), 1.0, 4.0).flags() == []
 
 
+def test_of_a_process_that_is_tied_to_cores_these_alone_count(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    stat = tmp_path / "stat"
+    stat.write_text("".join(f"cpu{c}  {v} 0 0 0 0 0 0 0\n" for c, v in (("", 7), (0, 4), (1, 3))))
+    monkeypatch.setattr(foreign_load, "_STAT", stat)
+    ticks = os.sysconf("SC_CLK_TCK")
+
+    for cores, busy in (({0}, 4), ({1}, 3), ({0, 1}, 7), ({0, 1, 2}, 7)):
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _, cores=cores: cores)
+        assert busy_seconds() == pytest.approx(busy / ticks)
+
+
 def test_the_format_of_the_system(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     stat = tmp_path / "stat"
     stat.write_text("cpu  100 20 30 99999 88888 4 5 6 7 8\ncpu0 1 2 3 4 5 6 7 8 9 10\n")

@@ -47,7 +47,7 @@ def test_what_is_not_finite_or_not_there_is_none() -> None:
     with torch.no_grad():
         model.weight.fill_(float("nan"))
 
-    assert Evaluation(F.cross_entropy, batches(2), []).of(model) == (None, None, None)
+    assert Evaluation(F.cross_entropy, batches(2), []).of(model) == (None,) * 6
 
 
 def test_a_loss_without_classes_has_no_metric() -> None:

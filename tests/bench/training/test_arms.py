@@ -68,3 +68,25 @@ def test_normalised_steps_are_with_and_without_teleports() -> None:
 def test_what_is_no_experiment_is_refused(arms: object, said: str) -> None:
     with pytest.raises(SpecError, match=said):
         check_arms("arms", arms)
+
+
+def test_an_arm_may_combine_the_tasks_in_its_own_way() -> None:
+    plain, teleport = parse_arm("plain:combiner=cagrad"), parse_arm("cost:combiner=mean,rank=2")
+
+    assert plain == Arm("plain:combiner=cagrad", None, "cagrad")
+    assert not plain.is_control
+    assert plain.against == "plain"
+    assert (teleport.combiner, teleport.method_options) == ("mean", {"rank": 2})
+    assert parse_arm("cost:optimizer_state=reuse").reuses
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("plain:combiner=cagard", "did you mean 'cagrad'"),
+        ("plain:rank=2", "expected plain, or plain:combiner=NAME where there are several tasks"),
+    ],
+)
+def test_a_combiner_that_is_none_is_refused(text: str, said: str) -> None:
+    with pytest.raises(SpecError, match=said):
+        parse_arm(text)

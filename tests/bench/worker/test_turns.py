@@ -44,7 +44,7 @@ def test_the_blocks_of_a_gate_are_without_sgd(command):
 
 def test_a_turn_is_so_many_calls_by_wall_and_processor_time(command):
     found, events = opened(command)
-    assert events[-1] == {"event": "opened", "sources": [str(ROOT)]}
+    assert events[-1] == {"event": "opened", "sources": [str(ROOT)], "strays": []}
     cell = command["cells"][0]["cell_id"]
     found.turn({"cell_id": cell, "calls": 3}, events.append)
 

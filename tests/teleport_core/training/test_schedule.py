@@ -262,7 +262,7 @@ def test_an_option_of_the_call_itself_comes_to_it() -> None:
 REFUSED = [
     (
         {"optimizer_state": "drop"},
-        "optimizer_state to be one of keep, reset, transport; got 'drop'",
+        "optimizer_state to be one of keep, reset, transport, reuse; got 'drop'",
     ),
     ({"guard": "loss"}, "guard, where it is not None, to be one of lookahead; got 'loss'"),
     ({"batches": 0}, "batches to be a whole number >= 1; got 0"),

@@ -2,6 +2,7 @@
 
 Every cell that is finished is noted in the file WITNESS before the runner hears of it. FAULTS is
 the share of cells that end in a fault; which cell has which is a function of its id and of LOT.
+FAULTS_AT=24:raises,32:segfaults gives the blocks of these widths faults by name.
 """
 
 import ctypes
@@ -42,7 +43,7 @@ def block(command):
         for cell in list(cells):
             send({"event": "note", "cell_id": cell["cell_id"]})
             time.sleep(0.001)
-            fault = fault_of(cell)
+            fault = fault_at(cell, command["point"]) or fault_of(cell)
             if fault is not None and number == 1:
                 fault(cell)
                 cells.remove(cell)
@@ -62,6 +63,12 @@ def finish(cell, facts):
     send({"event": "cell", "cell_id": cell["cell_id"], **facts})
     if not sys.stdin.readline():
         sys.exit("the runner has ended")
+
+
+def fault_at(cell, point):
+    named = dict(item.split(":") for item in os.environ.get("FAULTS_AT", "").split(",") if item)
+    name = named.get(str(point["d"]))
+    return globals()[name] if name and cell["method"] != "sgd" else None
 
 
 def fault_of(cell):
@@ -97,6 +104,16 @@ def hangs(_cell):
     subprocess.Popen(["sleep", "600"], start_new_session=True)
     while True:
         pass
+
+
+def waits(_cell):
+    time.sleep(600)
+
+
+def is_cancelled(_cell):
+    task = f"{os.environ['SLURM_ARRAY_JOB_ID']}_{os.environ['SLURM_ARRAY_TASK_ID']}"
+    subprocess.run(["scancel", task], check=True)
+    time.sleep(600)
 
 
 def ends(_cell):

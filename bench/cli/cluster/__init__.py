@@ -1,0 +1,1 @@
+"""Commands for a run on a SLURM cluster."""

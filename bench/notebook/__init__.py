@@ -1,0 +1,1 @@
+"""A live model measured in the process that holds it."""

@@ -1,0 +1,1 @@
+"""Problems of several tasks on one body: models, losses and data, as ``--model`` names them."""

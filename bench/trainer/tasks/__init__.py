@@ -1,0 +1,1 @@
+"""Training on several tasks: one direction from the gradients of all."""

@@ -1,0 +1,1 @@
+"""What carries out the units of measurements that are not timed cell by cell."""

@@ -1,0 +1,1 @@
+"""A live model that was measured: its numbers, its table, its figure."""
