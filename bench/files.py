@@ -20,8 +20,8 @@ _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _DRAFT = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Replace ``path`` by ``text``: readers see the old file or the new one, also after a crash.
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Replace ``path`` by ``content``: readers see the old file or the new one, also after a crash.
 
     A link at ``path`` is replaced, not followed.
 
@@ -30,7 +30,8 @@ def write_whole(path: Path, text: str) -> None:
     """
     draft = path.with_name(f".{path.name}.{secrets.token_hex(6)}{DRAFT_SUFFIX}")
     try:
-        _write_synced(draft, text.encode(errors="replace"))
+        data = content if isinstance(content, bytes) else content.encode(errors="replace")
+        _write_synced(draft, data)
         os.replace(draft, path)  # noqa: PTH105  (one layer for every call that durability needs)
         sync_directory(path.parent)
     except OSError as error:

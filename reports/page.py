@@ -8,31 +8,52 @@ from typing import Any
 
 import jinja2
 from markupsafe import Markup, escape
+from matplotlib.figure import Figure
 
+from reports.front.front import front
 from reports.sections import summary
 from reports.sections.section import TEMPLATES, Fill, Section, Shown
+from reports.text.canvas import keeping
+
+Figures = dict[str, list[Figure]]
 
 
-def render(shown: Shown, sections: Sequence[Section]) -> str:
-    """The whole page; the same run and sections give the same bytes."""
+def render(shown: Shown, sections: Sequence[Section], figures: Figures | None = None) -> str:
+    """The whole page; the same run and sections give the same bytes.
+
+    ``figures`` receives what each section draws, by its name.
+    """
     fill = _filler()
     kept = [s for s in sections if not (shown.nothing_timed and getattr(s, "measured", False))]
-    pieces = [(section, section.render(shown, fill)) for section in kept]
+    pieces = []
+    for section in kept:
+        with keeping() as drawn:
+            pieces.append((section, section.render(shown, fill)))
+        if figures is not None and drawn:
+            figures[section.name] = drawn
+    rows, run = shown.analysis.cells, shown.run
+    return document(
+        TEMPLATES / "report.html.j2",
+        title=summary.title(rows or shown.analysis.trained),
+        front=front(shown),
+        paragraph=shown.counts,
+        notes=run.notes,
+        sections=[(section, piece) for section, piece in pieces if piece is not None],
+    )
+
+
+def document(template: Path, /, **values: Any) -> str:
+    """A page of its own, with the one style sheet, the one script and the policy that names them.
+
+    Args:
+        template: of the whole page.
+        values: what it shows; style sheet, script and policy are added.
+    """
     css, script = (
         (TEMPLATES / name).read_text(encoding="utf-8") for name in ("report.css", "report.js")
     )
-    rows, run = shown.analysis.cells, shown.run
-    return fill(
-        TEMPLATES / "report.html.j2",
-        title=summary.title(rows or shown.analysis.trained),
-        paragraph=f"{shown.counts} "
-        f"{summary.paragraph(rows, run.preservation, shown.analysis.base)}",
-        notes=run.notes,
-        sections=[(section, piece) for section, piece in pieces if piece is not None],
-        css=Markup(css),  # our own file
-        script=Markup(script),
-        policy=_policy(css, script),
-    )
+    ours = {"css": Markup(css), "script": Markup(script), "policy": _policy(css, script)}
+    return _filler()(template, **values, **ours)
 
 
 def filled(template: Path, /, **values: Any) -> str:

@@ -11,6 +11,7 @@ from bench.comparison.history import NAME
 from bench.errors import RegistrationError
 from bench.files import write_whole
 from reports import page
+from reports.export import write_figures
 from reports.large_runs import excerpt
 from reports.run.run import load
 from reports.sections import summary
@@ -22,14 +23,18 @@ from reports.training import trials
 
 
 def write_report(
-    run_dir: Path, history: Path | None = None, tell: Callable[[str], None] | None = None
+    run_dir: Path,
+    history: Path | None = None,
+    tell: Callable[[str], None] | None = None,
+    figures: Sequence[str] = (),
 ) -> Path:
     """Write the CSV files and ``report.html`` of a run into its directory.
 
     Only ``journal.jsonl`` has to be there; what is missing besides is said on the page. Everything
     is computed before the first file is replaced, and every file is replaced in one move. Answers
     the path of the page. ``history``, a file of gate results, is by default the directory's own.
-    ``tell`` hears first what of the journal is left out.
+    ``tell`` hears first what of the journal is left out. ``figures`` are formats, "svg", "pdf" or
+    "png", in which every panel becomes a file under ``figures/``, too.
 
     Raises:
         bench.errors.JournalError: the journal is missing or damaged.
@@ -45,9 +50,12 @@ def write_report(
                 tell(note)
         found, known = analysed(run), sections()
         derived = _tables(found, known)
-        html = _page(found, known, [f"{name}.csv" for name in derived], history)
+        drawn: page.Figures = {}
+        html = _page(found, known, [f"{name}.csv" for name in derived], history, drawn)
         for name, table in derived.items():
             write_whole(run_dir / f"{name}.csv", csv_files.csv(table))
+        if figures:
+            write_figures(run_dir, drawn, figures)
     target = run_dir / "report.html"
     write_whole(target, html)
     return target
@@ -90,11 +98,16 @@ def _tables(found: Analysis, known: Sequence[Section]) -> dict[str, pd.DataFrame
 
 
 def _page(
-    found: Analysis, known: Sequence[Section], files: Sequence[str], history: Path | None
+    found: Analysis,
+    known: Sequence[Section],
+    files: Sequence[str],
+    history: Path | None,
+    drawn: page.Figures,
 ) -> str:
     """The page of a run; of a large one the part that matters (see ``reports.large_runs``)."""
     part = excerpt(found)
-    return page.render(Shown(part.analysis, _counts(found), part.listed, files, history), known)
+    shown = Shown(part.analysis, _counts(found), part.listed, files, history, found)
+    return page.render(shown, known, drawn)
 
 
 def _counts(found: Analysis) -> str:

@@ -184,6 +184,14 @@ class Visit:
                 return value
         raise TimeoutError(f"expected {expression} to become true; {self}")
 
+    def screen(self, width, height, *, dark=False):
+        """Give the page a screen of so many pixels and a colour scheme."""
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        call = self.chromium._call
+        call("Emulation.setDeviceMetricsOverride", self.session, **size)
+        call("Emulation.setEmulatedMedia", self.session, features=[scheme])
+
     def _react(self):
         """Answer or refuse what the page wants of others; note its errors."""
         events = list(self.chromium._events)

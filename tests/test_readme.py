@@ -60,101 +60,6 @@ def test_the_command_for_the_factory_of_the_readme_is_fine_as_it_stands(tmp_path
     assert (tmp_path / done.stdout.strip()).is_file()
 
 
-def test_the_run_of_the_readme_is_a_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    names: dict[str, object] = {}
-
-    exec(compile(blocks()[2], "README.md", "exec"), names)
-
-    printed = capsys.readouterr().out
-    assert printed.split()[:3] == ["variant", "d", "median_s"]
-    assert printed.count("nullspace") == printed.count("sgd") == 2
-    assert (tmp_path / "runs" / "python" / "journal.jsonl").is_file()
-
-
-AT_BASE = {"t": "8", "n": "32", "l": "3"}
-
-
-@pytest.mark.parametrize(("table", "machine"), [(0, "amd-epyc-2-cores"), (1, "nvidia-h200")])
-def test_the_costs_of_the_readme_are_those_of_the_recorded_run(table: int, machine: str) -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    cell = r" ([\d.]+) \[([\d.]+), ([\d.]+)\] \|"
-    both = re.findall(rf"^\| (\d+) \|{cell * 3}$", text, flags=re.MULTILINE)
-    written = both[4 * table :][:4]
-    recorded = ROOT / "results" / machine / "ratios.csv"
-    with recorded.open(encoding="utf-8", newline="") as file:
-        rows = {
-            (row["d"], row["variant"]): row
-            for row in csv.DictReader(file)
-            if AT_BASE.items() <= row.items() and row["b"] in ("1", "8")
-        }
-    columns = {
-        "sgd": "step",
-        "nullspace:engine=textbook": "call",
-        "symmetry:published=true": "call",
-    }
-
-    assert [row[0] for row in written] == ["256", "512", "1024", "2048"]
-    for d, *figures in written:
-        found = [
-            f"{float(rows[d, variant][f'{measure}_ratio{end}']):#.3g}".rstrip(".")
-            for variant, measure in columns.items()
-            for end in ("", "_low", "_high")
-        ]
-        assert found == figures
-
-
-def test_the_milliseconds_of_the_readme_are_those_of_the_gpu() -> None:
-    text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
-    (written,) = re.findall(
-        r"at d = 1024: preparing a batch ([\d.]+), eight steps ([\d.]+) \(([\d.]+) without the "
-        r"graph\), an SGD step ([\d.]+), and ([\d.]+) for `teleport_core.teleport`",
-        text,
-    )
-    with (ROOT / "results" / "nvidia-h200" / "engine.csv").open(newline="") as file:
-        row = next(
-            r for r in csv.DictReader(file) if (r["d"], r["n"], r["l"]) == ("1024", "32", "3")
-        )
-    times = [("prepare_s", 1), ("step_s", 8), ("eager_step_s", 8), ("sgd_s", 1), ("call_s", 1)]
-
-    assert list(written) == [f"{1e3 * steps * float(row[name]):.1f}" for name, steps in times]
-
-
-def test_the_memory_of_the_readme_is_that_of_the_recorded_run() -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    four = r"([\d.]+), ([\d.]+), ([\d.]+) and ([\d.]+)"
-    line = rf"in MB: {four} for `nullspace`, {four} for\s+SGD"
-    (written,) = re.findall(line, text)
-    with (ROOT / "results" / "amd-epyc-2-cores" / "runtime.csv").open(newline="") as file:
-        rows = {(row["variant"], int(row["d"])): row for row in csv.DictReader(file)}
-    widths = (256, 512, 1024, 2048)
-    peaks = [
-        float(rows[variant, d]["peak_memory_bytes"]) / 1e6
-        for variant in ("nullspace", "sgd")
-        for d in widths
-    ]
-
-    assert list(written) == [f"{peak:#.2g}".rstrip(".") for peak in peaks]
-
-
-def test_the_whole_calls_of_the_readme_are_those_of_the_recorded_run() -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    found = re.findall(r"^\| (\d+) wide \| (.+) \|$", text, flags=re.MULTILINE)
-    with (ROOT / "results" / "amd-epyc-2-cores" / "runtime.csv").open(newline="") as file:
-        rows = {(row["d"], row["variant"]): row for row in csv.DictReader(file)}
-    assert [d for d, _ in found] == ["256", "512", "1024", "2048"]
-    variants = ("nullspace", "nullspace:engine=textbook", "symmetry:published=true")
-    for d, line in found:
-        for variant, cell in zip(variants, line.split(" | "), strict=True):
-            row = rows[d, variant]
-            seconds, unit, steps = re.findall(r"^([\d.]+) (m?s), ([\d.]+)", cell)[0]
-            size = 1e3 if unit == "ms" else 1.0
-            assert seconds == f"{size * float(row['call_s']):#.3g}".rstrip(".")
-            assert steps == f"{float(row['call_sgd_steps']):#.3g}".rstrip(".")
-
-
 def test_every_command_of_the_readme_is_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -169,9 +74,7 @@ def test_every_command_of_the_readme_is_one(
     known = get_command(app).commands  # type: ignore[attr-defined]
     runner = CliRunner()
     # A dry run ends well whatever a worker would refuse: none is asked.
-    monkeypatch.setattr(
-        "bench.cli.measuring.carried.rehearse", lambda spec, *_, **__: make_plan(spec)
-    )
+    monkeypatch.setattr("bench.cli.measuring.ways.rehearse", lambda spec, *_, **__: make_plan(spec))
     (tmp_path / "my_models.py").write_text("def factory(d): ...")
     monkeypatch.chdir(tmp_path)
 

@@ -10,7 +10,7 @@ from bench.costs.closed_forms import call_counts, sample_counts
 from bench.errors import RunError
 from bench.plan.points import Point
 from bench.plan.profiles import Detail
-from bench.profiling import convert, record, summary, trace
+from bench.profiling import convert, record, stacks, summary, trace
 from bench.profiling.record import Call
 from bench.spec.variants import SGD, parse_variant
 from bench.timing.rounds import options_at, sgd_call
@@ -18,7 +18,7 @@ from teleport_core import Problem, make
 from teleport_core.wall_clock import wall_clock
 
 FOLDER = "profiles"
-"""Of a run directory; holds ``raw`` for Perfetto and ``tensorboard``, a log directory."""
+"""Of a run directory; holds ``raw`` for Perfetto, ``tensorboard``, a log directory, ``stacks``."""
 
 REPEATS = 5
 _LONGEST_NAME = 100
@@ -48,6 +48,7 @@ def profile_cell(
     worker = point.device.replace(":", "_") if ":" in point.device else f"{point.device}_0"
     copy = convert.convert(raw, run / FOLDER / "tensorboard" / name, worker)
     found = summary.summarise(trace.parse(trace.load(raw)))
+    folded = stacks.write(run / FOLDER / "stacks" / f"{name}.folded", found.stacks)
     counts = sample_counts(variant, problems[:1], point.t)
     if counts["operations"] is None:
         counts = call_counts(lambda: call.steps(call.prepare()), problems)
@@ -59,6 +60,7 @@ def profile_cell(
         **counts,
         "raw_trace": raw.relative_to(run).as_posix(),
         "tensorboard": copy.path and copy.path.parent.relative_to(run).as_posix(),
+        "stacks": folded.relative_to(run).as_posix(),
         "note": copy.note,
     }
 

@@ -6,18 +6,18 @@ profiler's own work in them.
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
-from itertools import accumulate
+from dataclasses import asdict, dataclass, fields
 from typing import Any, NamedTuple
 
+from bench.profiling.memory import Curves, memory_curves, memory_peaks
 from bench.profiling.observers import PHASE
+from bench.profiling.stacks import Stacks, folded, most
 from bench.profiling.timeline import OTHER, PART, Timeline, timeline
 from bench.profiling.trace import (
     DEVICE_WORK,
     KERNEL,
     LAUNCHES,
     OPERATOR,
-    Allocation,
     Span,
     Trace,
     covered,
@@ -57,15 +57,18 @@ class Summary:
     launched: float  # kernels per call; on a CPU operators that call no other
     launched_in_steps: float  # those of them launched after ``prepare``
     memory_peaks: dict[str, int]  # by device, bytes a call held beyond what was there before
+    memory: Curves  # by device, of the last call
+    stacks: Stacks  # seconds of its own of each, of a call
 
     def to_record(self) -> dict[str, Any]:
         """The same as plain JSON values."""
-        record = asdict(self)
+        record = {f.name: getattr(self, f.name) for f in fields(self)}
         record["phases"] = [{"phase": p, **asdict(u)} for p, u in self.phases.items()]
         record["operators"] = [
             {"phase": phase, "operator": name, **asdict(usage)}
             for (phase, name), usage in self.operators.items()
         ]
+        record["stacks"] = most(self.stacks)
         return record
 
 
@@ -100,6 +103,8 @@ def summarise(trace: Trace) -> Summary:
         launched=_within(launched, marks.parts) / marks.calls,
         launched_in_steps=_within(launched, marks.steps) / marks.calls,
         memory_peaks=memory_peaks(trace.allocations, marks.whole_calls),
+        memory=memory_curves(trace.allocations, marks.whole_calls),
+        stacks={path: s / marks.calls for path, s in folded(spans, nesting, marks).items()},
     )
 
 
@@ -178,18 +183,3 @@ def _lowest(host: Host) -> list[float]:
 
 def _within(moments: Sequence[float], parts: Sequence[Span]) -> int:
     return sum(part.start <= moment < part.end for part in parts for moment in moments)
-
-
-def memory_peaks(
-    changes: Sequence[Allocation], calls: Sequence[tuple[float, float]]
-) -> dict[str, int]:
-    """Per device the highest sum of what was taken and given back since a call began."""
-    peaks: dict[str, int] = {}
-    for start, end in calls:
-        by_device: dict[str, list[int]] = {}
-        for change in changes:
-            if start <= change.moment < end:
-                by_device.setdefault(change.device, []).append(change.size)
-        for device, sizes in by_device.items():
-            peaks[device] = max(peaks.get(device, 0), *accumulate(sizes))
-    return peaks

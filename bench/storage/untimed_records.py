@@ -84,6 +84,13 @@ class Usage(Struct, kw_only=True, gc=False):
     operator: str | UnsetType = UNSET
 
 
+class StackTime(Struct, kw_only=True, gc=False):
+    """Phases and operators from the outermost in, and the seconds of the innermost's own."""
+
+    stack: list[str]
+    seconds: float
+
+
 class Traced(Struct, kw_only=True):
     """What a trace comes to: see ``bench.profiling.summary.Summary``."""
 
@@ -96,6 +103,8 @@ class Traced(Struct, kw_only=True):
     memory_peaks: dict[str, Whole]
     device_s: float | None = None
     device_busy: float | None = None
+    memory: dict[str, list[tuple[float, int]]] = field(default_factory=dict)
+    stacks: list[StackTime] = field(default_factory=list)
 
 
 class ProfileRecord(Record, kw_only=True, tag="profile"):
@@ -118,4 +127,5 @@ class ProfileRecord(Record, kw_only=True, tag="profile"):
     operations_note: str = ""
     raw_trace: Inside | None = None
     tensorboard: Inside | None = None
+    stacks: Inside | None = None
     note: str = ""

@@ -5,6 +5,7 @@ lost between the two. It is read with ``weights_only``: no code in it is execute
 """
 
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ class Checkpoints:
 
     def write(self, run: Run) -> None:
         """Keep a trial as it is now."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self._make_folder()
         path = self._path(run)
         draft = path.with_suffix(".draft")
         state: dict[str, Any] = {
@@ -53,8 +54,14 @@ class Checkpoints:
     def remove(self) -> None:
         """The unit is done."""
         shutil.rmtree(self._folder, ignore_errors=True)
-        if self._folder.parent.is_dir() and not any(self._folder.parent.iterdir()):
+        with suppress(OSError):  # units of other workers are in it, or their last took it away
             self._folder.parent.rmdir()
+
+    def _make_folder(self) -> None:
+        """Make it, though another worker may take its parent away in between."""
+        while not self._folder.is_dir():
+            with suppress(FileNotFoundError):
+                self._folder.mkdir(parents=True, exist_ok=True)
 
     def _path(self, run: Run) -> Path:
         return self._folder / f"{run.trial['trial_id']}.pt"

@@ -11,12 +11,13 @@ from reports.tables.schedule import CostTable
 
 
 class Claim(NamedTuple):
-    """A claim, where it stands, what was measured (a line each), and how to read that."""
+    """A claim, where it stands, what was measured (a line each), how to read that, a verdict."""
 
     claim: str
     source: str
     measured: list[str]
     reading: str
+    verdict: str
 
 
 @dataclass(frozen=True)

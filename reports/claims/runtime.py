@@ -9,6 +9,7 @@ from bench.spec.axes import AXES
 from bench.statistics.growth import TOLERANCE
 from bench.statistics.growth_verdicts import grows_faster
 from reports.claims.claim import Claim, Evidence
+from reports.claims.verdict import LARGE, NEGLIGIBLE, answer, overall, within
 from reports.run.run import NULLSPACE, SYMMETRY
 from reports.tables.growth import Grown
 from reports.text.formatting import levels, percent_interval, slope_interval
@@ -24,6 +25,7 @@ def near_constant(evidence: Evidence) -> Claim:
         _lines(evidence, (NULLSPACE,), "dn", _judged(_slope)),
         "A constant time has slope 0; one that doubles with the level has slope 1. Near-constant "
         f"is a slope below {TOLERANCE}: less than 11 % for each doubling.",
+        _verdict(evidence, "dn"),
     )
 
 
@@ -35,6 +37,7 @@ def linear(evidence: Evidence) -> Claim:
         _lines(evidence, (NULLSPACE,), "tlb", _judged(_exponent)),
         "Linear growth on top of a constant floor has exponent 1; the floor makes the plain slope "
         f"smaller. Linear is an exponent of 1 within {TOLERANCE}.",
+        _verdict(evidence, "tlb"),
     )
 
 
@@ -49,7 +52,9 @@ def single_svd(evidence: Evidence) -> Claim:
         "One SVD per batch removes the dependence of the complexity on t.",
         "Section 4.1",
         lines,
-        "The SVD belongs to prepare; the t steps that follow are timed apart from it.",
+        "The SVD belongs to prepare; the t steps that follow are timed apart from it. The verdict "
+        "is that on prepare.",
+        _verdict(evidence, "t", "prepare"),
     )
 
 
@@ -66,6 +71,11 @@ def faster(evidence: Evidence) -> Claim:
             for line in _lines(evidence, methods, axis, _slope)
         ],
         "Compare the slopes over the same levels; intervals that overlap do not tell them apart.",
+        overall(
+            answer(str(grows_faster(ours.growth, theirs.growth)))
+            for axis in both
+            for ours, theirs in _pairs(evidence, axis)
+        ),
     )
 
 
@@ -83,7 +93,14 @@ def negligible(evidence: Evidence) -> Claim:
         "Section 4.1, Figure 2 (bottom)",
         lines,
         "Computed from the times of a whole call, where one was timed, and of an SGD step; no "
-        "training was run.",
+        f"training was run. Negligible is less than {100 * NEGLIGIBLE:g} %, and more than "
+        f"{100 * LARGE:g} % is not.",
+        overall(
+            within(cost.share.value, NEGLIGIBLE, LARGE)
+            for table in evidence.costs
+            for cost in table.costs
+            if cost.variant.startswith(NULLSPACE)
+        ),
     )
 
 
@@ -123,13 +140,27 @@ def _judged(words: Words) -> Words:
 
 def _compared(evidence: Evidence, axis: str) -> str:
     """Verdicts on the first null-space variant and every symmetry variant over the same levels."""
-    pairs = product(*(_grown(evidence, name, axis, "total") for name in (NULLSPACE, SYMMETRY)))
     found = [
         f"{_where(evidence, theirs)} {grows_faster(ours.growth, theirs.growth)}"
-        for ours, theirs in pairs
-        if _range(ours) == _range(theirs) and ours.variant == NULLSPACE
+        for ours, theirs in _pairs(evidence, axis)
     ]
     return f" (grows faster: {'; '.join(found)})" if found else ""
+
+
+def _pairs(evidence: Evidence, axis: str) -> list[tuple[Grown, Grown]]:
+    """Null-space teleport as it is by default, and a symmetry variant over the same levels."""
+    both = product(*(_grown(evidence, name, axis, "total") for name in (NULLSPACE, SYMMETRY)))
+    return [
+        (ours, theirs)
+        for ours, theirs in both
+        if _range(ours) == _range(theirs) and ours.variant == NULLSPACE
+    ]
+
+
+def _verdict(evidence: Evidence, axes: str, phase: str = "total") -> str:
+    """On null-space teleport as it is by default, over all these axes."""
+    own = [g for axis in axes for g in _grown(evidence, NULLSPACE, axis, phase)]
+    return overall(answer(g.verdict) for g in own if g.variant == NULLSPACE)
 
 
 def _range(grown: Grown) -> tuple[Any, ...]:

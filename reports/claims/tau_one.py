@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from bench.storage.records import PreservationRecord, SpectrumRecord
 from reports.claims.claim import Claim, Evidence
+from reports.claims.verdict import overall
 from reports.preservation.curves import gain, step_line
 from reports.preservation.null_dimensions import NUMERICAL, free_dimensions
 from reports.run.run import NULLSPACE, as_float
@@ -35,6 +36,7 @@ class Reached(NamedTuple):
 
 
 HOLDS, FAILS, UNKNOWN = "holds", "does not hold", "cannot be told"
+_ANSWERS = {HOLDS: True, FAILS: False, UNKNOWN: None}
 
 
 def enough(evidence: Evidence) -> Claim:
@@ -50,6 +52,7 @@ def enough(evidence: Evidence) -> Claim:
         "Section 4.4",
         [_words(place, layers[place], curves[place]) for place in places],
         CRITERION,
+        overall(_ANSWERS[_judge(layers[place], curves[place])[0]] for place in places),
     )
 
 
@@ -60,18 +63,29 @@ def _place(record: SpectrumRecord | PreservationRecord) -> tuple[str, str]:
 def _words(
     place: tuple[str, str], layers: list[SpectrumRecord], curves: list[PreservationRecord]
 ) -> str:
-    known = [free_dimensions(layer, NUMERICAL, 1.0) for layer in layers if not layer.data_fed]
-    counts = [count for count in known if count is not None]
-    free = sum(count > 0 for count in counts)
-    exact = _best([record for record in curves if record.tau == 1.0])
-    best = _best([record for record in curves if as_float(record.tau) < 1.0])
+    verdict, counts, free = _judge(layers, curves)
+    exact, best = _reached(curves)
     at_one = f"‖g‖² grew {number(exact.growth)}-fold at τ = 1" if exact else DASH
     below = f"{number(best.growth)}-fold at τ = {tau(best.tau)}" if best else DASH
     return (
-        f"{' on '.join(place)}: {_verdict(len(counts), free, exact, best)}; "
-        f"{free} of {len(counts)} layers have a free dimension; "
+        f"{' on '.join(place)}: {verdict}; "
+        f"{free} of {counts} layers have a free dimension; "
         f"{at_one}, at most {below} with a drift up to 10⁻³"
     )
+
+
+def _judge(layers: list[SpectrumRecord], curves: list[PreservationRecord]) -> tuple[str, int, int]:
+    """The verdict, how many layers were counted, and how many of them have a free dimension."""
+    known = [free_dimensions(layer, NUMERICAL, 1.0) for layer in layers if not layer.data_fed]
+    counts = [count for count in known if count is not None]
+    free = sum(count > 0 for count in counts)
+    return _verdict(len(counts), free, *_reached(curves)), len(counts), free
+
+
+def _reached(curves: list[PreservationRecord]) -> tuple[Reached | None, Reached | None]:
+    """In the exact null space, and at the best tau below."""
+    exact = _best([record for record in curves if record.tau == 1.0])
+    return exact, _best([record for record in curves if as_float(record.tau) < 1.0])
 
 
 def _verdict(layers: int, layers_free: int, exact: Reached | None, best: Reached | None) -> str:

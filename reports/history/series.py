@@ -100,7 +100,7 @@ def _table(found: Sequence[Levelled]) -> Table:
     numeric = ["gates", "last", "level", "last step"]
     columns = [*html.columns(["cell"], numeric), *html.columns(["since"], [])]
     rows = [_row(each) for each in found]
-    return Table("Every cell over time, the largest last step first", columns, rows, sortable=True)
+    return Table("Every cell over time, the largest last step first", columns, rows)
 
 
 def _row(each: Levelled) -> list[html.Cell]:

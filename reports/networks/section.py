@@ -51,7 +51,7 @@ def _table(rows: Sequence[NetworkRow]) -> Table:
     numeric += ["peak memory", "growth of ||g||²", "for each SGD step of its cost"]
     numeric += ["drift on the batch", "on other data"]
     caption = "What each method costs, keeps and gains"
-    return Table(caption, html.columns(text, numeric), [*map(_cells, rows)], sortable=True)
+    return Table(caption, html.columns(text, numeric), [*map(_cells, rows)])
 
 
 def _cells(row: NetworkRow) -> list[Cell]:

@@ -1,8 +1,8 @@
 """Figure 6b: what the steps do to the gradient and to the loss."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
@@ -11,7 +11,7 @@ from bench.storage.records import PreservationRecord
 from reports.preservation.curves import curve_order, step_line
 from reports.run.run import as_float
 from reports.text import canvas
-from reports.text.formatting import number, small, tau
+from reports.text.formatting import listed, number, small, tau
 
 
 class Quantity(NamedTuple):
@@ -28,11 +28,18 @@ LOSS_FLOAT64 = Quantity("drift_float64", "the same drift, evaluated in float64",
 HELD_OUT = Quantity("heldout_drift", "relative drift of the loss, held-out data", drift=True)
 
 
-def preservation_groups(records: Sequence[PreservationRecord]) -> list[canvas.Group]:
-    """Figure 6b: per model, data set, dtype and start a row of panels, one curve per tau."""
+def preservation_groups(
+    records: Sequence[PreservationRecord], looks: Mapping[str, canvas.Style]
+) -> list[canvas.Group]:
+    """Figure 6b: per model, data set, dtype and start a row of panels, one curve per tau.
+
+    All curves of a variant have the colour that ``looks`` gives it, paler for each further tau.
+    """
     chosen = [record for record in records if record.status == "ok" and record.rows]
     chosen.sort(key=lambda record: (_place(record), curve_order(record)))
-    return [_preservation_group(names, list(curves)) for names, curves in groupby(chosen, _place)]
+    return [
+        _preservation_group(names, list(curves), looks) for names, curves in groupby(chosen, _place)
+    ]
 
 
 def _place(record: PreservationRecord) -> tuple[str, str, str, str]:
@@ -40,12 +47,14 @@ def _place(record: PreservationRecord) -> tuple[str, str, str, str]:
 
 
 def _preservation_group(
-    names: tuple[str, str, str, str], curves: list[PreservationRecord]
+    names: tuple[str, str, str, str],
+    curves: list[PreservationRecord],
+    looks: Mapping[str, canvas.Style],
 ) -> canvas.Group:
     model, dataset, dtype, start = names
     heading = ", ".join(part for part in (f"{model} on {dataset}", dtype, _start(start)) if part)
     labels = unique([curve_label(record, curves) for record in curves])
-    chosen = canvas.styles(labels)
+    chosen = _shades(labels, curves, looks)
     lines = [(label, record, chosen[label]) for label, record in zip(labels, curves, strict=True)]
     quantities = [
         GRADIENT,
@@ -56,7 +65,31 @@ def _preservation_group(
     ]
     with canvas.look():
         drawings = [_draw_steps(lines, quantity) for quantity in quantities]
-    return canvas.Group(heading, canvas.legend(chosen), drawings)
+    return canvas.Group(heading, canvas.legend(chosen), drawings, rates_of(curves))
+
+
+def _shades(
+    labels: Sequence[str], curves: Sequence[PreservationRecord], looks: Mapping[str, canvas.Style]
+) -> dict[str, canvas.Style]:
+    """A style for each curve: the colour of its variant, paler from curve to curve."""
+    seen: dict[str, int] = {}
+    chosen = {}
+    for label, record in zip(labels, curves, strict=True):
+        place = seen.setdefault(record.variant, 0)
+        seen[record.variant] += 1
+        chosen[label] = canvas.lighter(looks[record.variant], place)
+    return chosen
+
+
+def rates_of(curves: Sequence[PreservationRecord]) -> str:
+    """Which variant took which learning rate, ``nullspace 0.02; symmetry 0.3 and 0.4``."""
+    found: dict[str, list[str]] = {}
+    for record in sorted(curves, key=curve_order):
+        rate = number(as_float(record.lr)) if record.lr else "one of its own"
+        own = found.setdefault(record.variant, [])
+        if rate not in own:
+            own.append(rate)
+    return "; ".join(f"{variant} {listed(rates)}" for variant, rates in found.items())
 
 
 def curve_label(record: PreservationRecord, among: Sequence[PreservationRecord]) -> str:
@@ -96,10 +129,15 @@ def _draw_steps(
     figure, axes = canvas.panel("teleport step", quantity.label)
     words: list[str] = []
     shown: list[float] = []
+    places: list[tuple[float, float, str]] = []
     for label, record, style in lines:
         steps, values = step_line(record, quantity.key)
         if steps:
-            axes.plot(steps, values, **style.line(), clip_on=not quantity.drift, gid="curve")
+            extra: dict[str, Any] = {"clip_on": not quantity.drift, "gid": "curve", "label": label}
+            axes.plot(steps, values, **style.line(), **extra)
+            places += [
+                (x, y, f"{label}, step {x}: {small(y)}") for x, y in zip(steps, values, strict=True)
+            ]
             words.append(_step_words(label, values, quantity))
             shown += values
     if quantity.drift:
@@ -109,9 +147,9 @@ def _draw_steps(
         _gradient_axis(axes, shown)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     sentences = words or ["Nothing was measured."]
-    return canvas.finish(
-        figure, f"{quantity.label.capitalize()} against step. {' '.join(sentences)}"
-    )
+    spots = [canvas.spot(figure, axes, *place) for place in places]
+    alt = f"{quantity.label.capitalize()} against step. {' '.join(sentences)}"
+    return canvas.finish(figure, alt, spots)
 
 
 def _gradient_axis(axes: Axes, shown: list[float]) -> None:

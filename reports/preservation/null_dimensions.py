@@ -70,7 +70,7 @@ def table(spectrum: Sequence[SpectrumRecord]) -> Table:
         for record in counted
     ]
     caption = "Free dimensions of the input of each layer; below τ = 1 by the energy rule"
-    found = Table(caption, html.columns(text, numeric), rows, sortable=True)
+    found = Table(caption, html.columns(text, numeric), rows)
     return found.with_common_in_caption(("model", "data", "columns"))
 
 

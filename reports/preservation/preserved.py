@@ -22,7 +22,7 @@ from reports.text.html_tables import Cell, Column, Table
 class Preserved(Section):
     """Figure 6b, and a row per curve."""
 
-    name, title, order, measured = "preservation", "Preservation", 40, True
+    name, title, order, measured = "preservation", "Preservation", 20, True
 
     def tables(self, found: Analysis) -> dict[str, pd.DataFrame]:
         """``preservation.csv``."""
@@ -32,7 +32,7 @@ class Preserved(Section):
         """Panels and a table."""
         return fill(
             TEMPLATES / "preservation.html.j2",
-            groups=preservation_groups(shown.run.preservation),
+            groups=preservation_groups(shown.run.preservation, shown.styles),
             preservation=preservation_table(shown.run.preservation),
         )
 

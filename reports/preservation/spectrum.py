@@ -21,7 +21,7 @@ from reports.text.html_tables import Table
 class Spectrum(Section):
     """Figure 6a, and the dimensions that each rank rule leaves free."""
 
-    name, title, order, measured = "spectrum", "Spectrum", 50, True
+    name, title, order, measured = "spectrum", "Spectrum", 30, True
 
     def tables(self, found: Analysis) -> dict[str, pd.DataFrame]:
         """``spectrum.csv`` and ``null_dimensions.csv``."""

@@ -10,7 +10,7 @@ from reports.preservation.eigenvalues import SECOND_LAYER, cumulative_shares, ei
 from reports.text.canvas import Drawing, Entry, Group, Style, finish, legend, look, panel, styles
 from reports.text.formatting import listed, percent
 
-_FRONT = Style("#0173b2", "o", (), "solid line with circles")
+_FRONT = Style("#1a1a1a", "o", (), "solid line with circles")
 _OTHER = Style("0.6", "", (), "thin grey line")
 
 
@@ -81,7 +81,13 @@ def _draw_spectra(lines: list[tuple[SpectrumRecord, Style]]) -> Drawing:
             continue
         behind = style is _OTHER
         extra: dict[str, Any] = {"lw": 0.9} if behind else {"markevery": max(1, len(x) // 12)}
-        axes.plot(x, y, **{**style.line(), **extra}, gid="layer" if behind else "second")
+        axes.plot(
+            x,
+            y,
+            **{**style.line(), **extra},
+            gid="layer" if behind else "second",
+            label=record.layer,
+        )
         words.append(_spectrum_words(record, y))
     axes.set_xlim(0, 102)
     axes.set_ylim(0, 103)

@@ -48,7 +48,7 @@ def _ratios(found: Sequence[Comparison], styles: dict[str, canvas.Style]) -> can
         shift = _APART ** (number_of - (len(variants) - 1) / 2)
         steps = [shift * each.horizon for each in own]
         ratios = [_near(each.ratio.value) for each in own]
-        axes.plot(steps, ratios, **styles[variant].line(), gid="curve")
+        axes.plot(steps, ratios, **styles[variant].line(), gid="curve", label=variant)
         for at, each in zip(steps, own, strict=True):
             if math.isfinite(each.ratio.low) and math.isfinite(each.ratio.high):
                 ends = [_near(each.ratio.low), _near(each.ratio.high)]
@@ -75,7 +75,8 @@ def _sweeps(records: Sequence[ProbeRecord], styles: dict[str, canvas.Style]) -> 
             finite = [loss for loss in losses if loss is not None]
             if len(finite) == len(own):
                 line.append((trained.lr, median(finite)))
-        axes.plot([lr for lr, _ in line], [loss for _, loss in line], **style.line(), gid="curve")
+        rates, losses_at = [lr for lr, _ in line], [loss for _, loss in line]
+        axes.plot(rates, losses_at, **style.line(), gid="curve", label=variant)
         lowest = min(line, key=lambda point: point[1], default=(math.nan, math.nan))
         shown += [lowest[1]] if line else []
         words.append(f"{variant}: lowest {number(lowest[1])} at {number(lowest[0])}.")

@@ -1,4 +1,4 @@
-"""The section of the page on where the time goes: a bar per variant with its phases, and tables."""
+"""The section of the page on where the time goes: bars, flame graphs, memory, and tables."""
 
 from collections.abc import Mapping
 from math import nan
@@ -9,6 +9,10 @@ from markupsafe import Markup
 
 from bench.spec.axes import AXES
 from bench.storage.records import ProfileRecord
+from reports.profile.bars import Bar, bars
+from reports.profile.flame import Flame, flame
+from reports.profile.memory_figure import memory_panels
+from reports.profile.phase_colours import colour_of, ordered
 from reports.profile.tables import (
     OperatorRow,
     PhaseRow,
@@ -27,50 +31,11 @@ from reports.tables.columns import frame
 from reports.tables.roofline import Roof, roof_of, sentence, share
 from reports.text import formatting
 from reports.text import html_tables as html
+from reports.text.canvas import Drawing, Entry, Style, legend
 from reports.text.html_tables import Cell, Column, Table
 
-BAR_WIDTH, BAR_HEIGHT = 600, 24
 _DECOMPOSITIONS = ("basis", "pseudo-inverse", "inverse")
 _OPERATORS_SHOWN = 6
-_CHARACTER = 6.2  # of a label, in units of the bar
-# In the order of a call; what the papers call the bottleneck stands out.
-_COLOURS = {
-    "basis": "#b5400f",
-    "pseudo-inverse": "#d9730d",
-    "inverse": "#e8a33d",
-    "capture": "#8c6bb1",
-    "forward": "#a9c7e0",
-    "backward": "#6b9cc4",
-    "double backward": "#2f5f8a",
-    "tangent": "#3f8f8b",
-    "projection": "#7fb069",
-    "update": "#c9b458",
-    "check": "#b8b0a5",
-    "graph": "#9c7a5b",
-    "other": "#dedbd7",
-}
-_UNKNOWN_COLOUR = "#8a8a8a"
-_LIGHT_INK = {"basis", "double backward", "tangent", "capture"}
-
-
-class Piece(NamedTuple):
-    """One phase of a bar: its place in units of the bar, its label if that fits, its words."""
-
-    x: float
-    width: float
-    colour: str
-    label: str
-    light: bool
-    words: str
-
-
-class Bar(NamedTuple):
-    """The time of one variant, cut into its phases."""
-
-    variant: str
-    time: str
-    pieces: list[Piece]
-    words: str
 
 
 class Group(NamedTuple):
@@ -80,6 +45,9 @@ class Group(NamedTuple):
     shares: list[str]
     bars: list[Bar]
     legend: list[tuple[str, str]]
+    flames: list[Flame]
+    memory: list[tuple[str, Drawing]]
+    variants: list[Entry]
     phases: Table
     calls: Table
     operators: Table
@@ -89,7 +57,7 @@ class Group(NamedTuple):
 class Profile(Section):
     """Bars and tables of every point that was profiled."""
 
-    name, title, order = "profile", "Profile", 80
+    name, title, order = "profile", "Profile", 50
 
     def tables(self, found: Analysis) -> dict[str, pd.DataFrame]:
         """``profile.csv``, ``profile_phases.csv``, ``profile_operators.csv``; no empty one."""
@@ -115,22 +83,28 @@ class Profile(Section):
         roof = roof_of(run.environment)
         return fill(
             TEMPLATES / "profile.html.j2",
-            groups=[_group(heading, found, roof) for heading, found in points.items()],
+            groups=[_group(name, found, roof, shown.styles) for name, found in points.items()],
             roof=sentence(run.environment),
             notes=[f"{record.variant}: {record.note}." for record in good if record.note],
             command=f"tensorboard --logdir {run.directory.name}/profiles/tensorboard",
         )
 
 
-def _group(heading: str, records: list[ProfileRecord], roof: Roof) -> Group:
+def _group(
+    heading: str, records: list[ProfileRecord], roof: Roof, styles: Mapping[str, Style]
+) -> Group:
     rows = {record.variant: phase_rows(record) for record in records}
-    present = {row.phase for found in rows.values() for row in found}
-    order = [*(name for name in _COLOURS if name in present), *sorted(present - set(_COLOURS))]
+    order = ordered({row.phase for found in rows.values() for row in found})
+    memory = memory_panels(records, styles)
+    drawn = {name: style for name, style in styles.items() if name in rows} if memory else {}
     return Group(
         heading=heading,
         shares=_shares_of_decompositions(rows),
-        bars=[_bar(record, order) for record in records],
-        legend=[(name, _COLOURS.get(name, _UNKNOWN_COLOUR)) for name in order],
+        bars=bars(records, order),
+        legend=[(name, colour_of(name)) for name in order],
+        flames=[found for record in records if (found := flame(record)) is not None],
+        memory=memory,
+        variants=legend(drawn),
         phases=_phase_table(records),
         calls=_call_table(records, roof),
         operators=_operator_table(records),
@@ -147,27 +121,6 @@ def _shares_of_decompositions(rows: Mapping[str, list[PhaseRow]]) -> list[str]:
                 share_of = f"{formatting.percent(row.share)} of {variant}"
                 shares.setdefault(name, []).append(share_of)
     return [f"{name.capitalize()}: {formatting.listed(found)}." for name, found in shares.items()]
-
-
-def _bar(record: ProfileRecord, order: list[str]) -> Bar:
-    shares = {row.phase: max(row.share, 0.0) for row in phase_rows(record)}
-    pieces = []
-    x = 0.0
-    for name in (name for name in order if name in shares):
-        width = BAR_WIDTH * shares[name]
-        colour, light = _COLOURS.get(name, _UNKNOWN_COLOUR), name in _LIGHT_INK
-        label = _label(name, f"{100 * shares[name]:.0f} %", width)
-        words = f"{name} {formatting.percent(shares[name])}"
-        pieces.append(Piece(round(x, 2), round(width, 2), colour, label, light, words))
-        x += width
-    alt = f"{record.variant}: " + ", ".join(piece.words for piece in pieces)
-    return Bar(record.variant, formatting.seconds(as_float(record.seconds)), pieces, alt)
-
-
-def _label(name: str, percent: str, width: float) -> str:
-    """The longest label that fits into a piece."""
-    labels = (f"{name} {percent}", percent)
-    return next((label for label in labels if (len(label) + 1) * _CHARACTER <= width), "")
 
 
 def _phase_table(records: list[ProfileRecord]) -> Table:

@@ -8,7 +8,7 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
 from reports.ranks.tables import RanksRow
 from reports.text import canvas
-from reports.text.formatting import seconds
+from reports.text.formatting import seconds, seconds_interval
 
 _IDEAL = {"strong": "n samples in all", "weak": "n samples a rank"}
 
@@ -40,19 +40,30 @@ def _panel(
         ideal = [row.call_s / (level if scaling == "strong" else 1) for level in levels]
         dashes = (0, (1, 2))
         axes.plot(levels, ideal, color=canvas.REFERENCE_GREY, lw=0.7, ls=dashes, gid="ideal")
-    words = []
+    words, shown = [], []
     for name, style in styles.items():
         own = [row for row in rows if row.ranks > 1 and _name(row) == name]
         first = [alone[row.variant] for row in own[:1] if row.variant in alone]
         line = [*first, *own]
-        axes.plot([r.ranks for r in line], [r.call_s for r in line], **style.line(), gid="curve")
+        times = [row.call_s for row in line]
+        axes.plot([row.ranks for row in line], times, **style.line(), gid="curve", label=name)
+        shown += [(name, row) for row in line]
         for row in line:
             if math.isfinite(row.call_s_low) and math.isfinite(row.call_s_high):
                 ends = [row.call_s_low, row.call_s_high]
                 axes.plot([row.ranks] * 2, ends, color=style.colour, lw=0.9, marker="")
         words += [f"{name}: {seconds(row.call_s)} on {row.ranks}." for row in line[-1:]]
     _ticks(axes, levels, [row.call_s for row in rows])
-    return canvas.finish(figure, " ".join([f"Time of a call, {scaling} scaling.", *words]))
+    spots = [
+        canvas.spot(figure, axes, row.ranks, row.call_s, f"{name}: {_said(row)}")
+        for name, row in shown
+    ]
+    return canvas.finish(figure, " ".join([f"Time of a call, {scaling} scaling.", *words]), spots)
+
+
+def _said(row: RanksRow) -> str:
+    ranks = "1 rank" if row.ranks == 1 else f"{row.ranks} ranks"
+    return f"{ranks}, {seconds_interval(row.call_s, row.call_s_low, row.call_s_high)}"
 
 
 def _ticks(axes: Axes, levels: Sequence[int], times: Sequence[float]) -> None:

@@ -57,7 +57,7 @@ def _table(rows: Sequence[RanksRow]) -> Table:
     numeric += ["numbers received", "of it a step", "bytes received"]
     columns = [*html.columns(text, numeric), *html.columns(["flags"], [])]
     caption = "Calls that ranks share"
-    return Table(caption, columns, [*map(_cells, rows)], sortable=True).without_empty()
+    return Table(caption, columns, [*map(_cells, rows)]).without_empty()
 
 
 def _cells(row: RanksRow) -> list[Cell]:

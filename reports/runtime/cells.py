@@ -9,11 +9,12 @@ from reports.run.setting import setting_of
 from reports.sections.section import TEMPLATES, Fill, Section, Shown
 from reports.tables.runtime import CellRow
 from reports.text import html_tables as html
+from reports.text.formatting import WORDS
 from reports.text.html_tables import Cell, Column, Table
 
 
 class Cells(Section):
-    """Every cell, failed ones included."""
+    """Every cell, failed ones included; all columns are in ``runtime.csv``."""
 
     name, title, order, measured = "cells", "Cells", 90, True
 
@@ -26,15 +27,14 @@ def cells_table(rows: Sequence[CellRow]) -> Table:
     """A row per cell."""
     several = len({setting_of(row) for row in rows}) > 1
     text = ["setting", "variant", "status"] if several else ["variant", "status"]
-    numeric = [*AXES, "prepare and steps", "samples"]
-    numeric += ["prepare, per batch", "teleport step", "SGD step", "step in SGD steps"]
-    numeric += ["prepare and steps in SGD steps", "whole call", "whole call in SGD steps"]
-    numeric += ["peak memory", "of the product rate", "of the copy rate"]
+    numeric = [f"{WORDS[axis]} {axis}" for axis in AXES]
+    numeric += ["prepare and steps", "teleport step in SGD steps", "whole call in SGD steps"]
+    numeric += ["peak memory"]
     columns = html.columns([*text, "flags"], numeric)
     whys = ("reason", "why operations are not known", "why whole calls are not known")
     columns += [Column(label, False) for label in whys]
     cells = [_cells(row, several=several) for row in rows]
-    return Table("Every cell", columns, cells, sortable=True).without_empty()
+    return Table("Every cell", columns, cells).without_empty()
 
 
 def _cells(row: CellRow, *, several: bool) -> list[Cell]:
@@ -43,16 +43,8 @@ def _cells(row: CellRow, *, several: bool) -> list[Cell]:
         *html.texts(row.variant, row.status, row.flags),
         *(html.whole(getattr(row, axis)) for axis in AXES),
         html.seconds(row.median_s, row.ci_low_s, row.ci_high_s),
-        html.whole(row.samples),
-        html.seconds(row.prepare_s),
-        html.seconds(row.step_s),
-        html.seconds(row.sgd_s),
         html.numbers(row.sgd_steps, row.sgd_steps_low, row.sgd_steps_high),
-        html.numbers(row.phases_sgd_steps, row.phases_sgd_steps_low, row.phases_sgd_steps_high),
-        html.seconds(row.call_s, row.call_s_low, row.call_s_high),
         html.numbers(row.call_sgd_steps, row.call_sgd_steps_low, row.call_sgd_steps_high),
         html.memory(row.peak_memory_bytes),
-        html.percent(row.operations_share),
-        html.percent(row.bytes_share),
         *html.texts(row.reason, row.operations_note, row.call_note),
     ]

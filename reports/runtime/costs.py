@@ -15,7 +15,13 @@ def cost_table(rows: Sequence[CellRow], base: dict[str, int]) -> Table:
     shown = [row for row in methods if is_at(row, base, but="d")]
     several = len({setting_of(row) for row in shown}) > 1
     text = ["setting", "variant"] if several else ["variant"]
-    numeric = ["d", "SGD step", "teleport step", "step in SGD steps", "preparing a batch"]
+    numeric = [
+        "hidden width d",
+        "SGD step",
+        "teleport step",
+        "step in SGD steps",
+        "preparing a batch",
+    ]
     numeric += ["whole call", "whole call in SGD steps"]
     cells = [[*_place(row, several=several), *_costs(row)] for row in shown]
     caption = "Of one batch: a step, preparing, and the whole call"

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
 from bench.spec.axes import AXES, MEANINGS
@@ -14,8 +15,18 @@ from reports.run.run import SGD
 from reports.run.setting import Setting
 from reports.tables.growth import Grown, sweep
 from reports.tables.runtime import CellRow
-from reports.text.canvas import REFERENCE_GREY, Drawing, Style, finish, log_ticks, look, panel
-from reports.text.formatting import listed, number, seconds
+from reports.text.canvas import (
+    REFERENCE_GREY,
+    Drawing,
+    Spot,
+    Style,
+    finish,
+    log_ticks,
+    look,
+    panel,
+    spot,
+)
+from reports.text.formatting import interval, listed, number, seconds, seconds_interval
 
 VIEWS = {
     "seconds": ("median_s", "ci_low_s", "ci_high_s"),
@@ -24,6 +35,13 @@ VIEWS = {
 _Y_LABELS = {"seconds": "prepare and steps", "sgd_steps": "prepare and steps, in SGD steps"}
 _MOST_TICKS = 8
 _CROSS: dict[str, Any] = {"marker": "x", "markeredgewidth": 1.6, "markersize": 5.5}
+_SGD_LINE: dict[str, Any] = {
+    "color": REFERENCE_GREY,
+    "lw": 1.6,
+    "linestyle": (0, (6, 2)),
+    "gid": "reference",
+    "label": "as many SGD steps",
+}
 _FAIL_ROW_HEIGHT = 0.075  # of the panel
 
 
@@ -48,14 +66,17 @@ class Failure(NamedTuple):
 
 @dataclass(frozen=True)
 class Panel:
-    """The data of one panel, before any drawing; ``unpaired`` counts ok cells without a ratio."""
+    """The data of one panel, before any drawing; ``unpaired`` counts ok cells without a ratio.
+
+    ``reference`` is what as many SGD steps as teleport steps, t x b, take at each level.
+    """
 
     axis: str
     view: str
     points: dict[str, list[Point]]
     fits: dict[str, Grown]
     failures: list[Failure]
-    reference: list[tuple[int, int]]
+    reference: list[tuple[int, float]]
     unpaired: int
 
     @property
@@ -69,7 +90,7 @@ class Panel:
         """Every number that has to be inside the y limits."""
         points = [point for points in self.points.values() for point in points]
         known = [n for p in points for n in (p.value, p.low, p.high) if n > 0]
-        return known + [float(steps) for _, steps in self.reference]
+        return known + [height for _, height in self.reference]
 
 
 def panels(
@@ -115,9 +136,24 @@ def _panel(
             unpaired += 1
     own = {variant: fits[variant, axis] for variant in points if (variant, axis) in fits}
     levels = sorted({point.level for curve in points.values() for point in curve})
-    steps = [(level, {**base, axis: level}) for level in levels if view == "sgd_steps"]
-    reference = [(level, at["t"] * at["b"]) for level, at in steps]
+    reference = _reference(rows, axis, levels, base, in_steps=view == "sgd_steps")
     return Panel(axis, view, points, own, failures, reference, unpaired)
+
+
+def _reference(
+    rows: list[CellRow], axis: str, levels: list[int], base: dict[str, int], *, in_steps: bool
+) -> list[tuple[int, float]]:
+    """As many SGD steps as teleport steps: their number, or the time that they take."""
+    found = []
+    for level in levels:
+        at = {**base, axis: level}
+        steps = at["t"] * at["b"]
+        here = [row.sgd_s for row in rows if getattr(row, axis) == level and row.sgd_s > 0]
+        if in_steps:
+            found.append((level, float(steps)))
+        elif here:  # all variants of a point were sampled beside the same SGD steps
+            found.append((level, steps * here[0]))
+    return found
 
 
 def draw(chosen: Sequence[Panel], styles: dict[str, Style]) -> list[Drawing]:
@@ -143,23 +179,51 @@ def _draw(data: Panel, styles: dict[str, Style], limits: tuple[float, float]) ->
     axes.set_yscale("log")
     log_ticks(axes, *limits, seconds=data.view == "seconds")
     if data.reference:
-        axes.plot(*zip(*data.reference, strict=True), color=REFERENCE_GREY, lw=0.8, gid="reference")
+        axes.plot(*zip(*data.reference, strict=True), **_SGD_LINE)
     for variant, points in data.points.items():
-        _draw_curve(axes, points, data.fits.get(variant), styles[variant])
+        _draw_curve(axes, points, data.fits.get(variant), styles[variant], variant)
     _draw_failures(axes, data.failures, styles)
     _x_ticks(axes, data.levels)
-    return finish(figure, describe(data))
+    spots = [
+        spot(figure, axes, point.level, point.value, _point_words(data, variant, point))
+        for variant, points in data.points.items()
+        for point in points
+    ]
+    return finish(figure, describe(data), [*spots, *_reference_spots(figure, axes, data)])
 
 
-def _draw_curve(axes: Axes, points: list[Point], fit: Grown | None, style: Style) -> None:
+def _reference_spots(figure: Figure, axes: Axes, data: Panel) -> list[Spot]:
+    write = seconds if data.view == "seconds" else number
+    return [
+        spot(
+            figure,
+            axes,
+            x,
+            y,
+            f"as many SGD steps as teleport steps, {data.axis} = {x}: {write(y)}",
+        )
+        for x, y in data.reference
+    ]
+
+
+def _point_words(data: Panel, variant: str, point: Point) -> str:
+    write = seconds_interval if data.view == "seconds" else interval
+    unit = "" if data.view == "seconds" else " SGD steps"
+    height = write(point.value, point.low, point.high)
+    return f"{variant}, {MEANINGS[data.axis]} {data.axis} = {point.level}: {height}{unit}"
+
+
+def _draw_curve(
+    axes: Axes, points: list[Point], fit: Grown | None, style: Style, name: str
+) -> None:
     if fit and fit.lowest and fit.highest:  # the levels that it was fitted to
-        x = np.geomspace(fit.lowest, fit.highest, 40)
+        x = np.geomspace(fit.lowest, fit.highest, 16)
         y = fit.growth.floor_s + fit.growth.scale * x**fit.growth.exponent
         axes.plot(x, y, color=style.colour, lw=0.7, linestyle=(0, (2, 2)), gid="fit")
     x, values, lows, highs = np.array(points, dtype=float).T
     bars = np.nan_to_num([values - lows, highs - values])
     line: dict[str, Any] = {**style.line(), "ecolor": style.colour, "elinewidth": 1, "capsize": 2}
-    container = axes.errorbar(x, values, yerr=bars, **line)
+    container = axes.errorbar(x, values, yerr=bars, **line, label=name)
     container.lines[0].set_gid("points")
 
 

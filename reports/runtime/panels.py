@@ -5,8 +5,7 @@ from typing import NamedTuple
 import pandas as pd
 from markupsafe import Markup
 
-from reports.run.run import SGD
-from reports.run.setting import Setting, settings, taken
+from reports.run.setting import Setting, setting_of, settings, taken
 from reports.runtime import figures
 from reports.runtime.costs import cost_remarks, cost_table
 from reports.sections.section import TEMPLATES, Fill, Section, Shown
@@ -14,7 +13,7 @@ from reports.tables.analysis import Analysis
 from reports.tables.columns import frame
 from reports.tables.runtime import CellRow, samples
 from reports.text import formatting
-from reports.text.canvas import Drawing, Entry, Style, legend, styles
+from reports.text.canvas import Drawing, Entry, Style, legend
 
 _VIEW_NAMES = {"seconds": "Seconds", "sgd_steps": "SGD steps"}
 
@@ -49,22 +48,15 @@ class Panels(Section):
     def render(self, shown: Shown, fill: Fill) -> Markup:
         """The panels of every setting, and one table."""
         found = shown.analysis
-        chosen = _styles(shown)
+        chosen = shown.styles
         return fill(
             TEMPLATES / "runtime.html.j2",
             base=formatting.point(taken(found.cells, found.base)),
             figures=[_figure(found, setting, chosen) for setting in settings(found.cells)],
             costs=cost_table(found.cells, found.base),
             cost_remarks=cost_remarks(found.cells),
+            words=formatting.WORDS,
         )
-
-
-def _styles(shown: Shown) -> dict[str, Style]:
-    """Variants look the same in all settings, those that were asked for in their order."""
-    variants = {row.variant for row in shown.analysis.cells if row.method != SGD}
-    asked = (shown.run.spec or {}).get("methods")
-    order = [str(name) for name in asked] if isinstance(asked, list) else []
-    return styles(sorted(variants, key=lambda v: (order.index(v) if v in order else len(order), v)))
 
 
 def _figure(found: Analysis, setting: Setting, chosen: dict[str, Style]) -> Figure:
@@ -75,4 +67,6 @@ def _figure(found: Analysis, setting: Setting, chosen: dict[str, Style]) -> Figu
         drawings = figures.draw(panels, chosen)
         views.append(View(key, name, drawings, sum(panel.unpaired for panel in panels)))
         failures = [failure for panel in panels for failure in panel.failures]
-    return Figure(setting.heading, legend(chosen), views, failures)
+    drawn = {row.variant for row in found.cells if setting_of(row) == setting}
+    entries = {name: style for name, style in chosen.items() if name in drawn}
+    return Figure(setting.heading, legend(entries), views, failures)

@@ -13,13 +13,14 @@ from reports.tables.columns import frame
 from reports.tables.crossings import Crossed, CrossingRow, crossing_row
 from reports.tables.ratios import RatioRow
 from reports.text import html_tables as html
+from reports.text.formatting import WORDS
 from reports.text.html_tables import Column, Table
 
 
 class Ratios(Section):
     """Times over those of null-space teleport in the same round, and where which is faster."""
 
-    name, title, order, measured = "ratios", "Ratios", 20, True
+    name, title, order, measured = "ratios", "Ratios", 60, True
 
     def tables(self, found: Analysis) -> dict[str, pd.DataFrame]:
         """``ratios.csv`` and ``crossings.csv``."""
@@ -43,7 +44,7 @@ def ratio_table(rows: Sequence[RatioRow], base: dict[str, int]) -> Table:
     shown = [row for row in rows if is_at(row, base, but="d")]
     several = len({setting_of(row) for row in shown}) > 1
     text = ["setting", "variant"] if several else ["variant"]
-    numeric = ["d", "step", "prepare and steps", "operations", "operations, ratio"]
+    numeric = ["hidden width d", "step", "prepare and steps", "operations", "operations, ratio"]
     cells = [
         [
             *([html.words(", ".join(setting_of(row)))] if several else []),
@@ -81,9 +82,10 @@ def crossing_table(found: Sequence[Crossed]) -> Table:
 
 
 def _levels(crossed: Crossed) -> str:
+    along = f"{WORDS[crossed.axis]} {crossed.axis}"
     if not crossed.levels:
-        return crossed.axis
-    return f"{crossed.axis} {crossed.levels[0]} to {crossed.levels[-1]}"
+        return along
+    return f"{along} {crossed.levels[0]} to {crossed.levels[-1]}"
 
 
 def _sentence(crossed: Crossed) -> str:

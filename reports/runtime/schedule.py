@@ -1,6 +1,7 @@
 """The section on what the paper's schedule of teleports costs beside its training."""
 
 import math
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from markupsafe import Markup
@@ -9,6 +10,7 @@ from reports.sections.section import TEMPLATES, Fill, Section, Shown
 from reports.tables.schedule import CostTable
 from reports.text import formatting
 from reports.text import html_tables as html
+from reports.text.canvas import Style
 from reports.text.html_tables import Table
 
 
@@ -18,28 +20,33 @@ class Costs(NamedTuple):
     heading: str
     sentence: str
     table: Table
-    bars: list[tuple[str, float, str]]
+    bars: list[tuple[str, float, str, str]]
     remarks: list[str]
 
 
 class Schedule(Section):
     """Time of all teleports as a share of the time of all SGD steps."""
 
-    name, title, order, measured = "schedule", "Schedule", 60, True
+    name, title, order, measured = "schedule", "Schedule", 40, True
 
     def render(self, shown: Shown, fill: Fill) -> Markup:
         """Bars and a table for each setting."""
         costs, notes = shown.analysis.costs
         return fill(
-            TEMPLATES / "schedule.html.j2", schedules=[*map(_costs, costs)], cost_notes=notes
+            TEMPLATES / "schedule.html.j2",
+            schedules=[_costs(table, shown.styles) for table in costs],
+            cost_notes=notes,
         )
 
 
-def _costs(table: CostTable) -> Costs:
+def _costs(table: CostTable, styles: Mapping[str, Style]) -> Costs:
     plan = table.schedule
     largest = max(cost.share.value for cost in table.costs)
     shares = [(cost.variant, cost.share.value) for cost in table.costs]
-    bars = [(name, round(100 * s / largest, 2), formatting.percent(s)) for name, s in shares]
+    bars = [
+        (name, round(100 * s / largest, 2), formatting.percent(s), styles[name].colour)
+        for name, s in shares
+    ]
     sentence = (
         f"{plan.teleport_batches} batches in each of {plan.teleport_epochs} epochs are teleported "
         f"by {plan.t} steps: {formatting.whole(plan.teleports)} teleports. The training takes "

@@ -23,17 +23,22 @@ class Environment(Section):
 
 def environment_table(environment: dict[str, Any]) -> Table:
     """A row per entry; nested entries get a dotted name."""
-    rows = [html.texts(key, _plain(value)) for key, value in _flat("", environment)]
+    rows = [html.texts(key, value) for key, value in flat(environment)]
     return Table("What it ran on", html.columns(["entry", "value"], []), rows)
 
 
-def _flat(prefix: str, value: Any) -> list[tuple[str, Any]]:
+def flat(environment: dict[str, Any]) -> list[tuple[str, str]]:
+    """Every entry under its dotted name, as the page prints it."""
+    return [(key, _plain(value)) for key, value in _entries("", environment)]
+
+
+def _entries(prefix: str, value: Any) -> list[tuple[str, Any]]:
     if isinstance(value, list) and any(isinstance(item, dict) for item in value):
         value = {str(number): item for number, item in enumerate(value, 1)}
     if not isinstance(value, dict):
         return [(prefix, value)]
     named = [(f"{prefix}.{key}" if prefix else key, item) for key, item in value.items()]
-    return [entry for name, item in named for entry in _flat(name, item)]
+    return [entry for name, item in named for entry in _entries(name, item)]
 
 
 def _plain(value: Any) -> str:

@@ -2,15 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
 import pandas as pd
 from markupsafe import Markup
 
-from reports.run.run import Run
+from reports.run.run import SGD, Run
 from reports.tables.analysis import Analysis
 from reports.tables.runtime import CellRow
+from reports.text.canvas import Style, styles
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
 
@@ -25,6 +27,7 @@ class Shown:
         listed: the rows of the table of all cells.
         files: names of the CSV files, of every section.
         history: a file of gate results, if there is one.
+        whole: of the whole run, drawn or not.
     """
 
     analysis: Analysis
@@ -32,11 +35,32 @@ class Shown:
     listed: Sequence[CellRow]
     files: Sequence[str]
     history: Path | None
+    whole: Analysis
 
     @property
     def run(self) -> Run:
         """The part of the run that is drawn."""
         return self.analysis.run
+
+    @cached_property
+    def styles(self) -> dict[str, Style]:
+        """How every variant and arm is drawn, in each figure of the page.
+
+        Variants come in the order in which they were asked for, arms of a training after them.
+        """
+        run, training = self.run, self.analysis.training
+        asked = (run.spec or {}).get("methods")
+        order = [str(name) for name in asked] if isinstance(asked, list) else []
+        found = [
+            *((cell.method, cell.variant) for cell in run.cells),
+            *((curve.method, curve.variant) for curve in run.preservation),
+            *((profile.method, profile.variant) for profile in run.profiles),
+        ]
+        variants = {variant for method, variant in found if method != SGD}
+        known = {name: place for place, name in enumerate(order)}
+        ours = sorted(variants, key=lambda name: (known.get(name, len(known)), name))
+        arms = training.experiment.arms if training else []
+        return styles(list(dict.fromkeys([*ours, *arms])))
 
     @property
     def nothing_timed(self) -> bool:

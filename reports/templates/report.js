@@ -13,7 +13,12 @@ for (const table of document.querySelectorAll("table.sortable")) {
       heads.forEach((other) => other.removeAttribute("aria-sort"));
       head.setAttribute("aria-sort", falling ? "descending" : "ascending");
       const numeric = head.classList.contains("n");
-      const key = (row) => row.cells[column].dataset.value;
+      const key = (row) => {
+        const cell = row.cells[column];
+        const text = cell.textContent.trim();
+        if (!numeric) return text;
+        return cell.dataset.value ?? (isNaN(text) ? "" : text);
+      };
       const order = (x, y) => {
         const a = key(x), b = key(y);
         if (a === "" || b === "") return (a === "") - (b === "");

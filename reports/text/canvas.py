@@ -4,13 +4,14 @@ No name from a journal is ever drawn: legends, titles and lists are HTML, so tha
 and line breaks are the browser's, and a figure holds numbers and our own words only.
 """
 
-import base64
 import math
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from io import BytesIO
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import matplotlib as mpl
 import seaborn as sns
@@ -25,8 +26,14 @@ PANEL_INCHES = (3.7, 2.9)
 REFERENCE_GREY = "0.45"
 _SWATCH_INCHES = (0.56, 0.2)
 _MOST_TICKS = 7
-_PATH = re.compile(r' d="[^"]+"')
+_PLAIN = " !$()*+,-./:;=?@[]_{|}~"  # in a data URI within quotes; much shorter than base64
+_STYLE = re.compile(r'(?<=style=")[^"]+')
+_HEAD = re.compile(r"<\?xml.*?(?=<svg)| *<metadata>.*?</metadata>\n", re.DOTALL)
+_INDENTED = re.compile(r"\n +")
+_PATH = re.compile(r' (?:d|x|y)="[^"]+"')
+_UNTURNED = re.compile(r' transform="rotate\(-0 [^"]*"| (?=\n)')
 _DIGITS = re.compile(r"(\.\d{3})\d+")  # a thousandth of a point is enough
+_kept: ContextVar[list[Figure] | None] = ContextVar("kept", default=None)
 _MARKERS = "os^Dv<>p*h"
 _DASHES: tuple[tuple[float, ...], ...] = ((), (5, 1.5), (5, 1.5, 1, 1.5), (1, 1.2), (8, 2, 2, 2))
 _DASH_NAMES = ("solid", "dashed", "dash-dotted", "dotted", "long-dashed")
@@ -35,6 +42,7 @@ _MARKER_NAMES = (
     *("triangles pointing left", "triangles pointing right", "pentagons", "stars", "hexagons"),
 )
 _COLOURS = sns.color_palette("colorblind", 10).as_hex()
+_PALER, _PALEST = 0.14, 0.6  # of the way to white, for each further curve of a variant
 _ORDER = (0, 1, 2, 4, 3, 5, 9, 8, 6, 7)  # neighbours differ in lightness, too
 
 _LOOK: dict[Any, Any] = {
@@ -88,16 +96,25 @@ class Style(NamedTuple):
         }
 
 
+class Spot(NamedTuple):
+    """A place in a drawing that says its value where a pointer rests on it; 0 to 1000 both ways."""
+
+    x: float
+    y: float
+    words: str
+
+
 class Drawing(NamedTuple):
-    """A finished figure: SVG text and the sentence that stands for it."""
+    """A finished figure: SVG text, the sentence that stands for it, and spots with their values."""
 
     svg: str
     alt: str
+    spots: tuple[Spot, ...] = ()
 
     @property
     def uri(self) -> str:
         """The SVG as a data URI, for the src of an <img>."""
-        return "data:image/svg+xml;base64," + base64.b64encode(self.svg.encode()).decode("ascii")
+        return "data:image/svg+xml," + quote(self.svg.replace("\n", " "), safe=_PLAIN)
 
 
 class Entry(NamedTuple):
@@ -108,11 +125,12 @@ class Entry(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Panels that belong together, under one heading and one legend."""
+    """Panels that belong together, under one heading and one legend, with a line beside them."""
 
     heading: str
     legend: list[Entry]
     drawings: list[Drawing]
+    note: str = ""
 
 
 def styles(names: Sequence[str]) -> dict[str, Style]:
@@ -124,6 +142,20 @@ def _style(index: int) -> Style:
     marker = index % len(_MARKERS)
     dash = (index + index // len(_MARKERS)) % len(_DASHES)
     colour = _COLOURS[_ORDER[index % len(_ORDER)]]
+    words = f"{_DASH_NAMES[dash]} line with {_MARKER_NAMES[marker]}"
+    return Style(colour, _MARKERS[marker], _DASHES[dash], words)
+
+
+def lighter(style: Style, place: int) -> Style:
+    """The same colour for a further curve of the same name, paler and of another shape.
+
+    ``place`` counts its curves from 0.
+    """
+    share = min(_PALER * place, _PALEST)
+    parts = (int(style.colour[i : i + 2], 16) for i in (1, 3, 5))
+    colour = "#" + "".join(f"{round(part + (255 - part) * share):02x}" for part in parts)
+    marker = (_MARKERS.index(style.marker) + place) % len(_MARKERS)
+    dash = (_DASHES.index(style.dashes) + place) % len(_DASHES)
     words = f"{_DASH_NAMES[dash]} line with {_MARKER_NAMES[marker]}"
     return Style(colour, _MARKERS[marker], _DASHES[dash], words)
 
@@ -149,12 +181,39 @@ def panel(x_label: str, y_label: str) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def finish(figure: Figure, alt: str) -> Drawing:
+def spot(figure: Figure, axes: Axes, x: float, y: float, words: str) -> Spot:
+    """Where a point of the data is in the drawing, once the axes have their limits."""
+    pixel = axes.transData.transform((x, y))
+    right, up = figure.transFigure.inverted().transform(pixel)
+    return Spot(round(1000 * float(right), 1), round(1000 - 1000 * float(up), 1), words)
+
+
+def finish(figure: Figure, alt: str, spots: Sequence[Spot] = ()) -> Drawing:
     """The same figure gives the same bytes: no date, no version, salted identifiers."""
+    if (kept := _kept.get()) is not None:
+        kept.append(figure)
+    return Drawing(_svg(figure), alt, tuple(spots))
+
+
+@contextmanager
+def keeping() -> Iterator[list[Figure]]:
+    """Every figure that is finished within, for files of their own."""
+    figures: list[Figure] = []
+    token = _kept.set(figures)
+    try:
+        yield figures
+    finally:
+        _kept.reset(token)
+
+
+def _svg(figure: Figure) -> str:
     buffer = BytesIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)
-    svg = _PATH.sub(lambda path: _DIGITS.sub(r"\1", path[0]), buffer.getvalue().decode("utf-8"))
-    return Drawing(svg, alt)
+    text = _HEAD.sub("", buffer.getvalue().decode("utf-8"))
+    text = _STYLE.sub(lambda style: style[0].replace(": ", ":").replace("; ", ";"), text)
+    return _PATH.sub(
+        lambda path: _DIGITS.sub(r"\1", path[0]), _UNTURNED.sub("", _INDENTED.sub("\n", text))
+    )
 
 
 def legend(chosen: dict[str, Style]) -> list[Entry]:
@@ -166,7 +225,7 @@ def legend(chosen: dict[str, Style]) -> list[Entry]:
 def _swatch(style: Style) -> Drawing:
     figure = Figure(figsize=_SWATCH_INCHES)
     figure.add_artist(Line2D([0.02, 0.5, 0.98], [0.5] * 3, markevery=[1], **style.line()))
-    return finish(figure, style.words)
+    return Drawing(_svg(figure), style.words)
 
 
 def handle(style: Style) -> Line2D:

@@ -12,6 +12,21 @@ TIMES = "\N{MULTIPLICATION SIGN}"
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _TIME_UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 _BYTE_UNITS = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"), (1, "B"))
+# What each letter of the papers stands for, short enough for the head of a column.
+WORDS = {
+    "t": "teleport steps",
+    "d": "hidden width",
+    "n": "batch size",
+    "l": "weight layers",
+    "b": "teleport batches",
+}
+_COUNTED = {
+    "t": ("{} teleport step", "{} teleport steps"),
+    "d": ("hidden width {}", "hidden width {}"),
+    "n": ("batches of {}", "batches of {}"),
+    "l": ("{} weight layer", "{} weight layers"),
+    "b": ("{} teleport batch", "{} teleport batches"),
+}
 _THIN = "\N{NARROW NO-BREAK SPACE}"
 _NBSP = "\N{NO-BREAK SPACE}"
 
@@ -100,8 +115,17 @@ def memory(size: float) -> str:
 
 
 def point(levels: Mapping[str, Any]) -> str:
-    """A point of the sweep, ``t = 8, d = 512, n = 32, l = 3, b = 8``."""
-    return ", ".join(f"{axis}{_NBSP}={_NBSP}{levels[axis]}" for axis in AXES if axis in levels)
+    """A point of the sweep, ``teleport steps t = 8, hidden width d = 512``, letters with words."""
+    return ", ".join(
+        f"{WORDS[axis]} {axis}{_NBSP}={_NBSP}{levels[axis]}" for axis in AXES if axis in levels
+    )
+
+
+def in_words(levels: Mapping[str, Any], axes: str) -> str:
+    """Some levels of a point as a sentence has them, ``8 teleport steps, hidden width 512``."""
+    return ", ".join(
+        _COUNTED[axis][levels[axis] != 1].format(levels[axis]) for axis in axes if axis in levels
+    )
 
 
 def tick_seconds(value: float) -> str:
@@ -131,8 +155,8 @@ def slope_interval(value: float, low: float, high: float) -> str:
 
 
 def levels(axis: str, lowest: int | None, highest: int | None) -> str:
-    """The range of a sweep, ``d = 32 to 512``."""
-    return f"{axis}{_NBSP}={_NBSP}{lowest}{_NBSP}to{_NBSP}{highest}"
+    """The range of a sweep, ``hidden width d = 32 to 512``."""
+    return f"{WORDS[axis]} {axis}{_NBSP}={_NBSP}{lowest}{_NBSP}to{_NBSP}{highest}"
 
 
 def tau(value: float) -> str:

@@ -34,7 +34,6 @@ class Table:
     caption: str
     columns: list[Column]
     rows: list[list[Cell]]
-    sortable: bool = False
 
     def without_empty(self) -> "Table":
         """The same table less the columns in which nothing is known."""
@@ -55,7 +54,7 @@ class Table:
     def _with_columns(self, kept: list[int], caption: str) -> "Table":
         columns = [self.columns[index] for index in kept]
         rows = [[row[index] for index in kept] for row in self.rows]
-        return Table(caption, columns, rows, self.sortable)
+        return Table(caption, columns, rows)
 
 
 def words(text: Any) -> Cell:

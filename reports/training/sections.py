@@ -8,7 +8,7 @@ from markupsafe import Markup
 from reports.sections.section import TEMPLATES, Fill, Section, Shown
 from reports.tables.analysis import Analysis
 from reports.tables.columns import frame
-from reports.text.canvas import Style, legend, styles
+from reports.text.canvas import Style, legend
 from reports.text.html_tables import Table
 from reports.training.acceleration import AccelerationRow
 from reports.training.controls import aa_difference
@@ -68,7 +68,7 @@ class Pays(Section):
             effect=_percent(settings.minimum_effect) if settings else "",
             share=share_of_budget(experiment),
             settings=settings,
-            forest=_forest(training),
+            forest=_forest(shown, training),
         )
 
 
@@ -82,7 +82,7 @@ class Curves(Section):
         training = shown.analysis.training
         if training is None:
             return None
-        experiment, drawn_as = training.experiment, _styles(training)
+        experiment, drawn_as = training.experiment, _styles(shown, training)
         views = {rule: curves.views(experiment, rule, drawn_as) for rule in experiment.rules}
         drawn = [
             (rule, RULE_WORDS[rule], own)
@@ -108,10 +108,10 @@ class Rates(Section):
         if training is None:
             return None
         tuned = {row.arm for row in training.rates if row.lr_rule == "tuned"}
-        chosen = {arm: style for arm, style in _styles(training).items() if arm in tuned}
+        chosen = {arm: style for arm, style in _styles(shown, training).items() if arm in tuned}
         return fill(
             TEMPLATES / "rates.html.j2",
-            panels=rates.rate_panels(training.rates, _styles(training)),
+            panels=rates.rate_panels(training.rates, _styles(shown, training)),
             legend=legend(chosen),
             table=rate_table(training.experiment),
         )
@@ -130,7 +130,7 @@ class Sources(Section):
         experiment = training.experiment
         moving = {c.facts.arm for c in experiment.courses if c.teleports}
         panels = [
-            (RULE_WORDS[rule], moves.move_panels(experiment, rule, _styles(training)))
+            (RULE_WORDS[rule], moves.move_panels(experiment, rule, _styles(shown, training)))
             for rule in experiment.rules
         ]
         return fill(
@@ -140,7 +140,7 @@ class Sources(Section):
             size=(bars.WIDTH, bars.HEIGHT),
             horizon=_of_settings(training, "horizon"),
             panels=[group for group in panels if group[1]],
-            legend=legend({a: s for a, s in _styles(training).items() if a in moving}),
+            legend=legend({a: s for a, s in _styles(shown, training).items() if a in moving}),
             table=move_table(experiment),
             shares=share_table(experiment),
         )
@@ -167,9 +167,9 @@ def _tables(every: list[Compared], controls: bool) -> tuple[str, Table, Table]:
     return name, verdict_table(decided, name), verdict_table(open_, name)
 
 
-def _styles(training: Judged) -> dict[str, Style]:
+def _styles(shown: Shown, training: Judged) -> dict[str, Style]:
     """How each arm is drawn, in every figure."""
-    return styles(training.experiment.arms)
+    return {arm: shown.styles[arm] for arm in training.experiment.arms}
 
 
 def _percent(share: float) -> str:
@@ -181,9 +181,9 @@ def _of_settings(training: Judged, name: str) -> Any:
     return getattr(settings, name) if settings else None
 
 
-def _forest(training: Judged) -> forest.Forest | None:
+def _forest(shown: Shown, training: Judged) -> forest.Forest | None:
     every = compared(training.comparisons)
-    colours = {arm: style.colour for arm, style in _styles(training).items()}
+    colours = {arm: style.colour for arm, style in _styles(shown, training).items()}
     effect = _of_settings(training, "minimum_effect") or 0.0
     order = training.experiment.optimizers
     ours = sorted(every, key=lambda e: (order.index(e.optimizer), is_control(e.arm)))

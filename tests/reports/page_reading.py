@@ -1,9 +1,9 @@
 """Reads a report the way a browser does: tags with attributes, and the figures inside them."""
 
-import base64
 from html.parser import HTMLParser
+from urllib.parse import unquote
 
-URI = "data:image/svg+xml;base64,"
+URI = "data:image/svg+xml,"
 
 
 class Page(HTMLParser):
@@ -38,7 +38,7 @@ class Page(HTMLParser):
 def svg(attrs):
     """The SVG inside an <img>."""
     assert attrs["src"].startswith(URI)
-    return base64.b64decode(attrs["src"][len(URI) :]).decode("utf-8")
+    return unquote(attrs["src"][len(URI) :])
 
 
 def runtime_panels(page, view):

@@ -77,6 +77,11 @@ def test_panels_have_what_is_ideal_and_a_curve_a_way() -> None:
     (strong,) = panels.drawings
     assert strong.svg.count('id="ideal"') == 1
     assert strong.svg.count('id="curve"') == 2
+    assert [spot.words.split(" [")[0] for spot in strong.spots[2:]] == [
+        "nullspace, sharded: 1 rank, 16.0\N{NO-BREAK SPACE}s",
+        "nullspace, sharded: 2 ranks, 8.00\N{NO-BREAK SPACE}s",
+    ]
+    assert strong.spots[2].x < strong.spots[3].x
     assert "nullspace, sharded: 8.00\N{NO-BREAK SPACE}s on 2." in strong.alt
 
 

@@ -113,7 +113,7 @@ def test_what_it_costs_is_on_the_page(report_of):
     for d in synthetic.LEVELS["d"]:
         assert f"nullspace{d}" in shown
     assert f"{seconds(row.call_s)} [".replace("\u00a0", " ") in shown
-    assert f"a whole call with its checks {number(row.call_sgd_steps)} [" in page.words
+    assert f"{number(row.call_sgd_steps)} SGD steps" in page.words
     assert "not timed in this run" not in page.words
 
 

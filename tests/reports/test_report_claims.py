@@ -36,7 +36,10 @@ def test_slopes_are_those_of_the_scaling_table(measured, read):
     table = read("scaling").set_index(["variant", "axis", "phase"])
     row = table.loc[("nullspace", "d", "total")]
     wanted = f"nullspace slope {row.slope:.2f} [{row.slope_low:.2f}, {row.slope_high:.2f}]"
-    assert lines(measured, "Near-constant")[0] == f"d = 32 to 512: {wanted} ({row.verdict})"
+    assert (
+        lines(measured, "Near-constant")[0]
+        == f"hidden width d = 32 to 512: {wanted} ({row.verdict})"
+    )
     assert row.verdict == "near-constant: fails"
 
 
@@ -45,16 +48,16 @@ def test_linear_growth_is_read_from_the_exponent(measured, read):
     row = table.loc[("nullspace", "t", "total")]
     wanted = f"exponent {row.exponent:.2f} [{row.ci_low:.2f}, {row.ci_high:.2f}]"
     found = lines(measured, "Runtime grows linearly")
-    assert [line[0] for line in found] == ["t", "l", "b"]
+    assert [line.split(" = ")[0][-1] for line in found] == ["t", "l", "b"]
     assert wanted in found[0]
 
 
 def test_both_methods_are_compared_over_the_levels_they_have(measured):
     found = lines(measured, "The runtime of symmetry teleport")
-    assert found[1].startswith("d = 32 to 512: nullspace slope")
+    assert found[1].startswith("hidden width d = 32 to 512: nullspace slope")
     assert "symmetry slope" in found[1]
     assert "published" not in found[1]
-    assert found[2].startswith("d = 32 to 256: symmetry:published=true slope")
+    assert found[2].startswith("hidden width d = 32 to 256: symmetry:published=true slope")
 
 
 def test_drift_gain_and_thresholds_are_those_of_the_records(measured):

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from page_reading import runtime_panels, svg
 
 from bench.spec.axes import AXES
-from reports.preservation.curve_figures import preservation_groups
+from reports.preservation import curve_figures
 from reports.preservation.curves import step_line
 from reports.preservation.spectrum_figures import spectrum_groups, spectrum_line
 from reports.run.run import load
@@ -20,6 +20,12 @@ from reports.tables.analysis import analysed
 from reports.text.canvas import look, panel, styles, symlog_ticks
 
 SETTING = Setting(**synthetic.SETTING)
+
+
+def preservation_groups(records):
+    """The panels of Figure 6b, every variant in a style of its own."""
+    looks = styles(sorted({record.variant for record in records}))
+    return curve_figures.preservation_groups(records, looks)
 
 
 def groups(text, name):

@@ -78,7 +78,7 @@ def test_a_section_from_outside_brings_a_file_a_link_and_its_piece(installed, re
     directory, page = report_of([*synthetic.cells()[:4], RECORD])
 
     names = [attrs["id"] for attrs in page.all("section")]
-    assert names[names.index("preservation") + 1] == "weather"
+    assert names[names.index("schedule") + 1] == "weather"
     links = [attrs["href"] for attrs in page.all("a")]
     assert {"#weather", "weather.csv"} <= set(links)
     assert "The weather" in page.words

@@ -92,7 +92,12 @@ def median_line(courses: Sequence[Course], axis: str, loss: str) -> Line:
 
 
 def draw_lines(
-    axes: Axes, thin: Sequence[Line], thick: Line, style: Style, allowed: int = _MOST_POINTS
+    axes: Axes,
+    thin: Sequence[Line],
+    thick: Line,
+    style: Style,
+    name: str,
+    allowed: int = _MOST_POINTS,
 ) -> None:
     """Seeds thin, the median thick with some marks; all seeds are one path with gaps in it."""
     gap = (math.nan, math.nan)
@@ -103,7 +108,7 @@ def draw_lines(
     if thick:
         shown = thinned(thick, _MOST_IN_A_MEDIAN)
         shape: dict[str, Any] = {**style.line(), "markevery": max(1, len(shown) // 6)}
-        axes.plot(*zip(*shown, strict=True), **shape, markersize=4, gid="median")
+        axes.plot(*zip(*shown, strict=True), **shape, markersize=4, gid="median", label=name)
 
 
 def thinned(points: Line, most: int) -> Line:
@@ -120,7 +125,7 @@ def _draw(curves: Curves, axis: str, loss: str, styles: Mapping[str, Style], whe
     thick = {arm: median_line(own, axis, loss) for arm, own in curves.items()}
     allowed = _MOST_POINTS // max(1, sum(map(len, thin.values())))
     for arm in reversed(curves):  # plain, the first, on top
-        draw_lines(axes, thin[arm], thick[arm], styles[arm], allowed)
+        draw_lines(axes, thin[arm], thick[arm], styles[arm], arm, allowed)
     log_ticks(axes, *limits([points for own in thin.values() for points in own]))
     axes.set_xlim(left=0)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=7, integer=axis == "epoch"))

@@ -59,7 +59,7 @@ def _draw(
     axes.set_yscale("log")
     middle = {arm: _middle(own) for arm, own in saws.items()}
     for arm, own in saws.items():
-        draw_lines(axes, own, middle[arm], styles[arm], 200)
+        draw_lines(axes, own, middle[arm], styles[arm], arm, 200)
     values = [y for own in saws.values() for line in own for _, y in line]
     log_ticks(axes, min(values) / _ROOM, max(values) * _ROOM)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))

@@ -42,7 +42,7 @@ def _draw(
     values = [row.median_loss for own in arms.values() for row in own if _drawn(row)]
     log_ticks(axes, *(_around(values) if values else (0.1, 10.0)))
     for place, (arm, rows) in enumerate(arms.items()):
-        _draw_arm(axes, rows, styles[arm], place)
+        _draw_arm(axes, rows, styles[arm], place, arm)
     _rate_ticks(axes, sorted({row.lr for own in arms.values() for row in own}))
     return finish(figure, _words(arms, optimizer))
 
@@ -57,10 +57,10 @@ def _around(values: Sequence[float]) -> tuple[float, float]:
     return low / _ROOM / (high / low * _ROOM) ** 0.15, high * _ROOM
 
 
-def _draw_arm(axes: Axes, rows: Sequence[TuningRow], style: Style, place: int) -> None:
+def _draw_arm(axes: Axes, rows: Sequence[TuningRow], style: Style, place: int, name: str) -> None:
     known = [(row.lr, row.median_loss) for row in rows if _drawn(row)]
     if known:
-        axes.plot(*zip(*known, strict=True), **style.line(), gid="points")
+        axes.plot(*zip(*known, strict=True), **style.line(), gid="points", label=name)
     ring: dict[str, Any] = {"markeredgewidth": 1.4, "markersize": 10, "markerfacecolor": "none"}
     for row in rows:
         if row.chosen and _drawn(row):

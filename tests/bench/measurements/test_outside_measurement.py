@@ -156,7 +156,7 @@ def test_without_the_package_the_section_is_refused() -> None:
 def test_its_units_come_after_ours_and_only_where_the_spec_has_its_section() -> None:
     names = [each.name for each in measurements()]
     ours = ["block", "spectrum", "preservation", "profile", "training", "probe", "descents"]
-    assert names == [*ours, "networks", "toy"]
+    assert names == [*ours, "networks", "ranks", "toy"]
 
     units = make_units(make_plan(spec_with(counts=[2, 4])), [])
     assert [u.unit for u in units if not u.is_block] == ["toy2", "toy4"]

@@ -13,8 +13,9 @@ from torch import nn
 
 from bench.errors import RunError
 from bench.plan.profiles import Detail
+from bench.profiling.memory import memory_peaks
 from bench.profiling.record import Call, record
-from bench.profiling.summary import Summary, memory_peaks, summarise
+from bench.profiling.summary import Summary, summarise
 from bench.profiling.trace import Allocation, Span, covered, load, nest, parse
 from teleport_core import make
 
