@@ -53,7 +53,9 @@ def _panel(
                 ends = [row.call_s_low, row.call_s_high]
                 axes.plot([row.ranks] * 2, ends, color=style.colour, lw=0.9, marker="")
         words += [f"{name}: {seconds(row.call_s)} on {row.ranks}." for row in line[-1:]]
-    _ticks(axes, levels, [row.call_s for row in rows])
+    ends = [end for row in rows for end in (row.call_s_low, row.call_s, row.call_s_high)]
+    ends += [row.call_s / max(levels) for row in alone.values() if scaling == "strong"]
+    _ticks(axes, levels, [end for end in ends if math.isfinite(end)])
     spots = [
         canvas.spot(figure, axes, row.ranks, row.call_s, f"{name}: {_said(row)}")
         for name, row in shown
@@ -72,4 +74,4 @@ def _ticks(axes: Axes, levels: Sequence[int], times: Sequence[float]) -> None:
     axes.xaxis.set_major_formatter(FixedFormatter([*map(str, levels)]))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_yscale("log")
-    canvas.log_ticks(axes, min(times) / max(levels), 1.3 * max(times), seconds=True)
+    canvas.log_ticks(axes, min(times) / 1.2, 1.2 * max(times), seconds=True)
