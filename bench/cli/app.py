@@ -26,7 +26,7 @@ COMMANDS = {
     ),
     "report": (
         "bench.cli.report",
-        "Write the CSV files and report.html of a run; prints the report's path.",
+        "Write the CSV files and report.html of a run, or compare two; prints the page's path.",
     ),
     "merge": (
         "bench.cli.merge",

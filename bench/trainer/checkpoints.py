@@ -15,6 +15,7 @@ from bench.timing.start import copy_of, restore
 from bench.trainer.run import Run
 
 FOLDER = "checkpoints"
+_TRIES = 100
 
 
 class Checkpoints:
@@ -59,9 +60,11 @@ class Checkpoints:
 
     def _make_folder(self) -> None:
         """Make it, though another worker may take its parent away in between."""
-        while not self._folder.is_dir():
-            with suppress(FileNotFoundError):
+        for _ in range(_TRIES):
+            with suppress(FileNotFoundError, FileExistsError):
                 self._folder.mkdir(parents=True, exist_ok=True)
+                return
+        self._folder.mkdir(parents=True, exist_ok=True)
 
     def _path(self, run: Run) -> Path:
         return self._folder / f"{run.trial['trial_id']}.pt"

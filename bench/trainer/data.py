@@ -159,7 +159,9 @@ def task_of(
     combine = combiner_for(settings.combiner)
     if data is None:
         made = made_by_factory(point, seed_for(root, "training model", 0), ())
-        train, heldout = (_read(point.model, given) for given in loaders_of(made[2]))
+        loader, other = loaders_of(made[2])
+        train = _read(point.model, loader)
+        heldout = [] if other is None else _read(point.model, other)
         if not train:
             raise SpecError(f"expected the loader of {point.model} to have at least one batch")
         parts = [[moved(batch, point.device, dtype) for batch in each] for each in (train, heldout)]
@@ -194,7 +196,7 @@ def _part(batch: Batch, point: Point, dtype: torch.dtype) -> tuple[Tensor, Tenso
 
 def _read(address: str, loader: Any) -> list[Batch]:
     try:
-        found = list(islice(() if loader is None else loader, _MOST_BATCHES + 1))
+        found = list(islice(loader, _MOST_BATCHES + 1))
     except TypeError:
         raise SpecError(
             f"expected {address} to return a loader, or a list of batches, as its third value; got "

@@ -21,7 +21,7 @@ def entry_points(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[EntryPoint]]:
 
 
 def test_our_methods_are_found_without_installation(entry_points: list[EntryPoint]) -> None:
-    ours = "enorm gauge identity level_set nullspace random rescale so2 symmetry"
+    ours = "cost enorm gauge identity level_set nullspace pathcond random rescale so2 symmetry"
     assert available() == ours.split()
     assert all(isinstance(make(name), Teleporter) for name in available())
 

@@ -85,6 +85,7 @@ def test_a_higher_rate_lasts_as_long_as_the_gain() -> None:
 
         settings = Settings
 
+    run.task = Study.task  # type: ignore[assignment]
     run.study, run.model, run.optimizer = Study, None, None  # type: ignore[assignment]
     import bench.trainer.run as module
 
