@@ -119,7 +119,7 @@ def interrupted(name: str, at: int | None) -> tuple[int, bool]:
 
 @pytest.mark.parametrize("name", list(CALLS))
 def test_at_lines_all_over_the_call(name: str) -> None:
-    check_lines(name, 89)
+    check_lines(name, 701 if name == "max_drift" else 89)  # it runs eight times as many lines
 
 
 @pytest.mark.long
