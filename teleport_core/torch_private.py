@@ -36,6 +36,9 @@ linear_plus_pointwise: Any = getattr(linear_pointwise, "binary", None)
 current_pass = torch._C._current_graph_task_id
 """A number of the backward pass that is running."""
 
+function_modes: Any = torch._C._len_torch_function_stack
+"""How many modes of ``__torch_function__`` are active."""
+
 transform_level: Any = torch._C._functorch.maybe_current_level
 """How deep inside of torch.func's transforms a call is, from 1 on; None outside of them."""
 
@@ -140,3 +143,9 @@ def sharded_precision(module: nn.Module) -> torch.dtype | None:
         return None
     found: torch.dtype | None = module._get_fsdp_state()._mp_policy.param_dtype  # type: ignore[operator]
     return found
+
+
+def leave_function_modes(depth: int) -> None:
+    """End the innermost modes of ``__torch_function__`` until ``depth`` are left."""
+    while function_modes() > depth:
+        torch._C._pop_torch_function_stack()

@@ -7,6 +7,7 @@ from teleport_core.forward.belongings import Belongings
 from teleport_core.forward.generators import generators_of
 from teleport_core.interface import State
 from teleport_core.problem import Problem
+from teleport_core.torch_private import function_modes, leave_function_modes
 
 
 class Undo:
@@ -20,6 +21,7 @@ class Undo:
 
     def __init__(self, problem: Problem) -> None:
         self._problem = problem
+        self._depth = function_modes()
         self._modes = (torch.is_grad_enabled(), torch.backends.mha.get_fastpath_enabled())
         self.own = Belongings(problem.modules(), tensors_of(problem.targets))
         self.generators = generators_of(problem)
@@ -34,6 +36,7 @@ class Undo:
 
     def everything(self) -> None:
         """Put everything back, bit for bit."""
+        leave_function_modes(self._depth)  # an interrupt may have come just when one was to end
         if self.state is not None:
             self.state.restore(self._problem)
         self.own.put_all_back()

@@ -1,5 +1,6 @@
 """Several workers that measure nothing, and other runners beside them: every cell once."""
 
+import itertools
 import json
 import os
 import signal
@@ -185,15 +186,11 @@ def test_a_run_of_one_worker_is_gone_on_with_by_several(tmp_path: Path) -> None:
 
 
 def test_an_interrupt_ends_every_worker_and_what_was_measured_stays(tmp_path: Path) -> None:
-    cells: list[Message] = []
+    cells = itertools.count(1)  # next() is one step, whichever thread asks
 
     def interrupt(message: Message) -> None:
-        cells.extend([message] if message["event"] == "cell" else [])
-        if len(cells) == 10:  # four of them A/A
-            signal.raise_signal(signal.SIGINT) if threading.current_thread() is (
-                threading.main_thread()
-            ) else signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-            cells.append(message)
+        if message["event"] == "cell" and next(cells) == 10:  # four of them A/A
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
     Watched.heard = interrupt
     with pytest.raises(KeyboardInterrupt):

@@ -1,12 +1,17 @@
 """Problems by name: they become the address of a factory, and bring no sizes to sweep."""
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
+from idx_files import write_part
 
 from bench.entry_points import found
 from bench.errors import SpecError
 from bench.plan.points import Point
 from bench.problems.build import build
 from bench.problems.networks import network_for
+from bench.problems.tasks import images
 from bench.spec.axes import parse_axis
 from bench.spec.preset import load_preset
 from bench.spec.problems import GROUP, address_of
@@ -47,8 +52,19 @@ def point(name: str) -> Point:
     return Point(2, 8, 4, 3, 2, found(GROUP)[name].value, OWN_DATA, "cpu", "float32")
 
 
+@pytest.fixture
+def mnist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A few images, for the problem that is made of them."""
+    for part in ("train", "t10k"):
+        write_part(tmp_path / "mnist", part, 30)
+    monkeypatch.setenv("TELEPORT_DATA", str(tmp_path))
+    images._pairs.cache_clear()
+    yield
+    images._pairs.cache_clear()
+
+
 @pytest.mark.parametrize("name", list(found(GROUP)))
-def test_every_problem_of_ours_is_built(name: str) -> None:
+def test_every_problem_of_ours_is_built(name: str, mnist: None) -> None:
     built = build(point(name), seed=0, bias=False, data_dir=None)
 
     inputs, targets = built.batches[1]

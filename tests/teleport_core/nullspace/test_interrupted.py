@@ -113,6 +113,7 @@ def interrupted(name: str, at: int | None) -> tuple[int, bool]:
     # Whatever was hung on the parameters is gone.
     assert at is None or all(map(torch.equal, gradient, gradient_of(problem)))
     assert torch.is_grad_enabled()
+    assert torch._C._len_torch_function_stack() == 0
     assert torch.backends.mha.get_fastpath_enabled()
     return trace.lines, identical(problem, before)
 
