@@ -27,6 +27,12 @@ def outcome(records: Sequence[Record]) -> str:
     return ", ".join(f"{count} {status}" for status, count in sorted(counts.items(), reverse=True))
 
 
+def _named(unit: Unit, record: Record) -> str:
+    """The unit and what of it the record is about: a variant or an arm."""
+    name = getattr(record, "variant", "") or getattr(record, "arm", "")
+    return f"{unit.label}: {name}" if name else unit.label
+
+
 class PlainProgress(Progress):
     """A line at most every ten seconds, and one for every cell that is not fine."""
 
@@ -41,9 +47,9 @@ class PlainProgress(Progress):
         self._seconds.append(seconds)
         done = len(self._seconds)
         bad = [record for record in records if record.status != "ok"]
-        for record in bad:
-            name = getattr(record, "variant", unit.label)
-            self._line(f"{unit.label}: {name}: {record.status}: {record.reason}")
+        told = (f"{_named(unit, record)}: {record.status}: {record.reason}" for record in bad)
+        for text in dict.fromkeys(told):
+            self._line(text)
         if done == self._count or monotonic() - self._last >= _PLAIN_SECONDS:
             self._last = monotonic()
             left = duration(estimate_left(self._seconds, self._count - done))
@@ -82,10 +88,9 @@ class TerminalProgress(Progress):
 
         self._seconds.append(seconds)
         left = duration(estimate_left(self._seconds, self._count - len(self._seconds)))
-        for record in records:
-            if record.status != "ok":
-                text = f"{unit.label}: {getattr(record, 'variant', '')}: {record.reason}"
-                self._bar.console.print(escape(plain(text)))
+        bad = [record for record in records if record.status != "ok"]
+        for text in dict.fromkeys(f"{_named(unit, record)}: {record.reason}" for record in bad):
+            self._bar.console.print(escape(plain(text)))
         label = escape(plain(unit.label))
         self._bar.update(self._task, advance=1, description=label, left=f"{left} left")
 

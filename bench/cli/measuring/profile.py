@@ -1,5 +1,6 @@
 """``teleport-bench profile``: where the time of a few cells goes; traces, phases and a report."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -10,6 +11,7 @@ import typer
 from bench.cli import options, progress
 from bench.cli.command import repeatable
 from bench.cli.measuring.carried import INCOMPLETE
+from bench.cli.measuring.fitting import Fit, fitted
 from bench.cli.stopping import stoppable
 from bench.cli.table import print_table
 from bench.errors import SpecError
@@ -65,8 +67,12 @@ def profile(
             typer.echo(note, err=True)
     where = out or Path("runs") / f"profile-{datetime.now():%Y%m%d-%H%M%S}"
     detail = Detail(shapes, memory, stacks, active)
+    runner = Runner(progress.choose(quiet=quiet))
     with stoppable():
-        runner = Runner(progress.choose(quiet=quiet))
+        try:
+            spec = fitted(spec, Fit(axes=False, methods=not method), runner.ask, _say(quiet))
+        finally:
+            runner.abort()
         carry_out_profiles(spec, where, runner, detail, command=repeatable())
     from reports import write_report
 
@@ -80,9 +86,16 @@ def profile(
         if record.note and not quiet:
             typer.echo(f"{record.variant}: {record.note}", err=True)
     typer.echo(str(page))
-    if any(record.status != "ok" for record in records):
+    bad = [record for record in records if record.status != "ok"]
+    for record in bad:
+        typer.echo(f"{record.variant}: {record.status}: {record.reason}", err=True)
+    if bad:
         typer.echo("not every cell could be profiled; the reasons are in the report", err=True)
         raise typer.Exit(INCOMPLETE)
+
+
+def _say(quiet: bool) -> Callable[[str], None]:
+    return (lambda line: None) if quiet else (lambda line: typer.echo(line, err=True))
 
 
 def _rows(records: list[ProfileRecord]) -> list[tuple[str, ...]]:
@@ -90,7 +103,8 @@ def _rows(records: list[ProfileRecord]) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for record in (record for record in records if record.status == "ok" and record.seconds):
         seconds = record.seconds or 0.0
-        at = f"t={record.t} d={record.d} n={record.n} l={record.l}"
+        letters = {letter: getattr(record, letter) for letter in ("t", "d", "n", "l")}
+        at = " ".join(f"{name}={level}" for name, level in letters.items() if level is not None)
         rows.append((record.variant, at, "call", "1", _milliseconds(seconds), "100 %"))
         for phase in sorted(record.phases, key=lambda phase: -phase.self_s):
             share = f"{100 * phase.self_s / seconds:.1f} %"

@@ -34,6 +34,15 @@ def factory(d, n):
     model = Picky(nn.Linear(6, d), nn.Tanh(), nn.Linear(d, 3))
     return model, F.cross_entropy, [(torch.randn(n, 6), torch.randint(0, 3, (n,)))]
 """
+NORMED = """
+import torch
+from torch import nn
+
+def factory(n):
+    model = nn.Sequential(nn.Linear(6, 16), nn.LayerNorm(16), nn.Tanh(), nn.Linear(16, 3))
+    batches = [(torch.randn(n, 6), torch.randint(0, 3, (n,))) for _ in range(2)]
+    return model, nn.functional.cross_entropy, batches
+"""
 SMALL = ("--preset", "smoke", "--device", "cpu", "--threads", "1")
 
 
@@ -84,6 +93,24 @@ def test_profile_writes_traces_tables_and_a_page(command: Call, tmp_path: Path) 
     assert code == 2
     assert "choose another directory, or profile that run's base point with" in errors
     assert (out / "journal.jsonl").read_bytes() == journal
+
+
+def test_methods_of_a_preset_that_cannot_move_a_model_are_left_out(
+    command: Call, tmp_path: Path
+) -> None:
+    (tmp_path / "normed.py").write_text(NORMED)
+    model = ("--model", f"{tmp_path / 'normed.py'}:factory")
+
+    code, printed, errors = command("profile", *SMALL, *model, "--out", str(tmp_path / "run"))
+
+    assert code == 0
+    assert "left out: symmetry: expected a stack" in errors
+    assert {cell["variant"] for cell in rows(tmp_path / "run" / "profile.csv")} == {
+        "sgd",
+        "nullspace",
+    }
+    assert "t=2 n=8" in printed
+    assert " l=" not in printed
 
 
 def test_run_with_profile_adds_the_base_point_once(command: Call, tmp_path: Path) -> None:
