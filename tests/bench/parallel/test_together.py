@@ -164,6 +164,7 @@ def test_fifty_killed_workers_in_a_row(tmp_path: Path) -> None:
         check_after(tmp_path / str(number), together)
 
 
+@pytest.mark.long  # beside another process of tests its workers end in another order
 def test_what_is_there_is_not_measured_again(tmp_path: Path) -> None:
     together(tmp_path)
     before = [path.read_bytes() for path in journals(tmp_path)]
@@ -185,6 +186,7 @@ def test_a_run_of_one_worker_is_gone_on_with_by_several(tmp_path: Path) -> None:
     check(tmp_path)
 
 
+@pytest.mark.long  # beside another process of tests its workers end in another order
 def test_an_interrupt_ends_every_worker_and_what_was_measured_stays(tmp_path: Path) -> None:
     cells = itertools.count(1)  # next() is one step, whichever thread asks
 
